@@ -1,0 +1,434 @@
+//===- SageTileOps.td - operations of the sage_tile dialect ---------------------===//
+
+#ifndef SAGE_DIALECT_SAGETILE_IR_SAGETILEOPS_TD
+#define SAGE_DIALECT_SAGETILE_IR_SAGETILEOPS_TD
+
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/CallInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/FunctionInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "sage/Dialect/SageTile/IR/SageTileTypes.td"
+
+class SageTile_Op<string mnemonic, list<Trait> traits = []> : Op<SageTile_Dialect, mnemonic, traits>;
+
+// A fragment, or what one lane holds of it after `sage-tile-distribute`.
+def SageTile_Value : AnyTypeOf<[SageTile_FragmentType, AnyVectorOfNonZeroRank], "fragment or lane vector">;
+def SageTile_Operand : AnyTypeOf<[SageTile_FragmentType, AnyVectorOfNonZeroRank, SageTile_SharedType],
+                                 "fragment, lane vector or shared tile">;
+def SageTile_Memory : AnyTypeOf<[SageTile_SharedType, AnyMemRef], "shared tile or memref">;
+def SageTile_Source : AnyTypeOf<[AnyMemRef, SageTile_TensorMapType], "memref or tensor map">;
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+def SageTile_KernelOp : SageTile_Op<"kernel", [
+    FunctionOpInterface, IsolatedFromAbove, Symbol, AutomaticAllocationScope]> {
+  let summary = "A kernel: the program of one thread block.";
+  let description = [{
+    `units` units of kind `unit` run the body (before specialization). Lives in a
+    `gpu.module`. Arguments: memrefs (dynamic strides are passed, sizes are not),
+    tensor maps, i32, i64 and f32 scalars.
+
+    ```mlir
+    sage_tile.kernel @k(%n: i32) attributes {unit = #sage_tile.unit<warp>, units = 4 : i32} {
+      sage_tile.return
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
+                       SageTile_UnitAttr:$unit, ConfinedAttr<I32Attr, [IntPositive]>:$units,
+                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
+  let regions = (region AnyRegion:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Region *getCallableRegion() { return &getBody(); }
+    ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
+    ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
+    /// Threads of one unit: 32 or 128.
+    int64_t getThreadsPerUnit();
+  }];
+}
+
+def SageTile_ReturnOp : SageTile_Op<"return", [Pure, Terminator, HasParent<"KernelOp">]> {
+  let summary = "Ends a kernel.";
+  let assemblyFormat = "attr-dict";
+}
+
+def SageTile_BlockIdOp : SageTile_Op<"block_id", [Pure]> {
+  let summary = "Index of the thread block in the (one-dimensional) grid.";
+  let results = (outs Index:$result);
+  let assemblyFormat = "attr-dict";
+}
+
+def SageTile_UnitIdOp : SageTile_Op<"unit_id", [Pure]> {
+  let summary = "Index of the executing unit among the units that run this region.";
+  let results = (outs Index:$result);
+  let assemblyFormat = "attr-dict";
+}
+
+def SageTile_SpecializeOp : SageTile_Op<"specialize", [SingleBlock, NoTerminator, HasParent<"KernelOp">]> {
+  let summary = "Gives the units of a block different programs: one producer, many consumers.";
+  let description = [{
+    The producer region is executed by one elected thread of an additional unit
+    (issue of bulk copies and barrier operations only); the consumer region by the
+    kernel's `units`. Register counts (0: leave them) are per thread (PTX ISA,
+    "setmaxnreg"). Values defined above are visible in both.
+
+    ```mlir
+    sage_tile.specialize producer registers(32) {
+    } consumer registers(160) {
+    }
+    ```
+  }];
+  let arguments = (ins I32Attr:$producer_registers, I32Attr:$consumer_registers);
+  let regions = (region SizedRegion<1>:$producer, SizedRegion<1>:$consumer);
+  let assemblyFormat = [{ `producer` `registers` `(` $producer_registers `)` $producer
+                          `consumer` `registers` `(` $consumer_registers `)` $consumer attr-dict }];
+}
+
+//===----------------------------------------------------------------------===//
+// Shared memory
+//===----------------------------------------------------------------------===//
+
+def SageTile_AllocOp : SageTile_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "A tile in shared memory that lives as long as the thread block.";
+  let results = (outs SageTile_SharedType:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def SageTile_StageOp : SageTile_Op<"stage", [Pure]> {
+  let summary = "One stage of a staged tile.";
+  let arguments = (ins SageTile_SharedType:$source, Index:$index);
+  let results = (outs SageTile_SharedType:$result);
+  let assemblyFormat = "$source `[` $index `]` attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def SageTile_SubtileOp : SageTile_Op<"subtile", [Pure]> {
+  let summary = "Rows [row, row + rows of the result) of a tile; all columns. `row` is a multiple of 8 (swizzle atom).";
+  let arguments = (ins SageTile_SharedType:$source, Index:$row);
+  let results = (outs SageTile_SharedType:$result);
+  let assemblyFormat = "$source `[` $row `]` attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def SageTile_FillOp : SageTile_Op<"fill", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Writes one value to every element of a tile; all units together, synchronized before and after.";
+  let arguments = (ins TypedAttrInterface:$value, SageTile_SharedType:$target);
+  let assemblyFormat = "$target `with` $value attr-dict `:` type($target)";
+}
+
+//===----------------------------------------------------------------------===//
+// Copies from device memory
+//===----------------------------------------------------------------------===//
+
+def SageTile_CopyOp : SageTile_Op<"copy", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Copies a tile from device memory to shared memory; complete and visible to all units afterwards.";
+  let description = [{
+    All units take part; they are synchronized before and after. `indices` are the
+    position of the tile's first element: as many as the memref's rank (the tile spans the
+    last dimensions), row and column for a tensor map.
+
+    ```mlir
+    sage_tile.copy %k[%row, %c0] to %tile : memref<?x128xi8> to !sage_tile.shared<64x128xi8, swizzle = 128>
+    ```
+  }];
+  let arguments = (ins SageTile_Source:$source, Variadic<Index>:$indices, SageTile_SharedType:$target);
+  let assemblyFormat = "$source `[` $indices `]` `to` $target attr-dict `:` type($source) `to` type($target)";
+  let hasVerifier = 1;
+}
+
+def SageTile_CopyAsyncOp : SageTile_Op<"copy_async", [
+    MemoryEffects<[MemRead, MemWrite]>, AttrSizedOperandSegments]> {
+  let summary = "Starts a copy; completion is seen through an mbarrier (bulk copies) or a copy group.";
+  let description = [{
+    With `arrive`, the bytes count towards the current phase of that mbarrier (PTX ISA,
+    "cp.async.bulk"); executed by one producer. Without, all units take part and the copy
+    belongs to the group that the next `sage_tile.commit_group` closes (PTX ISA, "cp.async").
+  }];
+  let arguments = (ins SageTile_Source:$source, Variadic<Index>:$indices, SageTile_SharedType:$target,
+                       Optional<SageTile_BarrierType>:$barrier, Optional<Index>:$slot);
+  let assemblyFormat = [{ $source `[` $indices `]` `to` $target (`arrive` $barrier^ `[` $slot `]`)? attr-dict
+                          `:` type($source) `to` type($target) (`,` type($barrier)^)? }];
+  let hasVerifier = 1;
+}
+
+def SageTile_CommitGroupOp : SageTile_Op<"commit_group", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Closes the group of this thread's copies in flight (cp.async.commit_group).";
+  let assemblyFormat = "attr-dict";
+}
+
+def SageTile_WaitGroupOp : SageTile_Op<"wait_group", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Waits until at most `pending` copy groups of this thread are in flight; others' need a `sage_tile.sync` too.";
+  let arguments = (ins I32Attr:$pending);
+  let assemblyFormat = "$pending attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Barriers
+//===----------------------------------------------------------------------===//
+
+def SageTile_SyncOp : SageTile_Op<"sync", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Barrier over all units that run this region; orders their shared memory accesses.";
+  let assemblyFormat = "attr-dict";
+}
+
+def SageTile_BarrierAllocOp : SageTile_Op<"barrier_alloc", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "mbarriers, initialized before any unit starts; a phase completes after `arrivals` arrivals and all announced bytes.";
+  let arguments = (ins ConfinedAttr<I32Attr, [IntPositive]>:$arrivals);
+  let results = (outs SageTile_BarrierType:$result);
+  let assemblyFormat = "`arrivals` `(` $arrivals `)` attr-dict `:` type($result)";
+}
+
+def SageTile_BarrierExpectOp : SageTile_Op<"barrier_expect", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Announces `bytes` of bulk copies for the current phase, and arrives.";
+  let arguments = (ins SageTile_BarrierType:$barrier, Index:$slot, I32Attr:$bytes);
+  let assemblyFormat = "$barrier `[` $slot `]` `bytes` `(` $bytes `)` attr-dict `:` type($barrier)";
+}
+
+def SageTile_BarrierArriveOp : SageTile_Op<"barrier_arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "The executing unit arrives (one arrival per unit).";
+  let arguments = (ins SageTile_BarrierType:$barrier, Index:$slot);
+  let assemblyFormat = "$barrier `[` $slot `]` attr-dict `:` type($barrier)";
+}
+
+def SageTile_BarrierWaitOp : SageTile_Op<"barrier_wait", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Waits until the phase of parity `parity` (0 or 1) has completed; parity 1 passes on a fresh barrier.";
+  let arguments = (ins SageTile_BarrierType:$barrier, Index:$slot, Index:$parity);
+  let assemblyFormat = "$barrier `[` $slot `]` `parity` `(` $parity `)` attr-dict `:` type($barrier)";
+}
+
+//===----------------------------------------------------------------------===//
+// Fragments: memory
+//===----------------------------------------------------------------------===//
+
+def SageTile_LoadOp : SageTile_Op<"load", [MemoryEffects<[MemRead]>, AttrSizedOperandSegments]> {
+  let summary = "Loads a fragment from a shared tile or from device memory.";
+  let description = [{
+    Element (r, c) comes from `indices` + `map`(r, c), where `map` has one or two results
+    that are added to the trailing indices. The default is (r, c) -> (r, c) for rank ≥ 2;
+    for a vector (r, c) -> (r + c): one extent is 1, or both name the same element.
+    With `limit`, elements whose index in the first mapped dimension (after adding) is not below
+    it read as zero and are not accessed.
+
+    ```mlir
+    %x = sage_tile.load %q[%b, %h, %n, %c0] limit(%len) : memref<?x?x?x128xf16, strided<[?, ?, ?, 1]>>
+           to !sage_tile.fragment<16x128xf16, #rows>
+    ```
+  }];
+  let arguments = (ins SageTile_Memory:$source, Variadic<Index>:$indices, Optional<Index>:$limit,
+                       OptionalAttr<AffineMapAttr>:$map);
+  let results = (outs SageTile_FragmentType:$result);
+  let assemblyFormat = [{ $source `[` $indices `]` (`limit` `(` $limit^ `)`)? (`map` $map^)? attr-dict
+                          `:` type($source) `to` type($result) }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{ ::mlir::AffineMap getAccessMap(); }];
+}
+
+def SageTile_StoreOp : SageTile_Op<"store", [MemoryEffects<[MemWrite]>, AttrSizedOperandSegments]> {
+  let summary = "Stores a fragment to a shared tile or to device memory; `map` and `limit` as in `sage_tile.load`.";
+  let description = [{
+    Replicated elements are written once. With `limit`, elements at or past it are not written.
+  }];
+  let arguments = (ins SageTile_FragmentType:$value, SageTile_Memory:$target, Variadic<Index>:$indices,
+                       Optional<Index>:$limit, OptionalAttr<AffineMapAttr>:$map);
+  let assemblyFormat = [{ $value `,` $target `[` $indices `]` (`limit` `(` $limit^ `)`)? (`map` $map^)? attr-dict
+                          `:` type($value) `to` type($target) }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{ ::mlir::AffineMap getAccessMap(); }];
+}
+
+//===----------------------------------------------------------------------===//
+// Fragments: arithmetic
+//===----------------------------------------------------------------------===//
+
+def SageTile_SplatOp : SageTile_Op<"splat", [Pure]> {
+  let summary = "A fragment whose elements are all `value`.";
+  let arguments = (ins AnyType:$value);
+  let results = (outs SageTile_Value:$result);
+  let assemblyFormat = "$value attr-dict `:` type($value) `to` type($result)";
+}
+
+def SageTile_MapOp : SageTile_Op<"map", [
+    RecursiveMemoryEffects, SingleBlockImplicitTerminator<"YieldOp">]> {
+  let summary = "Applies a scalar body to every element.";
+  let description = [{
+    `maps[i]` is an affine map (row, column) -> (row', column') from the result's
+    element to the element of operand `i`; without `maps` an operand of extent 1 is
+    broadcast and an equal extent is identity. The body's arguments are the operands' elements; with
+    `positions`, the row and the column (i32) come first. The body holds
+    `arith` and `math` operations only and may use scalars defined outside.
+
+    ```mlir
+    %p = sage_tile.map ins(%s, %c : !sage_tile.fragment<64x128xf32, #acc>, !sage_tile.fragment<64x1xf32, #row>)
+           to !sage_tile.fragment<64x128xf32, #acc> {
+    ^bb0(%x: f32, %y: f32):
+      %0 = arith.addf %x, %y : f32
+      sage_tile.yield %0 : f32
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<SageTile_FragmentType>:$inputs, OptionalAttr<AffineMapArrayAttr>:$maps,
+                       UnitAttr:$positions);
+  let results = (outs SageTile_FragmentType:$result);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{ (`positions` $positions^)? (`ins` `(` $inputs^ `:` type($inputs) `)`)? (`maps` $maps^)?
+                          `to` type($result) $body attr-dict }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The map of input `i`, explicit or by broadcast.
+    ::mlir::AffineMap getInputMap(unsigned i);
+  }];
+}
+
+def SageTile_YieldOp : SageTile_Op<"yield", [Pure, Terminator, HasParent<"MapOp">]> {
+  let summary = "The result's element.";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+def SageTile_ReduceOp : SageTile_Op<"reduce", [Pure]> {
+  let summary = "Combines elements over the rows, columns or groups that `map` merges.";
+  let description = [{
+    Element e of the result combines the source elements (r, c) with `map`(r, c) = e. Without
+    `map`, extents of 1 in the result are reduced. Sums of floats are halving trees (Spec N1)
+    over rows; over columns the order is unspecified.
+
+    ```mlir
+    %m = sage_tile.reduce <maximumf> %s : !sage_tile.fragment<64x128xf32, #acc> to !sage_tile.fragment<64x1xf32, #row>
+    ```
+  }];
+  let arguments = (ins SageTile_ReduceKindAttr:$kind, SageTile_FragmentType:$source, OptionalAttr<AffineMapAttr>:$map);
+  let results = (outs SageTile_FragmentType:$result);
+  let assemblyFormat = "$kind $source (`map` $map^)? attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{ ::mlir::AffineMap getReductionMap(); }];
+}
+
+def SageTile_ConvertOp : SageTile_Op<"convert", [Pure]> {
+  let summary = "Converts elements to another type, and columns to another order or layout.";
+  let description = [{
+    To e4m3: nearest even, saturating; to i8: nearest even, saturating at ±127, NaN becomes 0; to f16 and
+    bf16: nearest even. With `order`, a map from the result's column to the source's column: element
+    (r, c) is the source's (r, order(c)). A layout change must not move data between lanes.
+
+    ```mlir
+    %p8 = sage_tile.convert %p order affine_map<(p) -> (p)> : !sage_tile.fragment<64x128xf32, #acc>
+            to !sage_tile.fragment<64x128xf8E4M3FN, #a>
+    ```
+  }];
+  let arguments = (ins SageTile_FragmentType:$source, OptionalAttr<AffineMapAttr>:$order);
+  let results = (outs SageTile_FragmentType:$result);
+  let assemblyFormat = "$source (`order` $order^)? attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def SageTile_SliceOp : SageTile_Op<"slice", [Pure]> {
+  let summary = "Columns [column, column + columns of the result) of a fragment.";
+  let arguments = (ins SageTile_FragmentType:$source, I64Attr:$column);
+  let results = (outs SageTile_FragmentType:$result);
+  let assemblyFormat = "$source `[` $column `]` attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def SageTile_ConcatOp : SageTile_Op<"concat", [Pure]> {
+  let summary = "Joins fragments along the columns.";
+  let arguments = (ins Variadic<SageTile_FragmentType>:$sources);
+  let results = (outs SageTile_FragmentType:$result);
+  let assemblyFormat = "$sources attr-dict `:` type($sources) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def SageTile_OrderAfterOp : SageTile_Op<"order_after", [Pure, AllTypesMatch<["value", "result"]>]> {
+  let summary = "`value`, but not available before `dependence`: keeps the assembler from bunching instructions.";
+  let arguments = (ins SageTile_Value:$value, SageTile_Value:$dependence);
+  let results = (outs SageTile_Value:$result);
+  let assemblyFormat = "$value `,` $dependence attr-dict `:` type($value) `,` type($dependence)";
+}
+
+//===----------------------------------------------------------------------===//
+// Matrix products
+//===----------------------------------------------------------------------===//
+
+class SageTile_MmaBase<string mnemonic, list<Trait> traits> : SageTile_Op<mnemonic, traits> {
+  let arguments = (ins SageTile_Operand:$a, SageTile_SharedType:$b, SageTile_Value:$accumulator);
+  let hasVerifier = 1;
+}
+
+def SageTile_MmaOp : SageTile_MmaBase<"mma", [MemoryEffects<[MemRead]>, AllTypesMatch<["accumulator", "result"]>]> {
+  let summary = "result[m, n] = accumulator[m, n] + Σ_k a[m, k] · b[n, k].";
+  let description = [{
+    `b` is K-major: its rows are the columns of the product. i8 × i8 adds exactly into i32; e4m3 × e4m3 and
+    f16 × f16 into f32.
+
+    ```mlir
+    %s = sage_tile.mma %q, %k, %zero : !sage_tile.shared<64x128xi8, swizzle = 128>,
+           !sage_tile.shared<128x128xi8, swizzle = 128> to !sage_tile.fragment<64x128xi32, #acc>
+    ```
+  }];
+  let results = (outs SageTile_Value:$result);
+  let assemblyFormat = "$a `,` $b `,` $accumulator attr-dict `:` type($a) `,` type($b) `to` type($accumulator)";
+}
+
+def SageTile_MmaAsyncOp : SageTile_MmaBase<"mma_async", [
+    MemoryEffects<[MemRead, MemWrite]>,
+    TypesMatchWith<"the result is the accumulator's type in flight", "accumulator", "result",
+                   "::sage::tile::AsyncType::get($_self.getContext(), $_self)">]> {
+  let summary = "Starts a matrix product as a group of its own (wgmma); `sage_tile.wait` gives the result.";
+  let results = (outs SageTile_AsyncType:$result);
+  let assemblyFormat = "$a `,` $b `,` $accumulator attr-dict `:` type($a) `,` type($b) `to` type($accumulator)";
+}
+
+def SageTile_WaitOp : SageTile_Op<"wait", [
+    MemoryEffects<[MemRead, MemWrite]>,
+    TypesMatchWith<"the result is the value in flight", "source", "result",
+                   "::llvm::cast<::sage::tile::AsyncType>($_self).getValueType()">]> {
+  let summary = "Waits until at most `pending` later products are in flight and yields the result of `source`.";
+  let description = [{
+    Products complete in order of issue. The verifier refuses a `sage_tile.convert` that packs an A operand
+    while a product that reads registers is in flight: ptxas would serialize the products.
+  }];
+  let arguments = (ins SageTile_AsyncType:$source, I32Attr:$pending);
+  let results = (outs SageTile_Value:$result);
+  let assemblyFormat = "$source `pending` `(` $pending `)` attr-dict `:` type($source)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Host program
+//===----------------------------------------------------------------------===//
+
+def SageTile_ProgramOp : SageTile_Op<"program", [
+    IsolatedFromAbove, Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {
+  let summary = "What the host does: workspace slices and kernels in launch order.";
+  let description = [{
+    `problem`, `recipe`, `geometry` and `schedule` are what the artifact's manifest records
+    (docs/Artifact.md). Expressions are affine maps without dimensions over the symbols
+    [B, Hq, Hkv, Nq, Nk, query_b, query_h, query_n, key_b, key_h, key_n, value_b, value_h, value_n, output_b,
+    output_h, output_n]: the shape, and strides in elements.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, DictionaryAttr:$problem);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name $problem attr-dict-with-keyword $body";
+}
+
+def SageTile_WorkspaceOp : SageTile_Op<"workspace", [HasParent<"ProgramOp">]> {
+  let summary = "A slice of the workspace, aligned to 1024 bytes.";
+  let arguments = (ins StrAttr:$name, AffineMapAttr:$bytes);
+  let assemblyFormat = "$name `bytes` $bytes attr-dict";
+}
+
+def SageTile_LaunchOp : SageTile_Op<"launch", [HasParent<"ProgramOp">]> {
+  let summary = "Launches a kernel on a one-dimensional grid.";
+  let arguments = (ins SymbolRefAttr:$kernel, AffineMapAttr:$grid, ArrayAttr:$args);
+  let assemblyFormat = "$kernel `grid` $grid `args` $args attr-dict";
+}
+
+#endif
