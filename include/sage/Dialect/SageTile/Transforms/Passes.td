@@ -1,0 +1,160 @@
+//===- Passes.td - passes on sage_tile kernels ----------------------------------===//
+//
+// In pipeline order. Every pass takes and leaves a program that verifies and that the
+// interpreter can execute.
+
+#ifndef SAGE_DIALECT_SAGETILE_TRANSFORMS_PASSES_TD
+#define SAGE_DIALECT_SAGETILE_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class SageTile_Pass<string argument> : Pass<argument, "::sage::tile::KernelOp"> {
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect"
+  ];
+}
+
+def TwoLevelAccumulation : SageTile_Pass<"sage-tile-two-level-accumulation"> {
+  let summary = "Accumulates each product in a fresh fragment and adds it with the rescale in one FMA";
+  let description = [{
+    Tensor cores add e4m3 products in about 22 bits. A product whose accumulator is the rescaled
+    value of the tiles before, `mma(p, v, O * alpha)`, becomes `T = mma(p, v, 0)` and
+    `O = fma(O, alpha, T)` in float32 (Spec N10), which costs registers, but no instructions. With `value-chunks`
+    the columns of the product (the rows of `v`) are cut into products of their own, so that fewer
+    registers hold T; boundaries are multiples of 8, and what is left over joins the last chunk.
+
+    ```mlir
+    %Os = sage_tile.map ins(%O, %alpha : ...) { arith.mulf }
+    %O1 = sage_tile.mma %p, %v, %Os : ...
+    // becomes, with two chunks of 64 and 72 of 136 columns,
+    %T0 = sage_tile.mma %p, %v0, %zero0 : ... to !sage_tile.fragment<64x64xf32, #acc64>
+    %T1 = sage_tile.mma %p, %v1, %zero1 : ... to !sage_tile.fragment<64x72xf32, #acc72>
+    %N0 = sage_tile.map ins(%O0, %alpha, %T0 : ...) { math.fma }
+    %N1 = sage_tile.map ins(%O1, %alpha, %T1 : ...) { math.fma }
+    %O1 = sage_tile.concat %N0, %N1 : ...
+    ```
+  }];
+  let options = [
+    Option<"valueChunks", "value-chunks", "int64_t", "1",
+           "Number of products into which the columns of the output are cut">
+  ];
+}
+
+def FoldScoreConversion : SageTile_Pass<"sage-tile-fold-score-conversion"> {
+  let summary = "Takes the maximum of the scores as integers, and removes their conversion to float";
+  let description = [{
+    Rewrites what follows `x = sitofp(mma(q, k, 0))`:
+
+    * `conversion=convert`: the maximum is taken of the integers, which is exact and cheaper;
+      elements are still converted for the exponentials.
+    * `conversion=magic`: the accumulators start at 0x4B400000, so that their bits are the float
+      12582912 + S, exact as |S| < 2^22. Nothing is converted; `fma(x, a, c)` becomes
+      `fma(bits, a, fma(-12582912, a, c))`, whose second constant is computed once per row and
+      scale group. That rounds c to a multiple of a's unit times 2^23: harmless for INT8 values,
+      not for INT4 ones, whose scales are larger by 18²; use `convert` for those.
+
+    Masks move to the integers too; a masked score is the smallest integer (`convert`) or the bits
+    of -∞ (`magic`), which are negative and hence below every score. With a warpgroup unit the
+    start value is loaded from a shared word, 16 vector loads instead of 64 moves.
+  }];
+  let options = [
+    Option<"conversion", "conversion", "std::string", "\"magic\"",
+           "How scores become floats: magic (folded into the exponentials' FMA) or convert">
+  ];
+}
+
+def InterleaveExponentials : SageTile_Pass<"sage-tile-interleave-exponentials"> {
+  let summary = "Computes and packs the probabilities in column chunks that wait for each other";
+  let description = [{
+    The assembler hoists all multiply-adds above the exponentials and leaves a tail in which only
+    the special function unit works. This pass splits `convert(map{exp2(fma(x, a, c))})` into
+    chunks of columns (multiples of 16, so that the packing order stays inside a chunk), and makes
+    c of each chunk depend on the probabilities of the chunk before (`sage_tile.order_after`).
+    Float row sums of the probabilities are split likewise.
+  }];
+  let options = [
+    Option<"chunks", "chunks", "int64_t", "8",
+           "Number of column chunks; lowered until a chunk is a multiple of 16 columns">
+  ];
+}
+
+def IssueMmaAsync : SageTile_Pass<"sage-tile-issue-mma-async"> {
+  let summary = "Splits the products of a warpgroup into issue and wait";
+  let description = [{
+    `mma` becomes `mma_async`, and `wait` directly before the first use of the result. A product
+    whose operands are there is issued together with the one before it. Waits also precede what
+    must not happen while a product is in flight: a write to a tile that it reads, packing of an
+    A operand while a product reads registers, the end of the block. Kernels whose unit is a warp
+    have no asynchronous products and are left alone.
+  }];
+}
+
+def SpecializeWarps : SageTile_Pass<"sage-tile-specialize-warps"> {
+  let summary = "Moves copies to a producer, and everything else to consumers, joined by barriers";
+  let description = [{
+    Copies with no consumer operation between them share a *full* barrier (the producer announces
+    their bytes) and, in a loop, an *empty* barrier on which every unit arrives after its last use.
+    The producer's loop has no loop-carried values; its indices must be functions of the induction
+    variable and of values above the loop. Allocations, fills and scalars stay above both regions.
+    There is one stage: `sage-tile-pipeline-copies` adds more.
+  }];
+  let options = [
+    Option<"producerRegisters", "producer-registers", "int64_t", "-1",
+           "Registers per thread of the producer; 0 leaves them; -1 computes both from the launch">,
+    Option<"consumerRegisters", "consumer-registers", "int64_t", "-1",
+           "Registers per thread of the consumers; 0 leaves them; -1 computes both from the launch">
+  ];
+}
+
+def PipelineCopies : SageTile_Pass<"sage-tile-pipeline-copies"> {
+  let summary = "Gives the tiles that a loop copies several stages, and copies ahead";
+  let description = [{
+    In a specialized kernel, tiles and barriers of a loop get `stages` stages: iteration i uses
+    slot i mod stages and parity (i floordiv stages) mod 2; a producer's parity is inverted, so
+    that its first waits pass. In other kernels the copies of iteration i + stages - 1 are issued
+    by all units (cp.async groups) at the start of iteration i, after a prologue for the first
+    stages - 1 iterations; one stage waits for its own copies. Parts of a tile that are filled
+    before the loop (the rows of ones that sum the probabilities) are filled in every stage.
+  }];
+  let options = [
+    Option<"stages", "stages", "int64_t", "2", "Number of stages of every tile that a loop copies">
+  ];
+}
+
+def PeelMasks : SageTile_Pass<"sage-tile-peel-masks"> {
+  let summary = "Splits a loop whose first iterations are masked, so that the others have no mask code";
+  let description = [{
+    A loop over [lower, T) that holds `scf.if (i < M)` becomes one over [lower, min(M, T)), in
+    which the condition is true, and one over [min(M, T), T), in which it is false.
+  }];
+  let options = [
+    Option<"dropGuards", "drop-guards", "bool", "false",
+           "Remove comparisons with -infinity from the unmasked loop; valid if every unmasked score is "
+           "above -infinity, which holds for scores that come from integer products with finite scales">
+  ];
+}
+
+def InjectFault : SageTile_Pass<"sage-tile-inject-fault"> {
+  let summary = "Plants a known error in a kernel (for tests of the tests)";
+  let description = [{
+    Test-only: an accuracy or race test that passes with one of these faults is too weak. A kernel
+    to which the fault does not apply is an error. Kinds:
+
+    * `wrong-scale-index`: each column takes the key scale of the next group.
+    * `missing-rescale`: the output of earlier tiles is not rescaled (alpha = 1).
+    * `mask-off-by-one`: one key too many, or too few, is visible.
+    * `swapped-value-order`: probabilities are packed in natural token order, V in storage order.
+    * `dropped-lse-correction`: the LSE lacks the term of smooth K.
+    * `missing-value-scale`: the output is not multiplied by the scales of V.
+    * `wrong-tile-order`: tiles are visited from the first to the last; masks still expect the last first.
+    * `unmasked-tail`: no score is masked.
+    * `stale-stage`: a consumer reads the next slot of a staged tile.
+    * `missing-full-wait`: a consumer reads a tile without waiting for its copy.
+    * `missing-empty-wait`: a copy does not wait until the tile has been read.
+  }];
+  let options = [
+    Option<"kind", "kind", "std::string", "\"\"", "Which error to plant (see the description)">
+  ];
+}
+
+#endif
