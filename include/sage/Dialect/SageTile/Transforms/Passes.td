@@ -134,6 +134,33 @@ def PeelMasks : SageTile_Pass<"sage-tile-peel-masks"> {
   ];
 }
 
+def Distribute : SageTile_Pass<"sage-tile-distribute"> {
+  let summary = "Rewrites fragments into what one lane holds of them";
+  let description = [{
+    Every fragment becomes a `vector` of the layout's registers, 8-bit elements packed four to an
+    i32. Arithmetic works on whole vectors; where an operand has fewer registers, or another order,
+    than the result, `vector.shuffle` picks them. Reductions combine the registers of a lane, then
+    lanes by `gpu.shuffle`. Loads and stores are as wide as the layout and the alignment allow: memref
+    arguments start at a multiple of 16 bytes, and their dynamic strides are multiples of 16 bytes.
+    A shared tile that is loaded as an accumulator is read again for every register: loads are
+    cheaper there than moves.
+
+    Reductions across warps, and maps that would move elements between lanes, are refused.
+
+    ```mlir
+    %m = sage_tile.reduce <maximumf> %s : !sage_tile.fragment<16x8xf32, #acc> to !sage_tile.fragment<16x1xf32, #row>
+    // becomes, for the first of two rows,
+    %0 = arith.maximumf %s0, %s1 : f32
+    %1, %valid = gpu.shuffle xor %0, %c1, %c32 : f32
+    ...
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
 def InjectFault : SageTile_Pass<"sage-tile-inject-fault"> {
   let summary = "Plants a known error in a kernel (for tests of the tests)";
   let description = [{

@@ -1,0 +1,41 @@
+// What one lane does after distribution.
+
+#include "sage/Dialect/SageTile/IR/SageTile.h"
+
+using namespace mlir;
+
+namespace sage::tile {
+
+static LogicalResult verifyLaneAccess(Operation *op, SharedType tile, int64_t indices,
+                                      VectorType vector) {
+  if (tile.isStaged() || indices != tile.getRank())
+    return op->emitOpError("tile must be one stage with an index for each dimension, but got ")
+           << tile << " and " << indices << " indices";
+  int64_t bytes = vector.getNumElements() * vector.getElementTypeBitWidth() / 8;
+  // PTX ISA, "ld": one access is at most 16 bytes.
+  if (vector.getRank() != 1 || bytes > 16 || !llvm::isPowerOf2_64(bytes))
+    return op->emitOpError("vector must have 1, 2, 4, 8 or 16 bytes, but got ") << vector;
+  return success();
+}
+
+LogicalResult SharedLoadOp::verify() {
+  return verifyLaneAccess(*this, getSource().getType(), getIndices().size(),
+                          cast<VectorType>(getResult().getType()));
+}
+
+LogicalResult SharedStoreOp::verify() {
+  return verifyLaneAccess(*this, getTarget().getType(), getIndices().size(),
+                          cast<VectorType>(getValue().getType()));
+}
+
+LogicalResult PackOp::verify() {
+  if (!getElementType().isInteger(8) && !isa<Float8E4M3FNType>(getElementType()))
+    return emitOpError("element type must be i8 or f8E4M3FN, but got ") << getElementType();
+  int64_t count = getSource().getType().getNumElements();
+  if (getResult().getType().getNumElements() * 4 != count)
+    return emitOpError("result must have a word for four of the ")
+           << count << " elements, but got " << getResult().getType();
+  return success();
+}
+
+} // namespace sage::tile
