@@ -1,0 +1,204 @@
+// Attributes of the `sage` dialect: what is computed (recipe, geometry, layout, mask) and how (schedule, target).
+
+#ifndef SAGE_DIALECT_SAGE_IR_SAGEATTRIBUTES_TD
+#define SAGE_DIALECT_SAGE_IR_SAGEATTRIBUTES_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "sage/Dialect/Sage/IR/SageEnums.td"
+
+class Sage_Attr<string name, string attrMnemonic> : AttrDef<Sage_Dialect, name> {
+  let mnemonic = attrMnemonic;
+}
+
+/// A truth value spelled `true` or `false`.
+class Sage_FlagBase : AttrParameter<"bool", "a truth value"> {
+  let parser = "::sage::parseFlag($_parser)";
+  let printer = "$_printer << ($_self ? \"true\" : \"false\")";
+}
+def Sage_Flag : Sage_FlagBase;
+
+def Sage_LayoutAttr : EnumAttr<Sage_Dialect, Sage_Layout, "layout"> {
+  let summary = "Order of the dimensions of a 16-bit operand";
+  let description = [{
+    Names the order of a 16-bit operand's dimensions: `head_major` is [B, H, N, D], `token_major` is [B, N, H, D].
+    Tensors have no strides; a memref's strides are checked where they are known.
+
+    Example: `#sage.layout<token_major>`
+  }];
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def Sage_MaskAttr : EnumAttr<Sage_Dialect, Sage_Mask, "mask"> {
+  let summary = "Which keys a query sees";
+  let description = [{
+    Names the keys that a query sees (Spec N13). Causal masks of rectangular problems always spell their alignment:
+    `causal_top_left` as PyTorch's SDPA, `causal_bottom_right` as FlashAttention.
+
+    Example: `#sage.mask<causal_bottom_right>`
+  }];
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def Sage_ScoreTypeAttr : EnumAttr<Sage_Dialect, Sage_ScoreType, "score_type"> {
+  let summary = "Element type that Q or K is quantized to";
+  let description = [{
+    Names the number format of the quantized Q and K, apart from their storage.
+
+    Example: `#sage.score_type<int4>`
+  }];
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def Sage_RecipeAttr : Sage_Attr<"Recipe", "recipe"> {
+  let summary = "The numerics of an attention";
+  let description = [{
+    Says how an attention is computed: quantization of Q and K, smoothing, quantization of P and V, accumulation. A
+    recipe is written as a name and what differs from it, and printed as the name that needs the fewest differences.
+
+    | name | qk | granularity | smooth | pv | accumulation | inner | interval | row_sum |
+    | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+    | `sage2-8b` | int8 | per_thread | k | e4m3 | two_level | f32 | 0 | quantized |
+    | `sage2-4b` | int4 | per_thread | q, k | e4m3 | two_level | f32 | 0 | quantized |
+    | `sage1` | int8 | per_block | k | f16 | single | f32 | 0 | float |
+    | `sage2pp` | int8 | per_thread | k | e4m3 | two_level | f16 | 64 | float |
+    | `f16` | f16 | per_tensor | none | f16 | single | f32 | 0 | float |
+
+    `interval` is the number of tokens between two promotions of the inner accumulator; 0 means one key tile. Spec
+    R1 to R7 say which combinations are legal.
+
+    Example: `#sage.recipe<"sage2-8b", smooth = q|k, row_sum = float>`
+  }];
+  let parameters = (ins
+    EnumParameter<Sage_ScoreType>:$qk,
+    EnumParameter<Sage_Granularity>:$granularity,
+    EnumParameter<Sage_Smoothing>:$smooth,
+    EnumParameter<Sage_PvType>:$pv,
+    EnumParameter<Sage_Accumulation>:$accumulation,
+    EnumParameter<Sage_InnerType>:$inner,
+    "int64_t":$interval,
+    EnumParameter<Sage_RowSum>:$row_sum);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The named recipe; null when there is none of that name.
+    static RecipeAttr getNamed(::mlir::MLIRContext *context, ::llvm::StringRef name);
+    /// The names, separated by commas, for diagnostics and help texts.
+    static std::string listNames();
+    /// The name of this recipe, if it equals a named one.
+    std::optional<::llvm::StringRef> getName() const;
+
+    bool smoothsQuery() const { return bitEnumContainsAny(getSmooth(), Smoothing::Query); }
+    bool smoothsKey() const { return bitEnumContainsAny(getSmooth(), Smoothing::Key); }
+    bool smoothsValue() const { return bitEnumContainsAny(getSmooth(), Smoothing::Value); }
+    bool quantizesScores() const { return getQk() != ScoreType::F16; }
+    bool quantizesValue() const { return getPv() != PvType::F16; }
+
+    /// Largest magnitude of quantized Q and K (R of Spec N4); 0 when they are not quantized.
+    float getScoreRange() const;
+    /// What P = 1 is stored as, and the largest magnitude of quantized V (Spec R7).
+    float getProbabilityRange() const;
+    float getValueRange() const;
+  }];
+}
+
+def Sage_GeometryAttr : Sage_Attr<"Geometry", "geometry"> {
+  let summary = "The blocks, tiles and scale groups that the numerics depend on";
+  let description = [{
+    Fixes everything about the tiling that changes results, so that tuning does not: the smoothing block of Q, the key
+    tile of the online softmax, the scale index of each token (per head), and the storage order of V's tokens.
+    `value_order` maps a storage position to the token stored there and permutes every aligned group of 16.
+
+    Example:
+
+    ```mlir
+    #sage.geometry<query_block = 128, key_tile = 64,
+      query_groups = affine_map<(n) -> ((n floordiv 16) * 8 + n mod 8)>,
+      key_groups = affine_map<(n) -> ((n floordiv 64) * 4 + (n mod 8) floordiv 2)>,
+      value_order = affine_map<(p) -> (p)>>
+    ```
+  }];
+  let parameters = (ins
+    "int64_t":$query_block, "int64_t":$key_tile, "::mlir::AffineMapAttr":$query_groups,
+    "::mlir::AffineMapAttr":$key_groups, "::mlir::AffineMapAttr":$value_order);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The geometry of a recipe on an instruction family. Sizes of 0 stand for the defaults: query block 128; key tile
+    /// 64 for mma_sync and 128 for wgmma.
+    static GeometryAttr getDefault(RecipeAttr recipe, Family family, int64_t queryBlock = 0, int64_t keyTile = 0);
+
+    ::mlir::AffineMap getQueryGroupMap() const { return getQueryGroups().getValue(); }
+    ::mlir::AffineMap getKeyGroupMap() const { return getKeyGroups().getValue(); }
+    ::mlir::AffineMap getValueOrderMap() const { return getValueOrder().getValue(); }
+  }];
+}
+
+def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
+  let summary = "How a kernel runs: warps, stages, chunks, registers";
+  let description = [{
+    One row of a schedule file: how a thread block is built. A schedule never changes which numbers are added in which
+    tile; it must agree with the op's geometry (Spec C11).
+
+    `units` are consumer warps (mma_sync) or warpgroups (wgmma) of `rows_per_unit` query rows; `stages` is the depth of
+    the ring of K and V tiles; `value_chunks` splits PV along the head dim; `exp_chunks` chains the exponentials in
+    that many groups (0: not chained); `magic` starts int32 accumulators at the bits of 1.5·2^23, so that they read as
+    floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
+    specialized.
+
+    Example:
+
+    ```mlir
+    #sage.schedule<family = mma_sync, copy = cp_async, head_dim = 128, units = 8, rows_per_unit = 16, key_tile = 64,
+      stages = 2>
+    ```
+  }];
+  let parameters = (ins
+    EnumParameter<Sage_Family>:$family, EnumParameter<Sage_Copy>:$copy,
+    "int64_t":$head_dim, "int64_t":$units, "int64_t":$rows_per_unit, "int64_t":$key_tile, "int64_t":$stages,
+    DefaultValuedParameter<"int64_t", "1">:$value_chunks,
+    DefaultValuedParameter<"int64_t", "0">:$exp_chunks,
+    DefaultValuedParameter<"::sage::Conversion", "::sage::Conversion::Convert">:$conversion,
+    DefaultValuedParameter<"int64_t", "0">:$producer_registers,
+    DefaultValuedParameter<"int64_t", "0">:$consumer_registers);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Whether a producer warpgroup copies while the units compute.
+    bool isWarpSpecialized() const { return getProducerRegisters() != 0; }
+    /// Query rows of one thread block.
+    int64_t getBlockRows() const { return getUnits() * getRowsPerUnit(); }
+    /// Threads of one thread block, the producer warpgroup included.
+    int64_t getThreads() const;
+    /// Upper bound of the dynamic shared memory under a recipe: Q, the K and V stages, scales and barriers.
+    int64_t getSharedBytes(RecipeAttr recipe) const;
+    /// Why the recipe or the geometry rules this schedule out, as a sentence; nothing when they agree (Spec C11).
+    std::optional<std::string> findConflict(RecipeAttr recipe, GeometryAttr geometry) const;
+  }];
+}
+
+def Sage_TargetAttr : Sage_Attr<"Target", "target"> {
+  let summary = "What a chip is";
+  let description = [{
+    Describes a chip to the passes: the instruction family its schedules use, the PTX version to ask for (times ten),
+    the shared memory a thread block can have, which matrix types run natively, and the folder of its schedules.
+
+    Example:
+
+    ```mlir
+    #sage.target<chip = "sm_89", family = mma_sync, ptx = 87, shared_bytes = 101376, e4m3_mma = true,
+      int4_mma = true, schedules = "sm_89">
+    ```
+  }];
+  let parameters = (ins
+    StringRefParameter<"chip name">:$chip, EnumParameter<Sage_Family>:$family,
+    "int64_t":$ptx, "int64_t":$shared_bytes, Sage_Flag:$e4m3_mma, Sage_Flag:$int4_mma,
+    StringRefParameter<"folder of the schedules">:$schedules);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Why the chip cannot run the recipe, as a sentence; nothing when it can (Spec C12).
+    std::optional<std::string> findConflict(RecipeAttr recipe) const;
+  }];
+}
+
+#endif // SAGE_DIALECT_SAGE_IR_SAGEATTRIBUTES_TD

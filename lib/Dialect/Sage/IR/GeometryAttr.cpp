@@ -1,0 +1,85 @@
+// `#sage.geometry`: the default maps of each granularity, rules G1 to G4.
+
+#include "mlir/IR/AffineMap.h"
+#include "mlir/IR/Diagnostics.h"
+#include "sage/Dialect/Sage/IR/SageAttributes.h"
+#include "sage/Dialect/Sage/IR/TokenGroups.h"
+
+using namespace mlir;
+using namespace sage;
+
+/// Rows of a warp of both instruction families: an m16 fragment, or a quarter of an m64 one.
+static constexpr int64_t warpRows = 16;
+
+static AffineExpr getQueryGroups(AffineExpr n, Granularity granularity, int64_t queryBlock) {
+  switch (granularity) {
+  case Granularity::PerTensor:
+    return getAffineConstantExpr(0, n.getContext());
+  case Granularity::PerBlock:
+    return n.floorDiv(queryBlock);
+  case Granularity::PerWarp:
+    return n.floorDiv(warpRows);
+  case Granularity::PerThread:
+    // Lane 4t + c owns rows t and t + 8 of an accumulator fragment.
+    return n.floorDiv(warpRows) * 8 + n % 8;
+  case Granularity::PerToken:
+    return n;
+  }
+  llvm_unreachable("unknown granularity");
+}
+
+static AffineExpr getKeyGroups(AffineExpr n, Granularity granularity, int64_t keyTile) {
+  switch (granularity) {
+  case Granularity::PerTensor:
+    return getAffineConstantExpr(0, n.getContext());
+  case Granularity::PerBlock:
+  case Granularity::PerWarp:
+    return n.floorDiv(keyTile);
+  case Granularity::PerThread:
+    // Lane 4t + c owns columns 8i + 2c and 8i + 2c + 1 of a score fragment.
+    return n.floorDiv(keyTile) * 4 + (n % 8).floorDiv(2);
+  case Granularity::PerToken:
+    return n;
+  }
+  llvm_unreachable("unknown granularity");
+}
+
+/// Spec N6: makes the accumulator registers of S the A operand of an 8-bit PV product. A 16-bit one needs no order.
+static AffineExpr getValueOrder(AffineExpr p, PvType pv) {
+  if (pv == PvType::F16)
+    return p;
+  return p.floorDiv(16) * 16 + (p % 4).floorDiv(2) * 8 + (p % 16).floorDiv(4) * 2 + p % 2;
+}
+
+GeometryAttr GeometryAttr::getDefault(RecipeAttr recipe, Family family, int64_t queryBlock,
+                                      int64_t keyTile) {
+  if (queryBlock == 0)
+    queryBlock = 128;
+  if (keyTile == 0)
+    keyTile = family == Family::Wgmma ? 128 : 64;
+  AffineExpr n = getAffineDimExpr(0, recipe.getContext());
+  auto map = [](AffineExpr expr) { return AffineMapAttr::get(AffineMap::get(1, 0, expr)); };
+  return get(recipe.getContext(), queryBlock, keyTile,
+             map(::getQueryGroups(n, recipe.getGranularity(), queryBlock)),
+             map(::getKeyGroups(n, recipe.getGranularity(), keyTile)),
+             map(::getValueOrder(n, recipe.getPv())));
+}
+
+LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   int64_t queryBlock, int64_t keyTile, AffineMapAttr queryGroups,
+                                   AffineMapAttr keyGroups, AffineMapAttr valueOrder) {
+  if (queryBlock < 16 || queryBlock % 16 != 0)
+    return emitError() << "geometry query_block must be a positive multiple of 16, but got "
+                       << queryBlock << " [G1]";
+  if (keyTile < 32 || keyTile % 32 != 0)
+    return emitError() << "geometry key_tile must be a positive multiple of 32, but got "
+                       << keyTile << " [G1]";
+  if (failed(TokenGroups::analyze(queryGroups.getValue(), emitError)) ||
+      failed(TokenGroups::analyze(keyGroups.getValue(), emitError)))
+    return failure();
+  if (!permutesSixteen(valueOrder.getValue()))
+    return emitError() << "geometry value_order must permute every aligned group of 16 positions, "
+                          "but got "
+                       << valueOrder << " [G4]";
+  return success();
+}

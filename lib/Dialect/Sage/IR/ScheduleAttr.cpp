@@ -1,0 +1,132 @@
+// `#sage.schedule` and `#sage.target`: rules S1 to S6 and T1, and what they rule out.
+
+#include "mlir/IR/Diagnostics.h"
+#include "sage/Dialect/Sage/IR/SageAttributes.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace sage;
+
+static constexpr int64_t threadsPerWarpgroup = 128;
+static constexpr int64_t registersPerMultiprocessor = 65536;
+
+int64_t ScheduleAttr::getThreads() const {
+  int64_t threadsPerUnit = getFamily() == Family::Wgmma ? threadsPerWarpgroup : 32;
+  return getUnits() * threadsPerUnit + (isWarpSpecialized() ? threadsPerWarpgroup : 0);
+}
+
+int64_t ScheduleAttr::getSharedBytes(RecipeAttr recipe) const {
+  int64_t scoreBytes = recipe.quantizesScores() ? 1 : 2;
+  int64_t valueBytes = recipe.quantizesValue() ? 1 : 2;
+  // Eight rows of ones beside V let the tensor core make the row sums.
+  int64_t valueRows = getHeadDim() + (recipe.getRowSum() == RowSum::Quantized ? 8 : 0);
+  int64_t query = getBlockRows() * getHeadDim() * scoreBytes;
+  int64_t stage = getKeyTile() * (getHeadDim() * scoreBytes + valueRows * valueBytes);
+  // Per stage the scales of one tile (at most one per token), and under smooth Q a row of dS.
+  stage += getKeyTile() * 4 * (recipe.smoothsQuery() ? 2 : 1);
+  // 1024 bytes to align the base for 128-byte swizzles, 1024 for barriers and constants.
+  return query + getStages() * stage + 2048;
+}
+
+std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe,
+                                                      GeometryAttr geometry) const {
+  if (geometry.getKeyTile() != getKeyTile())
+    return llvm::formatv("schedule key_tile must be the geometry's, but got {0} and {1}",
+                         getKeyTile(), geometry.getKeyTile())
+        .str();
+  if (geometry.getQueryBlock() % getRowsPerUnit() != 0)
+    return llvm::formatv("schedule rows_per_unit must divide the geometry's query_block, but got "
+                         "{0} and {1}",
+                         getRowsPerUnit(), geometry.getQueryBlock())
+        .str();
+  // Starting at 1.5 * 2^23 costs bits below 2^-1 of a score step: harmless at R = 127, not at 7.
+  if (getConversion() == Conversion::Magic && recipe.getQk() != ScoreType::Int8)
+    return llvm::formatv("schedule with conversion = magic must have qk = int8, but got {0}",
+                         stringifyScoreType(recipe.getQk()))
+        .str();
+  if (recipe.getInterval() != 0 && getKeyTile() % recipe.getInterval() != 0)
+    return llvm::formatv("schedule key_tile must be a multiple of the recipe's interval, but got "
+                         "{0} and {1}",
+                         getKeyTile(), recipe.getInterval())
+        .str();
+  return std::nullopt;
+}
+
+/// Registers: a specialized thread block redistributes what it was launched with, never more.
+static LogicalResult verifyRegisters(function_ref<InFlightDiagnostic()> emitError, Family family,
+                                     int64_t units, int64_t producer, int64_t consumer) {
+  if (producer == 0 && consumer == 0)
+    return success();
+  auto inRange = [](int64_t count) { return count >= 24 && count <= 240 && count % 8 == 0; };
+  if (family != Family::Wgmma || !inRange(producer) || !inRange(consumer))
+    return emitError() << "schedule registers must both be 0 or, with wgmma, both be multiples of "
+                          "8 from 24 to 240, but got "
+                       << producer << " and " << consumer << " [S6]";
+  int64_t groups = units + 1;
+  int64_t atEntry = registersPerMultiprocessor / (groups * threadsPerWarpgroup) / 8 * 8;
+  if (producer + units * consumer > groups * atEntry) {
+    auto diagnostic = emitError() << "schedule registers must fit the " << groups * atEntry
+                                  << " that " << groups << " warpgroups have at entry, but got "
+                                  << producer + units * consumer << " [S6]";
+    diagnostic.attachNote() << "setmaxnreg waits for ever when the sum is larger; lower "
+                               "consumer_registers";
+    return diagnostic;
+  }
+  return success();
+}
+
+LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, Family family,
+                                   Copy copy, int64_t headDim, int64_t units, int64_t rowsPerUnit,
+                                   int64_t keyTile, int64_t stages, int64_t valueChunks,
+                                   int64_t expChunks, Conversion conversion,
+                                   int64_t producerRegisters, int64_t consumerRegisters) {
+  if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
+    return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
+                       << headDim << " [S1]";
+  int64_t maxUnits = family == Family::Wgmma ? 4 : 16;
+  int64_t rows = family == Family::Wgmma ? 64 : 16;
+  if (units < 1 || units > maxUnits || rowsPerUnit != rows)
+    return emitError() << "schedule of " << stringifyFamily(family) << " must have 1 to "
+                       << maxUnits << " units of " << rows << " rows, but got " << units << " of "
+                       << rowsPerUnit << " [S2]";
+  if (family == Family::Wgmma && copy != Copy::Tma)
+    return emitError() << "schedule of wgmma must have copy = tma, but got "
+                       << stringifyCopy(copy) << " [S3]";
+  if (keyTile < 32 || keyTile > 256 || keyTile % 32 != 0 || stages < 1 || stages > 8)
+    return emitError() << "schedule must have a key_tile that is a multiple of 32 up to 256 and 1 "
+                          "to 8 stages, but got "
+                       << keyTile << " and " << stages << " [S4]";
+  if (valueChunks < 1 || headDim % valueChunks != 0 || (headDim / valueChunks) % 8 != 0)
+    return emitError() << "schedule value_chunks must split the head dim into multiples of 8, but "
+                          "got "
+                       << valueChunks << " for " << headDim << " [S5]";
+  if (expChunks < 0 || (expChunks > 0 && (keyTile / 8) % expChunks != 0))
+    return emitError() << "schedule exp_chunks must be 0 or divide the key tile's columns of 8, "
+                          "but got "
+                       << expChunks << " for " << keyTile / 8 << " [S5]";
+  return verifyRegisters(emitError, family, units, producerRegisters, consumerRegisters);
+}
+
+std::optional<std::string> TargetAttr::findConflict(RecipeAttr recipe) const {
+  bool usesE4M3 = recipe.quantizesValue() || recipe.getQk() == ScoreType::E4M3;
+  if (usesE4M3 && !getE4m3Mma())
+    return (Twine("recipe on ") + getChip() +
+            " must have no 8-bit float product (the chip has none), but got qk = " +
+            stringifyScoreType(recipe.getQk()) + " and pv = " + stringifyPvType(recipe.getPv()))
+        .str();
+  return std::nullopt;
+}
+
+LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef chip,
+                                 Family family, int64_t ptx, int64_t sharedBytes, bool e4m3Mma,
+                                 bool int4Mma, StringRef schedules) {
+  if (!chip.starts_with("sm_") || schedules.empty())
+    return emitError() << "target must have a chip that starts with sm_ and a folder of schedules, "
+                          "but got '"
+                       << chip << "' and '" << schedules << "' [T1]";
+  if (ptx < 80 || sharedBytes < 49152)
+    return emitError() << "target must have PTX 80 or later and at least 49152 bytes of shared "
+                          "memory, but got "
+                       << ptx << " and " << sharedBytes << " [T1]";
+  return success();
+}

@@ -1,0 +1,32 @@
+# The lit suite: sage-opt and friends, checked with FileCheck.
+import os
+import sys
+
+import lit.formats
+
+config.name = "Sage"
+# Not ShTest's external shell: the internal one prints which command of a RUN line failed.
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test", ".td", ".md"]
+config.excludes = ["Inputs", "CMakeLists.txt", "lit.cfg.py", "lit.site.cfg.py", "gpu", "Golden"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.sage_binary_root, "test")
+
+tool_dirs = [os.path.join(config.sage_binary_root, "bin"), config.llvm_tools_dir]
+if config.ptxas:
+    tool_dirs.append(os.path.dirname(config.ptxas))
+    config.available_features.add("ptxas")
+config.environment["PATH"] = os.pathsep.join(tool_dirs + [os.environ.get("PATH", "")])
+for tool in ("sage-compile", "sage-run", "sage-bench"):
+    if os.path.exists(os.path.join(tool_dirs[0], tool)):
+        config.available_features.add(tool)
+
+if os.path.exists(os.path.join(config.mlir_runner_lib_dir, "libmlir_c_runner_utils.so")):
+    config.available_features.add("mlir-runner")
+config.substitutions += [
+    ("%mlir_lib_dir", config.mlir_runner_lib_dir),
+    ("%sage_src", config.sage_source_root),
+    ("%sage_bin", config.sage_binary_root),
+    ("%ptxas", config.ptxas),
+    ("%python", config.python or sys.executable),
+]
