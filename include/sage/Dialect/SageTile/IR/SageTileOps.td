@@ -9,6 +9,7 @@ include "mlir/IR/RegionKindInterface.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/CallInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -47,6 +48,7 @@ def SageTile_KernelOp : SageTile_Op<"kernel", [
   let regions = (region AnyRegion:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
     ::mlir::Region *getCallableRegion() { return &getBody(); }
     ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
@@ -91,6 +93,7 @@ def SageTile_SpecializeOp : SageTile_Op<"specialize", [SingleBlock, NoTerminator
   let regions = (region SizedRegion<1>:$producer, SizedRegion<1>:$consumer);
   let assemblyFormat = [{ `producer` `registers` `(` $producer_registers `)` $producer
                           `consumer` `registers` `(` $consumer_registers `)` $consumer attr-dict }];
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -123,6 +126,7 @@ def SageTile_FillOp : SageTile_Op<"fill", [MemoryEffects<[MemWrite]>]> {
   let summary = "Writes one value to every element of a tile; all units together, synchronized before and after.";
   let arguments = (ins TypedAttrInterface:$value, SageTile_SharedType:$target);
   let assemblyFormat = "$target `with` $value attr-dict `:` type($target)";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -169,6 +173,7 @@ def SageTile_WaitGroupOp : SageTile_Op<"wait_group", [MemoryEffects<[MemRead, Me
   let summary = "Waits until at most `pending` copy groups of this thread are in flight; others' need a `sage_tile.sync` too.";
   let arguments = (ins I32Attr:$pending);
   let assemblyFormat = "$pending attr-dict";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -191,6 +196,7 @@ def SageTile_BarrierExpectOp : SageTile_Op<"barrier_expect", [MemoryEffects<[Mem
   let summary = "Announces `bytes` of bulk copies for the current phase, and arrives.";
   let arguments = (ins SageTile_BarrierType:$barrier, Index:$slot, I32Attr:$bytes);
   let assemblyFormat = "$barrier `[` $slot `]` `bytes` `(` $bytes `)` attr-dict `:` type($barrier)";
+  let hasVerifier = 1;
 }
 
 def SageTile_BarrierArriveOp : SageTile_Op<"barrier_arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
@@ -254,6 +260,7 @@ def SageTile_SplatOp : SageTile_Op<"splat", [Pure]> {
   let arguments = (ins AnyType:$value);
   let results = (outs SageTile_Value:$result);
   let assemblyFormat = "$value attr-dict `:` type($value) `to` type($result)";
+  let hasVerifier = 1;
 }
 
 def SageTile_MapOp : SageTile_Op<"map", [
@@ -291,6 +298,7 @@ def SageTile_MapOp : SageTile_Op<"map", [
 def SageTile_YieldOp : SageTile_Op<"yield", [Pure, Terminator, HasParent<"MapOp">]> {
   let summary = "The result's element.";
   let arguments = (ins Variadic<AnyType>:$values);
+  let builders = [OpBuilder<(ins), "build($_builder, $_state, ::mlir::ValueRange());">];
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 
@@ -405,6 +413,23 @@ def SageTile_WaitOp : SageTile_Op<"wait", [
 // Host program
 //===----------------------------------------------------------------------===//
 
+def SageTile_InvokeOp : SageTile_Op<"invoke", [AttrSizedOperandSegments, DestinationStyleOpInterface]> {
+  let summary = "Runs a host program on tensors: what is left of an attention in the function that contained it.";
+  let description = [{
+    ```mlir
+    %r = sage_tile.invoke @attention ins(%q, %k, %v : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>)
+           outs(%o : tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$program, Variadic<AnyShaped>:$inputs, Variadic<AnyShaped>:$outputs);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{ $program `ins` `(` $inputs `:` type($inputs) `)` `outs` `(` $outputs `:` type($outputs) `)`
+                          attr-dict (`->` type($results)^)? }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputsMutable(); }
+  }];
+}
+
 def SageTile_ProgramOp : SageTile_Op<"program", [
     IsolatedFromAbove, Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {
   let summary = "What the host does: workspace slices and kernels in launch order.";
@@ -417,15 +442,18 @@ def SageTile_ProgramOp : SageTile_Op<"program", [
   let arguments = (ins SymbolNameAttr:$sym_name, DictionaryAttr:$problem);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $problem attr-dict-with-keyword $body";
+  let hasVerifier = 1;
 }
 
 def SageTile_WorkspaceOp : SageTile_Op<"workspace", [HasParent<"ProgramOp">]> {
   let summary = "A slice of the workspace, aligned to 1024 bytes.";
   let arguments = (ins StrAttr:$name, AffineMapAttr:$bytes);
   let assemblyFormat = "$name `bytes` $bytes attr-dict";
+  let hasVerifier = 1;
 }
 
-def SageTile_LaunchOp : SageTile_Op<"launch", [HasParent<"ProgramOp">]> {
+def SageTile_LaunchOp : SageTile_Op<"launch", [
+    HasParent<"ProgramOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Launches a kernel on a one-dimensional grid.";
   let arguments = (ins SymbolRefAttr:$kernel, AffineMapAttr:$grid, ArrayAttr:$args);
   let assemblyFormat = "$kernel `grid` $grid `args` $args attr-dict";

@@ -60,6 +60,7 @@ def SageTile_AsyncType : SageTile_Type<"Async", "async"> {
   let summary = "A fragment that a matrix product in flight is still writing.";
   let parameters = (ins "::mlir::Type":$valueType);
   let assemblyFormat = "`<` $valueType `>`";
+  let genVerifyDecl = 1;
 }
 
 def SageTile_BarrierType : SageTile_Type<"Barrier", "barrier"> {
@@ -67,6 +68,7 @@ def SageTile_BarrierType : SageTile_Type<"Barrier", "barrier"> {
   let description = "`!sage_tile.barrier<2>`: one mbarrier per stage.";
   let parameters = (ins "int64_t":$count);
   let assemblyFormat = "`<` $count `>`";
+  let genVerifyDecl = 1;
 }
 
 def SageTile_TensorMapType : SageTile_Type<"TensorMap", "tensor_map"> {
@@ -78,6 +80,7 @@ def SageTile_TensorMapType : SageTile_Type<"TensorMap", "tensor_map"> {
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType,
                         DefaultValuedParameter<"int64_t", "0">:$swizzle);
   let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
 }
 
 #endif
