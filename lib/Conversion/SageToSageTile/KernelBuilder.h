@@ -1,0 +1,98 @@
+// Writes one kernel: its parameters together with the launch arguments that feed them, and its body.
+
+#ifndef SAGE_LIB_CONVERSION_SAGETOSAGETILE_KERNELBUILDER_H
+#define SAGE_LIB_CONVERSION_SAGETOSAGETILE_KERNELBUILDER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "sage/Dialect/SageTile/IR/SageTile.h"
+
+namespace sage {
+
+/// The symbols of a host program's expressions, in the order that `sage_tile.program` documents.
+enum class Symbol : unsigned {
+  B, Hq, Hkv, Nq, Nk,
+  QueryB, QueryH, QueryN, KeyB, KeyH, KeyN, ValueB, ValueH, ValueN, OutputB, OutputH, OutputN,
+  Count
+};
+
+inline mlir::AffineExpr getSymbol(mlir::MLIRContext *context, Symbol symbol) {
+  return mlir::getAffineSymbolExpr(static_cast<unsigned>(symbol), context);
+}
+
+/// An expression over the symbols as a map without dimensions.
+inline mlir::AffineMap getSymbolMap(mlir::AffineExpr value) {
+  return mlir::AffineMap::get(0, static_cast<unsigned>(Symbol::Count), value);
+}
+
+class KernelBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  /// Creates the kernel at the builder's insertion point and moves into its (empty) body.
+  KernelBuilder(mlir::Location loc, mlir::OpBuilder &builder, mlir::StringRef name,
+                tile::Unit unit, int64_t units);
+
+  tile::KernelOp getKernel() { return kernel; }
+  mlir::ArrayAttr getLaunchArguments() { return getArrayAttr(launchArguments); }
+
+  // Parameters. Each call adds one to the kernel and to the launch.
+
+  /// A caller's tensor `name` (query, key, value, output) [b, h, n, d] of run-time strides; `first` is the symbol
+  /// of its batch stride.
+  mlir::Value addTensor(mlir::StringRef name, mlir::Type elementType, int64_t channels, Symbol first);
+  /// A contiguous buffer of the caller or of the workspace.
+  mlir::Value addBuffer(mlir::StringRef name, mlir::MemRefType type);
+  /// A buffer of rows that are `rowStride` elements apart.
+  mlir::Value addRows(mlir::StringRef name, mlir::Type elementType, mlir::AffineExpr rowStride);
+  /// An integer, as index in the body.
+  mlir::Value addInteger(mlir::AffineExpr value);
+  /// (float) (factor · softmax scale).
+  mlir::Value addScale(double factor);
+  mlir::Value addTensorMap(tile::TensorMapArgAttr description);
+
+  // Scalars.
+
+  mlir::Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(*this, value); }
+  mlir::Value f32(float value);
+  mlir::Value add(mlir::Value a, mlir::Value b) { return mlir::arith::AddIOp::create(*this, a, b); }
+  mlir::Value sub(mlir::Value a, mlir::Value b) { return mlir::arith::SubIOp::create(*this, a, b); }
+  mlir::Value mul(mlir::Value a, mlir::Value b) { return mlir::arith::MulIOp::create(*this, a, b); }
+  mlir::Value mul(mlir::Value a, int64_t b) { return mul(a, index(b)); }
+  /// Quotient and remainder of values that fit 31 bits and are not negative.
+  std::pair<mlir::Value, mlir::Value> divide(mlir::Value a, mlir::Value b);
+  mlir::Value ceilDivide(mlir::Value a, int64_t b);
+  mlir::Value toI32(mlir::Value index);
+
+  // Fragments.
+
+  /// Runs `body` on the elements of `inputs`; see `sage_tile.map`.
+  mlir::Value map(tile::FragmentType result, mlir::ValueRange inputs,
+                  mlir::ArrayRef<mlir::AffineMap> maps,
+                  llvm::function_ref<mlir::Value(mlir::ValueRange)> body, bool positions = false);
+  /// Operands of extent 1 are broadcast.
+  mlir::Value map(tile::FragmentType result, mlir::ValueRange inputs,
+                  llvm::function_ref<mlir::Value(mlir::ValueRange)> body) {
+    return map(result, inputs, {}, body);
+  }
+  mlir::Value splat(tile::FragmentType type, float value) {
+    return tile::SplatOp::create(*this, type, f32(value));
+  }
+  mlir::Value load(tile::FragmentType type, mlir::Value source, mlir::ValueRange indices,
+                   mlir::Value limit = {}, mlir::AffineMap map = {});
+  void store(mlir::Value value, mlir::Value target, mlir::ValueRange indices,
+             mlir::Value limit = {}, mlir::AffineMap map = {});
+  mlir::Value reduce(tile::ReduceKind kind, mlir::Value source, tile::FragmentType result,
+                     mlir::AffineMap map = {});
+  mlir::Value convert(mlir::Value source, tile::FragmentType type, mlir::AffineMap order = {});
+
+private:
+  mlir::BlockArgument addParameter(mlir::Type type);
+
+  tile::KernelOp kernel;
+  llvm::SmallVector<mlir::Attribute> launchArguments;
+};
+
+} // namespace sage
+
+#endif // SAGE_LIB_CONVERSION_SAGETOSAGETILE_KERNELBUILDER_H

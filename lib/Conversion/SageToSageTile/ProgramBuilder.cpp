@@ -1,0 +1,68 @@
+// Writes the host program: workspace slices and kernels in launch order.
+
+#include "ProgramBuilder.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+using namespace sage;
+
+static DictionaryAttr describe(OpBuilder &builder, const Problem &problem) {
+  MLIRContext *context = builder.getContext();
+  NamedAttrList list;
+  list.set("element_type", TypeAttr::get(problem.elementType));
+  list.set("head_dim", builder.getI64IntegerAttr(problem.headDim));
+  list.set("layout", LayoutAttr::get(context, problem.layout));
+  list.set("lse", builder.getBoolAttr(problem.hasLse));
+  list.set("mask", MaskAttr::get(context, problem.mask));
+  list.set("geometry", problem.geometry);
+  list.set("recipe", problem.recipe);
+  list.set("schedule", problem.schedule);
+  list.set("target", problem.target);
+  list.set("shape", builder.getDenseI64ArrayAttr(problem.shape));
+  if (problem.scale)
+    list.set("scale", problem.scale);
+  return list.getDictionary(context);
+}
+
+ProgramBuilder::ProgramBuilder(Location loc, ModuleOp module, StringRef name,
+                               const Problem &problem)
+    : problem(problem), loc(loc), builder(module.getContext()) {
+  builder.setInsertionPointToEnd(module.getBody());
+  program = tile::ProgramOp::create(builder, loc, name, describe(builder, problem));
+  program.getBody().emplaceBlock();
+  std::string features = "+ptx" + std::to_string(problem.target.getPtx());
+  auto target = NVVM::NVVMTargetAttr::get(builder.getContext(), /*optLevel=*/3,
+                                          "nvptx64-nvidia-cuda", problem.target.getChip(), features);
+  kernels = gpu::GPUModuleOp::create(builder, loc, (name + "_kernels").str(),
+                                     builder.getArrayAttr({target}));
+  module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), builder.getUnitAttr());
+}
+
+AffineExpr ProgramBuilder::getPaddedQueries() {
+  return get(Symbol::Nq).ceilDiv(problem.getQueryTile()) * problem.getQueryTile();
+}
+
+AffineExpr ProgramBuilder::getPaddedKeys() {
+  return (get(Symbol::Nk).floorDiv(problem.getKeyTile()) + 1) * problem.getKeyTile();
+}
+
+void ProgramBuilder::addWorkspace(StringRef name, AffineExpr bytes) {
+  builder.setInsertionPointToEnd(&program.getBody().front());
+  tile::WorkspaceOp::create(builder, loc, name, getSymbolMap(bytes));
+}
+
+KernelBuilder ProgramBuilder::startKernel(StringRef name, tile::Unit unit, int64_t units) {
+  builder.setInsertionPointToEnd(kernels.getBody());
+  KernelBuilder kernel(loc, builder, name, unit, units);
+  kernel.getKernel()->setAttr("sage.recipe", problem.recipe);
+  kernel.getKernel()->setAttr("sage.schedule", problem.schedule);
+  return kernel;
+}
+
+void ProgramBuilder::launch(KernelBuilder &kernel, AffineExpr grid) {
+  tile::ReturnOp::create(kernel);
+  builder.setInsertionPointToEnd(&program.getBody().front());
+  auto name = SymbolRefAttr::get(kernels.getSymNameAttr(),
+                                 {FlatSymbolRefAttr::get(kernel.getKernel().getSymNameAttr())});
+  tile::LaunchOp::create(builder, loc, name, getSymbolMap(grid), kernel.getLaunchArguments());
+}
