@@ -6,26 +6,33 @@ using namespace mlir;
 
 namespace sage::tile {
 
-static LogicalResult verifyLaneAccess(Operation *op, SharedType tile, int64_t indices,
+static LogicalResult verifyLaneAccess(Operation *op, Type memory, int64_t indices,
                                       VectorType vector) {
-  if (tile.isStaged() || indices != tile.getRank())
-    return op->emitOpError("tile must be one stage with an index for each dimension, but got ")
-           << tile << " and " << indices << " indices";
+  auto tile = dyn_cast<SharedType>(memory);
+  int64_t rank = tile ? tile.getRank() : cast<MemRefType>(memory).getRank();
+  if ((tile && tile.isStaged()) || indices != rank)
+    return op->emitOpError("memory must be one stage with an index for each dimension, but got ")
+           << memory << " and " << indices << " indices";
   int64_t bytes = vector.getNumElements() * vector.getElementTypeBitWidth() / 8;
   // PTX ISA, "ld": one access is at most 16 bytes.
-  if (vector.getRank() != 1 || bytes > 16 || !llvm::isPowerOf2_64(bytes))
+  if (bytes > 16 || !llvm::isPowerOf2_64(bytes))
     return op->emitOpError("vector must have 1, 2, 4, 8 or 16 bytes, but got ") << vector;
   return success();
 }
 
-LogicalResult SharedLoadOp::verify() {
-  return verifyLaneAccess(*this, getSource().getType(), getIndices().size(),
-                          cast<VectorType>(getResult().getType()));
+LogicalResult LaneLoadOp::verify() {
+  return verifyLaneAccess(*this, getSource().getType(), getIndices().size(), getResult().getType());
 }
 
-LogicalResult SharedStoreOp::verify() {
-  return verifyLaneAccess(*this, getTarget().getType(), getIndices().size(),
-                          cast<VectorType>(getValue().getType()));
+void LaneLoadOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  effects.emplace_back(MemoryEffects::Read::get(), &getSourceMutable());
+  if (getIsVolatile())
+    effects.emplace_back(MemoryEffects::Write::get());
+}
+
+LogicalResult LaneStoreOp::verify() {
+  return verifyLaneAccess(*this, getTarget().getType(), getIndices().size(), getValue().getType());
 }
 
 LogicalResult PackOp::verify() {

@@ -17,25 +17,33 @@ def SageTile_WarpIdOp : SageTile_Op<"warp_id", [Pure]> {
   let assemblyFormat = "attr-dict";
 }
 
-def SageTile_SharedLoadOp : SageTile_Op<"shared_load", [MemoryEffects<[MemRead]>]> {
-  let summary = "Loads neighbouring elements of one row of a shared tile.";
+def SageTile_LaneLoadOp : SageTile_Op<"lane_load", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "Loads neighbouring elements of a shared tile or of device memory.";
   let description = [{
-    The result holds the bytes from element `indices` on; 8-bit elements are read as words. It lies inside
-    one 16-byte chunk, which swizzling moves as a whole.
+    The result holds the bytes from element `indices` on; 8-bit elements are read as words. It is aligned to
+    its size, at most 16 bytes, and so lies inside one of the chunks that swizzling moves as a whole.
+    A `volatile` load is never merged with another: loads into separate registers are cheaper than moves.
 
     ```mlir
-    %x = sage_tile.shared_load %tile[%row, %column] : !sage_tile.shared<64x128xi8, swizzle = 128> to vector<4xi32>
+    %x = sage_tile.lane_load %tile[%row, %column] : !sage_tile.shared<64x128xi8, swizzle = 128> to vector<4xi32>
     ```
   }];
-  let arguments = (ins SageTile_SharedType:$source, Variadic<Index>:$indices);
-  let results = (outs AnyVectorOfNonZeroRank:$result);
-  let assemblyFormat = "$source `[` $indices `]` attr-dict `:` type($source) `to` type($result)";
+  let arguments = (ins SageTile_Memory:$source, Variadic<Index>:$indices, UnitAttr:$is_volatile);
+  let results = (outs VectorOfRankAndType<[1], [AnyType]>:$result);
+  let assemblyFormat = [{ (`volatile` $is_volatile^)? $source `[` $indices `]` attr-dict
+                          `:` type($source) `to` type($result) }];
   let hasVerifier = 1;
 }
 
-def SageTile_SharedStoreOp : SageTile_Op<"shared_store", [MemoryEffects<[MemWrite]>]> {
-  let summary = "Stores neighbouring elements of one row of a shared tile; see `sage_tile.shared_load`.";
-  let arguments = (ins AnyVectorOfNonZeroRank:$value, SageTile_SharedType:$target, Variadic<Index>:$indices);
+def SageTile_LaneStoreOp : SageTile_Op<"lane_store", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Stores neighbouring elements to a shared tile or to device memory; see `sage_tile.lane_load`.";
+  let description = [{
+    ```mlir
+    sage_tile.lane_store %x, %output[%row, %column] : vector<2xf16> to memref<?x128xf16>
+    ```
+  }];
+  let arguments = (ins VectorOfRankAndType<[1], [AnyType]>:$value, SageTile_Memory:$target,
+                       Variadic<Index>:$indices);
   let assemblyFormat = "$value `,` $target `[` $indices `]` attr-dict `:` type($value) `to` type($target)";
   let hasVerifier = 1;
 }

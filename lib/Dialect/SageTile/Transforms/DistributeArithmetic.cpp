@@ -1,0 +1,324 @@
+// Distribution of element-wise arithmetic, conversions, slices and joins.
+
+#include "Distribute.h"
+#include "LaneMapping.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace sage::tile {
+
+static bool isPacked(Type elementType) { return elementType.getIntOrFloatBitWidth() == 8; }
+
+Value pickRegisters(OpBuilder &builder, Location loc, Value vector, ArrayRef<int64_t> registers,
+                    Type elementType) {
+  SmallVector<int64_t> picked(registers);
+  if (isPacked(elementType)) {
+    picked.clear();
+    for (size_t i = 0; i < registers.size(); i += 4) {
+      for (size_t j = 0; j < 4; ++j)
+        if (i + j >= registers.size() || registers[i] % 4 != 0 ||
+            registers[i + j] != registers[i] + int64_t(j))
+          return {};
+      picked.push_back(registers[i] / 4);
+    }
+  }
+  int64_t size = cast<VectorType>(vector.getType()).getNumElements();
+  if (int64_t(picked.size()) == size && llvm::equal(picked, llvm::seq<int64_t>(0, size)))
+    return vector;
+  return vector::ShuffleOp::create(builder, loc, vector, vector, picked);
+}
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// map
+//===----------------------------------------------------------------------===//
+
+/// Clones a map's body on vectors. Values that depend on no element stay scalars until they meet one that does.
+class BodyVectorizer {
+public:
+  BodyVectorizer(OpBuilder &builder, int64_t size) : builder(builder), size(size) {}
+
+  void map(Value scalar, Value vector) { mapping.map(scalar, vector); }
+
+  Value getVector(Location loc, Value scalar) {
+    Value value = mapping.lookupOrDefault(scalar);
+    if (isa<VectorType>(value.getType()))
+      return value;
+    return vector::BroadcastOp::create(builder, loc, VectorType::get({size}, value.getType()), value);
+  }
+
+  void clone(Operation *op) {
+    bool isScalar = llvm::none_of(op->getOperands(), [&](Value operand) {
+      return isa<VectorType>(mapping.lookupOrDefault(operand).getType());
+    });
+    if (isScalar) {
+      builder.clone(*op, mapping);
+      return;
+    }
+    SmallVector<Value> operands;
+    for (auto [index, operand] : llvm::enumerate(op->getOperands())) {
+      Value value = mapping.lookupOrDefault(operand);
+      // A condition that is the same for all elements selects whole vectors.
+      bool isCondition = index == 0 && isa<arith::SelectOp>(op) && !isa<VectorType>(value.getType());
+      operands.push_back(isCondition ? value : getVector(op->getLoc(), operand));
+    }
+    OperationState state(op->getLoc(), op->getName(), operands,
+                         {VectorType::get({size}, op->getResult(0).getType())});
+    state.addAttributes(llvm::to_vector(op->getDiscardableAttrs()));
+    state.propertiesAttr = op->getPropertiesAsAttribute();
+    mapping.map(op->getResult(0), builder.create(state)->getResult(0));
+  }
+
+private:
+  OpBuilder &builder;
+  int64_t size;
+  IRMapping mapping;
+};
+
+struct DistributeMap : OpConversionPattern<MapOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(MapOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    FragmentType type = op.getResult().getType();
+    LayoutAttr layout = type.getLayout();
+    Location loc = op.getLoc();
+    if (isPacked(type.getElementType()))
+      return op.emitOpError("result must not have 8-bit elements after distribution, but got ")
+             << type.getElementType();
+    Block &body = op.getBody().front();
+    BodyVectorizer vectorizer(rewriter, layout.getNumRegisters());
+    unsigned argument = 0;
+    if (op.getPositions())
+      for (; argument < 2; ++argument) {
+        Value position = emitPositions(rewriter, op, argument);
+        if (!position)
+          return failure();
+        vectorizer.map(body.getArgument(argument), position);
+      }
+    for (auto [index, input] : llvm::enumerate(adaptor.getInputs())) {
+      auto inputType = cast<FragmentType>(op.getInputs()[index].getType());
+      if (isPacked(inputType.getElementType()))
+        return op.emitOpError("input #") << index << " must not have 8-bit elements, but got "
+                                         << inputType.getElementType();
+      AffineMap map = op.getInputMap(index);
+      auto registers = findRegisters(layout, [&](Position p) { return applyMap(map, p); },
+                                     inputType.getLayout());
+      if (failed(registers))
+        return op.emitOpError("input #")
+               << index << " must be in the same register of every lane, but " << AffineMapAttr::get(map) << " of "
+               << inputType.getLayout() << " is not";
+      vectorizer.map(body.getArgument(argument + index),
+                     pickRegisters(rewriter, loc, input, *registers, inputType.getElementType()));
+    }
+    for (Operation &nested : body.without_terminator())
+      vectorizer.clone(&nested);
+    rewriter.replaceOp(op, vectorizer.getVector(loc, body.getTerminator()->getOperand(0)));
+    return success();
+  }
+
+private:
+  /// Rows (dimension 0) or columns (1) of the lane's elements as i32.
+  Value emitPositions(OpBuilder &builder, MapOp op, unsigned dimension) const {
+    LayoutAttr layout = op.getResult().getType().getLayout();
+    auto function = LaneFunction::get(layout, [&](Position p) -> std::optional<int64_t> {
+      return dimension == 0 ? p.first : p.second;
+    });
+    if (failed(function)) {
+      op.emitOpError("layout must have a number of warps that is a power of two, but got ") << layout;
+      return {};
+    }
+    Location loc = op.getLoc();
+    SmallVector<int32_t> offsets(function->getOffsets());
+    auto vectorType = VectorType::get({int64_t(offsets.size())}, builder.getI32Type());
+    Value result = arith::ConstantOp::create(builder, loc,
+                                             DenseElementsAttr::get(vectorType, ArrayRef(offsets)));
+    Value base = function->emitBase(builder, loc);
+    if (!base)
+      return result;
+    base = arith::IndexCastOp::create(builder, loc, builder.getI32Type(), base);
+    base = vector::BroadcastOp::create(builder, loc, vectorType, base);
+    return arith::AddIOp::create(builder, loc, base, result);
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// splat, order_after
+//===----------------------------------------------------------------------===//
+
+struct DistributeSplat : OpConversionPattern<SplatOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(SplatOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    auto type = cast<VectorType>(getTypeConverter()->convertType(op.getResult().getType()));
+    Attribute value;
+    if (!matchPattern(adaptor.getValue(), m_Constant(&value))) {
+      if (type.getElementType() != op.getValue().getType())
+        return op.emitOpError("8-bit value must be a constant");
+      rewriter.replaceOpWithNewOp<vector::BroadcastOp>(op, type, adaptor.getValue());
+      return success();
+    }
+    if (type.getElementType() != op.getValue().getType()) {
+      auto number = dyn_cast<FloatAttr>(value);
+      uint32_t byte = number ? number.getValue().bitcastToAPInt().getZExtValue()
+                             : cast<IntegerAttr>(value).getValue().getZExtValue();
+      value = rewriter.getI32IntegerAttr(int32_t(byte * 0x01010101u));
+    }
+    rewriter.replaceOpWithNewOp<arith::ConstantOp>(op, DenseElementsAttr::get(type, value));
+    return success();
+  }
+};
+
+/// p * 0 + value: the assembler cannot know that it is `value` (p may be NaN), so it waits for p.
+struct DistributeOrderAfter : OpConversionPattern<OrderAfterOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(OrderAfterOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<VectorType>(adaptor.getValue().getType());
+    auto dependence = cast<VectorType>(adaptor.getDependence().getType());
+    if (!type.getElementType().isF32() || !dependence.getElementType().isF32())
+      return op.emitOpError("value and dependence must have f32 elements, but got ")
+             << type.getElementType() << " and " << dependence.getElementType();
+    Value first = vector::ExtractOp::create(rewriter, loc, adaptor.getDependence(), int64_t(0));
+    first = vector::BroadcastOp::create(rewriter, loc, type, first);
+    Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(type));
+    rewriter.replaceOpWithNewOp<math::FmaOp>(op, first, zero, adaptor.getValue());
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// convert, slice, concat
+//===----------------------------------------------------------------------===//
+
+/// Rounds the elements of `vector` (of type `from`) to `to`; null where that is not supported.
+Value convertElements(OpBuilder &builder, Location loc, Value vector, Type from, Type to) {
+  if (from == to)
+    return vector;
+  int64_t size = cast<VectorType>(vector.getType()).getNumElements();
+  auto target = VectorType::get({size}, to);
+  if (isPacked(from))
+    return {};
+  if (!isPacked(to)) {
+    if (from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth())
+      return arith::ExtFOp::create(builder, loc, target, vector);
+    if (from.isF32())
+      return arith::TruncFOp::create(builder, loc, target, vector);
+    return {};
+  }
+  if (size % 4 != 0)
+    return {};
+  if (!from.isF32())
+    vector = arith::ExtFOp::create(builder, loc, VectorType::get({size}, builder.getF32Type()), vector);
+  return PackOp::create(builder, loc, VectorType::get({size / 4}, builder.getI32Type()), vector,
+                        TypeAttr::get(to));
+}
+
+struct DistributeConvert : OpConversionPattern<ConvertOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(ConvertOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    FragmentType from = op.getSource().getType(), to = op.getResult().getType();
+    std::optional<AffineMap> order = op.getOrder();
+    auto registers = findRegisters(
+        to.getLayout(),
+        [&](Position p) -> std::optional<Position> {
+          std::optional<int64_t> column =
+              order ? evaluate(order->getResult(0), {p.second}) : std::optional(p.second);
+          return column ? std::optional(Position(p.first, *column)) : std::nullopt;
+        },
+        from.getLayout());
+    if (failed(registers))
+      return op.emitOpError("result must take the same register of every lane, but layouts are ")
+             << from.getLayout() << " and " << to.getLayout();
+    Value picked = pickRegisters(rewriter, op.getLoc(), adaptor.getSource(), *registers,
+                                 from.getElementType());
+    Value result = picked ? convertElements(rewriter, op.getLoc(), picked, from.getElementType(),
+                                            to.getElementType())
+                          : Value();
+    if (!result)
+      return op.emitOpError("conversion must be from f32, f16 or bf16 and keep or fill whole words, but got ")
+             << from << " to " << to;
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+struct DistributeSlice : OpConversionPattern<SliceOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(SliceOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    FragmentType from = op.getSource().getType(), to = op.getResult().getType();
+    int64_t column = op.getColumn();
+    auto registers = findRegisters(
+        to.getLayout(), [&](Position p) { return Position(p.first, p.second + column); },
+        from.getLayout());
+    Value result = failed(registers) ? Value()
+                                     : pickRegisters(rewriter, op.getLoc(), adaptor.getSource(),
+                                                     *registers, from.getElementType());
+    if (!result)
+      return op.emitOpError("result must take the same registers of every lane, but layouts are ")
+             << from.getLayout() << " and " << to.getLayout();
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+struct DistributeConcat : OpConversionPattern<ConcatOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(ConcatOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    FragmentType to = op.getResult().getType();
+    // Where each register of the result is in the sources' registers, one source after the other.
+    SmallVector<int64_t> registers(to.getLayout().getNumRegisters(), -1);
+    int64_t column = 0, first = 0;
+    for (Value value : op.getSources()) {
+      auto from = cast<FragmentType>(value.getType());
+      auto targets = findRegisters(
+          from.getLayout(), [&](Position p) { return Position(p.first, p.second + column); },
+          to.getLayout());
+      if (failed(targets))
+        return op.emitOpError("sources must fill the same registers of every lane, but layouts are ")
+               << from.getLayout() << " and " << to.getLayout();
+      for (auto [reg, target] : llvm::enumerate(*targets))
+        registers[target] = first + reg;
+      column += from.getColumns();
+      first += from.getLayout().getNumRegisters();
+    }
+    Value joined = adaptor.getSources().front();
+    for (Value next : adaptor.getSources().drop_front()) {
+      int64_t size = cast<VectorType>(joined.getType()).getNumElements() +
+                     cast<VectorType>(next.getType()).getNumElements();
+      joined = vector::ShuffleOp::create(rewriter, op.getLoc(), joined, next,
+                                         llvm::to_vector(llvm::seq<int64_t>(0, size)));
+    }
+    Value result = pickRegisters(rewriter, op.getLoc(), joined, registers, to.getElementType());
+    if (!result)
+      return op.emitOpError("8-bit sources must fill whole words, but layout is ") << to.getLayout();
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+} // namespace
+
+void populateDistributeArithmeticPatterns(const TypeConverter &converter,
+                                          RewritePatternSet &patterns) {
+  patterns.add<DistributeMap, DistributeSplat, DistributeOrderAfter, DistributeConvert,
+               DistributeSlice, DistributeConcat>(converter, patterns.getContext());
+}
+
+} // namespace sage::tile
