@@ -102,6 +102,7 @@ def Sage_RecipeAttr : Sage_Attr<"Recipe", "recipe"> {
 }
 
 def Sage_GeometryAttr : Sage_Attr<"Geometry", "geometry"> {
+  let genMnemonicAlias = 1;
   let summary = "The blocks, tiles and scale groups that the numerics depend on";
   let description = [{
     Fixes everything about the tiling that changes results, so that tuning does not: the smoothing block of Q, the key
@@ -134,6 +135,7 @@ def Sage_GeometryAttr : Sage_Attr<"Geometry", "geometry"> {
 }
 
 def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
+  let genMnemonicAlias = 1;
   let summary = "How a kernel runs: warps, stages, chunks, registers";
   let description = [{
     One row of a schedule file: how a thread block is built. A schedule never changes which numbers are added in which
@@ -177,6 +179,7 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
 }
 
 def Sage_TargetAttr : Sage_Attr<"Target", "target"> {
+  let genMnemonicAlias = 1;
   let summary = "What a chip is";
   let description = [{
     Describes a chip to the passes: the instruction family its schedules use, the PTX version to ask for (times ten),

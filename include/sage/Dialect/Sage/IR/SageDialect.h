@@ -8,7 +8,7 @@
 #include "sage/Dialect/Sage/IR/SageDialect.h.inc"
 
 namespace sage {
-/// Registers the dialect with its external interface models (bufferization).
+/// Registers the dialect.
 void registerSageDialect(mlir::DialectRegistry &registry);
 } // namespace sage
 

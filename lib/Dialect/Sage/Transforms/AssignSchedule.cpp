@@ -1,0 +1,63 @@
+// sage-assign-schedule: attaches the geometry and a schedule row.
+
+#include "TensorForm.h"
+
+#include "sage/Dialect/Sage/Transforms/Passes.h"
+#include "sage/Schedule/ScheduleLookup.h"
+
+namespace sage {
+#define GEN_PASS_DEF_SAGEASSIGNSCHEDULE
+#include "sage/Dialect/Sage/Transforms/Passes.h.inc"
+} // namespace sage
+
+using namespace mlir;
+using namespace sage;
+
+static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile) {
+  if (failed(requireTensors(op)))
+    return failure();
+  TargetAttr target = op.getTargetAttr();
+  if (!target) {
+    auto diagnostic = op.emitOpError() << "target must be attached";
+    diagnostic.attachNote() << "run sage-legalize-recipe first";
+    return diagnostic;
+  }
+  GeometryAttr geometry = op.getGeometryAttr();
+  if (!geometry)
+    geometry = GeometryAttr::getDefault(op.getRecipe(), target.getFamily());
+  ScheduleAttr schedule = op.getScheduleAttr();
+  if (!schedule) {
+    AttentionShape shape = op.getShape();
+    if (ShapedType::isDynamic(shape.headDim) || shape.headDim != shape.valueHeadDim) {
+      auto diagnostic = op.emitOpError() << "head dim must be static and that of the value, but got "
+                                         << op.getQuery().getType() << " and "
+                                         << op.getValue().getType();
+      diagnostic.attachNote() << "cast or pad the operands to one static head dim";
+      return diagnostic;
+    }
+    FailureOr<ScheduleAttr> found =
+        lookupSchedule(target, shape.headDim, op.getRecipe(), geometry,
+                       [&] { return op.emitOpError(); }, scheduleFile);
+    if (failed(found))
+      return failure();
+    schedule = *found;
+  }
+  op.setGeometryAttr(geometry);
+  op.setScheduleAttr(schedule);
+  return success();
+}
+
+namespace {
+struct AssignSchedule : sage::impl::SageAssignScheduleBase<AssignSchedule> {
+  using SageAssignScheduleBase::SageAssignScheduleBase;
+
+  void runOnOperation() override {
+    WalkResult result = getOperation()->walk([&](AttentionOp op) {
+      return failed(assignSchedule(op, scheduleFile)) ? WalkResult::interrupt()
+                                                      : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,108 @@
+// sage-quantize: quantized Q, K and V with their scales (Spec N3 to N6).
+
+#include "TensorForm.h"
+
+#include "mlir/IR/Builders.h"
+#include "sage/Dialect/Sage/Transforms/Passes.h"
+
+namespace sage {
+#define GEN_PASS_DEF_SAGEQUANTIZE
+#include "sage/Dialect/Sage/Transforms/Passes.h.inc"
+} // namespace sage
+
+using namespace mlir;
+using namespace sage;
+
+namespace {
+/// What an attention of either level brings along besides Q, K and V.
+struct Corrections {
+  Value score, lse, valueMean;
+};
+} // namespace
+
+/// Quantizes V, or leaves it 16-bit; returns V and its scales (null).
+static std::pair<Value, Value> quantizeValue(OpBuilder &builder, Location loc, Value value,
+                                             RecipeAttr recipe, GeometryAttr geometry,
+                                             Layout layout) {
+  if (!recipe.quantizesValue())
+    return {value, Value()};
+  Type type = recipe.getPv() == PvType::E4M3 ? Type(Float8E4M3FNType::get(builder.getContext()))
+                                             : Type(Float8E5M2Type::get(builder.getContext()));
+  auto quantized = QuantizeValueOp::create(
+      builder, loc, value, geometry.getValueOrderMap(), type, llvm::APFloat(recipe.getValueRange()),
+      getOperandLayout(cast<ShapedType>(value.getType()), layout));
+  return {quantized.getResult(), quantized.getScales()};
+}
+
+template <typename AttentionLike>
+static LogicalResult quantize(AttentionLike op, const Corrections &corrections) {
+  RecipeAttr recipe = op.getRecipe();
+  GeometryAttr geometry = op.getGeometryAttr();
+  if (!geometry) {
+    auto diagnostic = op.emitOpError() << "geometry must be attached";
+    diagnostic.attachNote() << "run sage-assign-schedule first: it fixes the scale groups";
+    return diagnostic;
+  }
+  OpBuilder builder(op);
+  Location loc = op.getLoc();
+  Layout layout = op.getLayout();
+  // Where the tensor cores do not multiply INT4, its values go through INT8 products and are stored as such.
+  bool packed = recipe.getQk() == ScoreType::Int4 && op.getTargetAttr() &&
+                op.getTargetAttr().getInt4Mma();
+  auto quantizeScores = [&](Value operand, AffineMap groups) {
+    return QuantizeOp::create(builder, loc, operand, recipe.getQk(), groups, packed,
+                              getOperandLayout(cast<ShapedType>(operand.getType()), layout));
+  };
+  auto query = quantizeScores(op.getQuery(), geometry.getQueryGroupMap());
+  auto key = quantizeScores(op.getKey(), geometry.getKeyGroupMap());
+  auto [value, valueScales] =
+      quantizeValue(builder, loc, op.getValue(), recipe, geometry, layout);
+
+  auto quantized = QuantizedAttentionOp::create(
+      builder, loc, op.getResultTypes(), query.getResult(), key.getResult(), value,
+      query.getScales(), key.getScales(), valueScales, corrections.score, corrections.lse,
+      corrections.valueMean, op.getOutputs(), recipe, geometry, op.getLayoutAttr(),
+      op.getMaskAttr(), op.getScaleAttr(), packed ? builder.getUnitAttr() : UnitAttr(), op.getScheduleAttr(),
+      op.getTargetAttr());
+  quantized->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  op->replaceAllUsesWith(quantized);
+  op->erase();
+  return success();
+}
+
+static LogicalResult quantize(AttentionOp op) {
+  if (!op.getRecipe().quantizesScores())
+    return success();
+  if (failed(requireTensors(op)))
+    return failure();
+  if (op.getRecipe().getSmooth() != Smoothing::None) {
+    auto diagnostic = op.emitOpError() << "smoothing must be explicit, but got recipe "
+                                       << op.getRecipe();
+    diagnostic.attachNote() << "run sage-smooth first";
+    return diagnostic;
+  }
+  if (op.getBias() || op.getKeyLengths()) {
+    auto diagnostic = op.emitOpError() << "bias and key lengths must be absent";
+    diagnostic.attachNote() << "run sage-legalize-recipe first: it diagnoses them";
+    return diagnostic;
+  }
+  return quantize(op, Corrections());
+}
+
+namespace {
+struct Quantize : sage::impl::SageQuantizeBase<Quantize> {
+  void runOnOperation() override {
+    WalkResult result = getOperation()->walk([&](Operation *op) {
+      LogicalResult quantized = success();
+      if (auto attention = dyn_cast<AttentionOp>(op))
+        quantized = quantize(attention);
+      else if (auto smoothed = dyn_cast<SmoothedAttentionOp>(op))
+        quantized = quantize(smoothed, {smoothed.getScoreCorrection(), smoothed.getLseCorrection(),
+                                        smoothed.getValueMean()});
+      return failed(quantized) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace

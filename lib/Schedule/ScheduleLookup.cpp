@@ -1,0 +1,134 @@
+// Reads the rows of targets/ and schedules/ and picks the one that fits.
+
+#include "sage/Schedule/ScheduleLookup.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Parser/Parser.h"
+#include "sage/Dialect/Sage/IR/SageOps.h"
+#include "sage/Schedule/EmbeddedText.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+#include <set>
+
+using namespace mlir;
+using namespace sage;
+
+std::vector<std::string> sage::listChips() {
+  std::vector<std::string> chips;
+  for (const EmbeddedText *row = embeddedTargets; row->path; ++row)
+    chips.push_back(llvm::sys::path::stem(row->path).str());
+  return chips;
+}
+
+/// Parses a file of rows; diagnostics carry `path`.
+static OwningOpRef<ModuleOp> parseRows(MLIRContext *context, StringRef text, StringRef path) {
+  context->getOrLoadDialect<SageDialect>();
+  return parseSourceString<ModuleOp>(text, ParserConfig(context), path);
+}
+
+FailureOr<TargetAttr> sage::lookupTarget(MLIRContext *context, StringRef chip,
+                                         function_ref<InFlightDiagnostic()> emitError) {
+  for (const EmbeddedText *row = embeddedTargets; row->path; ++row) {
+    if (llvm::sys::path::stem(row->path) != chip)
+      continue;
+    OwningOpRef<ModuleOp> module = parseRows(context, row->text, row->path);
+    if (!module)
+      return failure();
+    auto targets = module->getOps<TargetOp>();
+    if (!targets.empty())
+      return (*targets.begin()).getRow();
+  }
+  auto diagnostic = emitError() << "chip must be one of " << llvm::join(listChips(), ", ")
+                                << ", but got '" << chip << "'";
+  diagnostic.attachNote() << "a chip of a known instruction family is one file, targets/<chip>.mlir";
+  return failure();
+}
+
+/// Appends the rows of a file to `rows`.
+static LogicalResult readRows(MLIRContext *context, StringRef text, StringRef path,
+                              SmallVectorImpl<ScheduleAttr> &rows) {
+  OwningOpRef<ModuleOp> module = parseRows(context, text, path);
+  if (!module)
+    return failure();
+  for (ScheduleOp schedule : module->getOps<ScheduleOp>())
+    rows.push_back(schedule.getRow());
+  return success();
+}
+
+static LogicalResult readScheduleFile(MLIRContext *context, StringRef path,
+                                      function_ref<InFlightDiagnostic()> emitError,
+                                      SmallVectorImpl<ScheduleAttr> &rows) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
+  if (!buffer)
+    return emitError() << "schedule file must be readable, but got '" << path
+                       << "': " << buffer.getError().message();
+  return readRows(context, (*buffer)->getBuffer(), path, rows);
+}
+
+static LogicalResult readEmbeddedSchedules(TargetAttr target, SmallVectorImpl<ScheduleAttr> &rows) {
+  for (const EmbeddedText *row = embeddedSchedules; row->path; ++row) {
+    StringRef folder = llvm::sys::path::filename(llvm::sys::path::parent_path(row->path));
+    if (folder == target.getSchedules() &&
+        failed(readRows(target.getContext(), row->text, row->path, rows)))
+      return failure();
+  }
+  return success();
+}
+
+/// Why the row is refused; nothing when it fits.
+static std::optional<std::string> findConflict(ScheduleAttr row, TargetAttr target,
+                                               RecipeAttr recipe, GeometryAttr geometry) {
+  if (row.getFamily() != target.getFamily())
+    return ("schedule family must be " + stringifyFamily(target.getFamily()) + ", but got " +
+            stringifyFamily(row.getFamily()))
+        .str();
+  if (auto conflict = row.findConflict(recipe, geometry))
+    return conflict;
+  if (row.getSharedBytes(recipe) > target.getSharedBytes())
+    return "shared memory must fit " + std::to_string(target.getSharedBytes()) +
+           " bytes, but got " + std::to_string(row.getSharedBytes(recipe));
+  return std::nullopt;
+}
+
+FailureOr<ScheduleAttr> sage::lookupSchedule(TargetAttr target, int64_t headDim, RecipeAttr recipe,
+                                             GeometryAttr geometry,
+                                             function_ref<InFlightDiagnostic()> emitError,
+                                             StringRef scheduleFile) {
+  SmallVector<ScheduleAttr> rows;
+  if (failed(scheduleFile.empty()
+                 ? readEmbeddedSchedules(target, rows)
+                 : readScheduleFile(target.getContext(), scheduleFile, emitError, rows)))
+    return failure();
+  if (!geometry)
+    geometry = GeometryAttr::getDefault(recipe, target.getFamily());
+
+  std::set<int64_t> headDims;
+  SmallVector<std::pair<ScheduleAttr, std::string>> refused;
+  for (ScheduleAttr row : rows) {
+    headDims.insert(row.getHeadDim());
+    if (row.getHeadDim() != headDim)
+      continue;
+    std::optional<std::string> conflict = findConflict(row, target, recipe, geometry);
+    if (!conflict)
+      return row;
+    refused.emplace_back(row, *conflict);
+  }
+  if (refused.empty()) {
+    auto diagnostic = emitError() << "head dim must be one of the scheduled ";
+    llvm::interleaveComma(headDims, diagnostic);
+    diagnostic << " on " << target.getChip() << ", but got " << headDim;
+    diagnostic.attachNote() << "pad the head dim with zeros, or add a row in schedules/"
+                            << target.getSchedules() << " or in a schedule file";
+    return failure();
+  }
+  auto diagnostic = emitError() << "a schedule on " << target.getChip() << " for head dim "
+                                << headDim << " must agree with recipe " << recipe
+                                << " and the geometry, but got none";
+  for (auto &[row, conflict] : refused)
+    diagnostic.attachNote() << row << ": " << conflict;
+  return failure();
+}
