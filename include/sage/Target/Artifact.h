@@ -1,0 +1,27 @@
+// The artifact: PTX that describes itself (docs/Artifact.md).
+
+#ifndef SAGE_TARGET_ARTIFACT_H
+#define SAGE_TARGET_ARTIFACT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "sage/Dialect/SageTile/IR/SageTile.h"
+
+#include <string>
+
+namespace sage {
+
+/// The only host program of `module`, or the one called `name`. Reports a missing or an ambiguous one.
+mlir::FailureOr<tile::ProgramOp> findProgram(mlir::ModuleOp module, llvm::StringRef name = "");
+
+/// The PTX of the kernels of `program`, whose gpu.module is at the NVVM level (pipeline `sage-to-nvvm`).
+mlir::FailureOr<std::string> emitPtx(tile::ProgramOp program);
+
+/// The manifest of `program`: one JSON object, indented.
+mlir::FailureOr<std::string> emitManifest(tile::ProgramOp program);
+
+/// The artifact: version, checksum, manifest and PTX.
+mlir::FailureOr<std::string> emitArtifact(tile::ProgramOp program);
+
+} // namespace sage
+
+#endif // SAGE_TARGET_ARTIFACT_H
