@@ -376,6 +376,9 @@ void AttentionKernel::finish(const State &state) {
 void AttentionKernel::build() {
   // exp2 and the products round to 2^-22 at best: numbers under 2^-126 do not matter here (Spec N9).
   b.getKernel()->setAttr("flush_denormals", b.getUnitAttr());
+  // What sage-tile-apply-schedule reads.
+  b.getKernel()->setAttr("sage.recipe", problem.recipe);
+  b.getKernel()->setAttr("sage.schedule", problem.schedule);
   addParameters();
   decodeBlock();
   countKeyTiles();

@@ -53,10 +53,7 @@ void ProgramBuilder::addWorkspace(StringRef name, AffineExpr bytes) {
 
 KernelBuilder ProgramBuilder::startKernel(StringRef name, tile::Unit unit, int64_t units) {
   builder.setInsertionPointToEnd(kernels.getBody());
-  KernelBuilder kernel(loc, builder, name, unit, units);
-  kernel.getKernel()->setAttr("sage.recipe", problem.recipe);
-  kernel.getKernel()->setAttr("sage.schedule", problem.schedule);
-  return kernel;
+  return KernelBuilder(loc, builder, name, unit, units);
 }
 
 void ProgramBuilder::launch(KernelBuilder &kernel, AffineExpr grid) {

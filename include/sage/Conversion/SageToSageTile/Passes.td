@@ -14,8 +14,8 @@ def ConvertSageToSageTile : Pass<"convert-sage-to-sage-tile", "::mlir::ModuleOp"
 
     The kernels are sequential programs of one thread block: copies are synchronous, matrix products add
     into the running output (single-level). Later passes make two-level accumulation, asynchronous products,
-    warp specialization and pipelining out of them. Every kernel carries the op's `sage.recipe` and
-    `sage.schedule`, which those passes read.
+    warp specialization and pipelining out of them. The attention kernel carries the op's `sage.recipe` and
+    `sage.schedule`, which `sage-tile-apply-schedule` reads.
 
     The ops must have a geometry, a schedule and a target (`sage-legalize-recipe`, `sage-assign-schedule`),
     and Q, K and V must be values that only these ops read.
