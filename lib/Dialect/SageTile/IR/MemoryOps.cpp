@@ -15,11 +15,13 @@ namespace sage::tile {
 
 LogicalResult StageOp::verify() {
   SharedType source = getSource().getType();
-  if (!source.isStaged())
+  if (source.getRank() < 2)
     return emitOpError("source must have stages, but got ") << source;
-  if (getResult().getType() != source.getStageType())
-    return emitOpError("result must be ") << source.getStageType() << ", but got "
-                                          << getResult().getType();
+  // The stages of a vector are the rows of a tile.
+  auto stageType = SharedType::get(getContext(), source.getShape().drop_front(),
+                                   source.getElementType(), source.getRank() == 3 ? source.getSwizzle() : 0);
+  if (getResult().getType() != stageType)
+    return emitOpError("result must be ") << stageType << ", but got " << getResult().getType();
   IntegerAttr index;
   if (matchPattern(getIndex(), m_Constant(&index)) &&
       (index.getInt() < 0 || index.getInt() >= source.getShape()[0]))

@@ -107,7 +107,7 @@ def SageTile_AllocOp : SageTile_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
 }
 
 def SageTile_StageOp : SageTile_Op<"stage", [Pure]> {
-  let summary = "One stage of a staged tile.";
+  let summary = "One stage of a staged tile; the stages of a vector are the rows of a tile.";
   let arguments = (ins SageTile_SharedType:$source, Index:$index);
   let results = (outs SageTile_SharedType:$result);
   let assemblyFormat = "$source `[` $index `]` attr-dict `:` type($source) `to` type($result)";

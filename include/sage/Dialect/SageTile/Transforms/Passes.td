@@ -169,8 +169,8 @@ def InjectFault : SageTile_Pass<"sage-tile-inject-fault"> {
 
     * `wrong-scale-index`: each column takes the key scale of the next group.
     * `missing-rescale`: the output of earlier tiles is not rescaled (alpha = 1).
-    * `mask-off-by-one`: one key too many, or too few, is visible.
-    * `swapped-value-order`: probabilities are packed in natural token order, V in storage order.
+    * `mask-off-by-one`: one key too many is visible.
+    * `swapped-value-order`: neighbouring probabilities are packed in each other's place.
     * `dropped-lse-correction`: the LSE lacks the term of smooth K.
     * `missing-value-scale`: the output is not multiplied by the scales of V.
     * `wrong-tile-order`: tiles are visited from the first to the last; masks still expect the last first.
@@ -180,7 +180,9 @@ def InjectFault : SageTile_Pass<"sage-tile-inject-fault"> {
     * `missing-empty-wait`: a copy does not wait until the tile has been read.
   }];
   let options = [
-    Option<"kind", "kind", "std::string", "\"\"", "Which error to plant (see the description)">
+    Option<"kind", "kind", "std::string", "\"\"", "Which error to plant (see the description)">,
+    Option<"kernelName", "kernel", "std::string", "\"\"",
+           "Symbol of the kernel to plant it in; others are left alone (empty: all)">
   ];
 }
 

@@ -1,0 +1,111 @@
+// mma -> mma_async and wait (wgmma).
+
+#include "TileAccesses.h"
+
+#include "sage/Dialect/SageTile/Transforms/Passes.h"
+
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace sage::tile {
+#define GEN_PASS_DEF_ISSUEMMAASYNC
+#include "sage/Dialect/SageTile/Transforms/Passes.h.inc"
+} // namespace sage::tile
+
+using namespace mlir;
+
+namespace sage::tile {
+namespace {
+
+bool isProduct(Operation *op) { return isa<MmaOp, MmaAsyncOp>(op); }
+
+/// Start values and views of tiles: what a product needs besides its data, cheap to have early.
+bool isPreparation(Operation *op) {
+  return isScalarOp(op) || isa<SplatOp>(op) || isTileView(op);
+}
+
+/// Moves `product`, with the preparations that it needs, directly behind the product `previous`, unless it depends on
+/// something between, or memory is written between.
+void moveBehind(Operation *product, Operation *previous) {
+  Block *block = product->getBlock();
+  llvm::SetVector<Operation *> needed;
+  SmallVector<Operation *> worklist{product};
+  while (!worklist.empty())
+    for (Value operand : worklist.pop_back_val()->getOperands()) {
+      Operation *op = operand.getDefiningOp();
+      if (!op || op->getBlock() != block || !previous->isBeforeInBlock(op) || needed.contains(op))
+        continue;
+      if (!isPreparation(op))
+        return;
+      needed.insert(op);
+      worklist.push_back(op);
+    }
+  for (Operation *op = previous->getNextNode(); op != product; op = op->getNextNode())
+    if (!isMemoryEffectFree(op) && !isa<LoadOp>(op) && !isProduct(op))
+      return;
+
+  SmallVector<Operation *> ordered(needed.begin(), needed.end());
+  llvm::sort(ordered, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  Operation *anchor = previous;
+  ordered.push_back(product);
+  for (Operation *op : ordered) {
+    op->moveAfter(anchor);
+    anchor = op;
+  }
+}
+
+bool uses(Operation *op, Value value) {
+  return llvm::any_of(value.getUsers(), [&](Operation *user) { return op->isAncestor(user); });
+}
+
+/// Whether `op` must not execute while `product` is in flight.
+bool mustFollow(Operation *op, MmaAsyncOp product) {
+  if (op->hasTrait<OpTrait::IsTerminator>() || isa<SyncOp, BarrierArriveOp>(op) ||
+      uses(op, product.getResult()))
+    return true;
+  if (!isa<SharedType>(product.getA().getType()) && packsOperand(op))
+    return true;
+  bool hasProducts = false;
+  for (Region &region : op->getRegions())
+    region.walk([&](Operation *nested) { hasProducts |= isProduct(nested); });
+  TileAccesses accesses(op);
+  return hasProducts || accesses.writes.contains(getRootTile(product.getB())) ||
+         accesses.writes.contains(getRootTile(product.getA()));
+}
+
+void issue(MmaOp product) {
+  OpBuilder builder(product);
+  Value inFlight =
+      MmaAsyncOp::create(builder, product.getLoc(), AsyncType::get(builder.getContext(), product.getType()),
+                         product.getA(), product.getB(), product.getAccumulator());
+  // `mustFollow` looks for users of the async value: let it take the place of the result for a moment.
+  auto async = inFlight.getDefiningOp<MmaAsyncOp>();
+  product.getResult().replaceAllUsesWith(inFlight);
+  Operation *position = product->getNextNode();
+  int32_t pending = 0;
+  for (; !mustFollow(position, async); position = position->getNextNode())
+    pending += isProduct(position);
+  builder.setInsertionPoint(position);
+  auto wait = WaitOp::create(builder, product.getLoc(), product.getType(), inFlight, pending);
+  inFlight.replaceAllUsesExcept(wait.getResult(), wait);
+  product.erase();
+}
+
+struct IssueMmaAsync : impl::IssueMmaAsyncBase<IssueMmaAsync> {
+  void runOnOperation() override {
+    if (getOperation().getUnit() != Unit::Warpgroup)
+      return;
+    llvm::SetVector<Block *> blocks;
+    getOperation().walk([&](MmaOp product) { blocks.insert(product->getBlock()); });
+    for (Block *block : blocks) {
+      SmallVector<MmaOp> products(block->getOps<MmaOp>());
+      for (size_t i = 1; i < products.size(); ++i)
+        moveBehind(products[i], products[i - 1]);
+      for (MmaOp product : products)
+        issue(product);
+    }
+  }
+};
+
+} // namespace
+} // namespace sage::tile

@@ -1,0 +1,52 @@
+// Which operations read and write which shared tiles.
+
+#include "TileAccesses.h"
+
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace sage::tile {
+
+bool isTileView(Operation *op) { return isa<StageOp, SubtileOp>(op); }
+
+Value getRootTile(Value tile) {
+  while (Operation *op = tile.getDefiningOp()) {
+    if (!isTileView(op))
+      break;
+    tile = op->getOperand(0);
+  }
+  return tile;
+}
+
+TileAccesses::TileAccesses(Operation *op) {
+  auto add = [](auto &set, Value value) {
+    if (isa<SharedType>(value.getType()))
+      set.insert(getRootTile(value));
+  };
+  op->walk([&](Operation *nested) {
+    llvm::TypeSwitch<Operation *>(nested)
+        .Case<MmaOp, MmaAsyncOp>([&](auto product) {
+          add(reads, product.getA());
+          add(reads, product.getB());
+        })
+        .Case<LoadOp>([&](LoadOp load) { add(reads, load.getSource()); })
+        .Case<StoreOp>([&](StoreOp store) { add(writes, store.getTarget()); })
+        .Case<CopyOp, CopyAsyncOp, FillOp>([&](auto write) { add(writes, write.getTarget()); });
+  });
+}
+
+bool isScalarOp(Operation *op) {
+  auto isRegisterTile = [](Type type) { return isa<FragmentType, AsyncType, VectorType>(type); };
+  return isMemoryEffectFree(op) && llvm::none_of(op->getOperandTypes(), isRegisterTile) &&
+         llvm::none_of(op->getResultTypes(), isRegisterTile);
+}
+
+bool packsOperand(Operation *op) {
+  auto convert = dyn_cast<ConvertOp>(op);
+  return convert &&
+         convert.getSource().getType().getLayout() != convert.getResult().getType().getLayout();
+}
+
+} // namespace sage::tile
