@@ -1,0 +1,114 @@
+//===- Program.cpp - problem, recipe and geometry, checked ----------------===//
+#include "Program.h"
+
+#include <cmath>
+
+namespace sage::runtime {
+namespace {
+
+constexpr int64_t headDimLimit = 4096;
+constexpr int64_t blockLimit = 1 << 20;
+
+Status checkValueOrder(const Expression &order) {
+  // Two groups: the second shows that the group's base is part of the map.
+  for (int64_t base : {int64_t(0), valueOrderGroup}) {
+    uint32_t seen = 0;
+    for (int64_t i = 0; i < valueOrderGroup; ++i) {
+      int64_t token;
+      SAGE_RETURN_IF_ERROR(order.evaluateAt(base + i, token));
+      if (token >= base && token < base + valueOrderGroup)
+        seen |= 1u << (token - base);
+    }
+    if (seen != 0xffffu)
+      return invalidArtifact("value_order must be a bijection on positions ",
+                             base, " to ", base + valueOrderGroup - 1);
+  }
+  return {};
+}
+
+/// Tried out on the first tokens; the reference checks all that it uses.
+Status checkGroups(const char *name, const Expression &map) {
+  for (int64_t n = 0; n < 256; ++n) {
+    int64_t group;
+    SAGE_RETURN_IF_ERROR(map.evaluateAt(n, group));
+    if (group < 0)
+      return invalidArtifact(name, " must be at least 0, but token ", n,
+                             " gives ", group);
+  }
+  return {};
+}
+
+} // namespace
+
+Status Geometry::create(const sage_geometry &plain, Geometry &result) {
+  result.queryBlock = plain.query_block;
+  result.keyTile = plain.key_tile;
+  struct Map {
+    const char *name, *text;
+    Expression *parsed;
+  };
+  for (const Map &map :
+       {Map{"query_groups", plain.query_groups, &result.queryGroups},
+        Map{"key_groups", plain.key_groups, &result.keyGroups},
+        Map{"value_order", plain.value_order, &result.valueOrder}}) {
+    if (!map.text)
+      return invalidArgument("geometry.", map.name, " must not be NULL");
+    SAGE_RETURN_IF_ERROR(
+        Expression::parseText(map.text, mapSymbols, *map.parsed)
+            .within(text("geometry.", map.name)));
+  }
+  return checkGeometry(result);
+}
+
+Status checkProblem(const sage_problem &problem) {
+  for (int64_t dim : {problem.head_dim, problem.value_head_dim})
+    if (dim < 1 || dim > headDimLimit)
+      return invalidArtifact("problem: head dims must be 1 to ", headDimLimit,
+                             ", but got ", dim);
+  if (!(problem.scale >= 0) || !std::isfinite(problem.scale))
+    return invalidArtifact("problem.scale must be finite and positive, but got ",
+                           problem.scale);
+  for (int64_t extent : problem.shape)
+    if (extent < -1)
+      return invalidArtifact("problem.shape must be -1 or at least 0, but got ",
+                             extent);
+  int64_t queryHeads = problem.shape[1], keyHeads = problem.shape[2];
+  if (queryHeads > 0 && keyHeads >= 0 &&
+      (keyHeads == 0 || queryHeads % keyHeads != 0))
+    return invalidArtifact("problem.shape: Hq must be a multiple of Hkv, but "
+                           "got ", queryHeads, " and ", keyHeads);
+  return {};
+}
+
+Status checkRecipe(const sage_recipe &recipe) {
+  auto within = [](int value, int last) { return value >= 0 && value <= last; };
+  if (!within(recipe.qk, SAGE_SCORE_F16) ||
+      !within(recipe.granularity, SAGE_PER_TOKEN) ||
+      !within(recipe.pv, SAGE_VALUE_F16) ||
+      !within(recipe.accumulation, SAGE_TWO_LEVEL) ||
+      !within(recipe.inner, SAGE_INNER_F16) ||
+      !within(recipe.row_sum, SAGE_ROW_SUM_QUANTIZED))
+    return invalidArtifact("recipe has a value outside its enumeration");
+  if (recipe.inner == SAGE_INNER_F16 &&
+      (recipe.pv != SAGE_VALUE_E4M3 || recipe.accumulation != SAGE_TWO_LEVEL))
+    return invalidArtifact("recipe: inner f16 needs pv e4m3 and two_level "
+                           "accumulation");
+  return {};
+}
+
+Status checkGeometry(const Geometry &geometry) {
+  for (int64_t tokens : {geometry.queryBlock, geometry.keyTile})
+    if (tokens < 1 || tokens > blockLimit)
+      return invalidArtifact("geometry: query_block and key_tile must be 1 to ",
+                             blockLimit, ", but got ", tokens);
+  SAGE_RETURN_IF_ERROR(checkGroups("geometry.query_groups", geometry.queryGroups));
+  SAGE_RETURN_IF_ERROR(checkGroups("geometry.key_groups", geometry.keyGroups));
+  return checkValueOrder(geometry.valueOrder).within("geometry");
+}
+
+double resolvedScale(const sage_problem &problem) {
+  return problem.scale != 0 ? problem.scale
+                            : 1.0 / std::sqrt(double(problem.head_dim));
+}
+
+} // namespace sage::runtime

@@ -1,0 +1,33 @@
+//===- Program.h - problem, recipe and geometry, checked --------*- C++ -*-===//
+#ifndef SAGE_RUNTIME_LIB_PROGRAM_H
+#define SAGE_RUNTIME_LIB_PROGRAM_H
+
+#include "Expression.h"
+
+#include <string>
+
+namespace sage::runtime {
+
+/// V is permuted within runs of this many tokens (Spec N6).
+constexpr int64_t valueOrderGroup = 16;
+
+/// A geometry with its maps parsed.
+struct Geometry {
+  int64_t queryBlock = 0;
+  int64_t keyTile = 0;
+  Expression queryGroups, keyGroups, valueOrder;
+
+  static Status create(const sage_geometry &plain, Geometry &result);
+};
+
+/// The checks that a manifest and a hand-made program share.
+Status checkProblem(const sage_problem &problem);
+Status checkRecipe(const sage_recipe &recipe);
+Status checkGeometry(const Geometry &geometry);
+
+/// The softmax scale that `problem` means (its 0 is 1/√head_dim).
+double resolvedScale(const sage_problem &problem);
+
+} // namespace sage::runtime
+
+#endif

@@ -1,0 +1,72 @@
+//===- Reference.h - the specification on the CPU ---------------*- C++ -*-===//
+#ifndef SAGE_RUNTIME_LIB_REFERENCE_H
+#define SAGE_RUNTIME_LIB_REFERENCE_H
+
+#include "CallCheck.h"
+#include "Quantization.h"
+
+#include <functional>
+#include <vector>
+
+namespace sage::runtime {
+
+/// A call of the reference, checked, and its operands as the kernels' first
+/// phase leaves them. Heads are dense and row-major.
+struct ReferenceOperands {
+  sage_problem problem{};
+  sage_recipe recipe{};
+  Geometry geometry;
+  Extents extents;
+  GroupMap queryMap, keyMap;
+  float scale = 0, scaleLog2e = 0;
+
+  // Integer scores: values widened to 16 bits. Float scores: query rows, keys
+  // transposed (D×Nk a head).
+  std::vector<int16_t> queryIntegers, keyIntegers;
+  std::vector<float> queryFloats, keyFloatsTransposed;
+  std::vector<float> queryScales, keyScales; // one a token, groups expanded
+  std::vector<float> scoreCorrection;        // B×Hq×blocks×Nk
+  std::vector<float> lseCorrection;          // B×Hq×Nq
+  std::vector<float> values; // B×Hkv×Nk×valueColumns(), decoded
+  std::vector<float> valueScales, valueMeans; // B×Hkv×Dv
+
+  int64_t queryBlocks() const {
+    return (extents.queries + geometry.queryBlock - 1) / geometry.queryBlock;
+  }
+  /// Quantized row sums add a column of ones to V (Spec N11).
+  bool sumsColumn() const {
+    return recipe.row_sum == SAGE_ROW_SUM_QUANTIZED;
+  }
+  int64_t valueColumns() const {
+    return problem.value_head_dim + (sumsColumn() ? 1 : 0);
+  }
+  bool integerScores() const {
+    return recipe.qk == SAGE_SCORE_INT8 || recipe.qk == SAGE_SCORE_INT4;
+  }
+  /// How many keys query i sees: always the first ones (Spec N13).
+  int64_t visibleKeys(int64_t query) const;
+};
+
+int64_t visibleKeys(sage_mask mask, const Extents &extents, int64_t query);
+
+Status prepareReference(const sage_program &program, const sage_call &call,
+                        CallUse use, ReferenceOperands &operands);
+/// Spec N1 to N6.
+Status quantizeOperands(const sage_call &call, int32_t threads,
+                        const sage_reference_intermediates &intermediates,
+                        ReferenceOperands &operands);
+/// Spec N7 to N13.
+void attend(const ReferenceOperands &operands, const sage_call &call,
+            const sage_reference_options &options);
+
+Status exactAttention(const sage_problem &problem, const sage_call &call,
+                      const sage_reference_options &options, double *output,
+                      double *lse);
+
+/// Calls options.progress, if there is one, for `total` tasks.
+std::function<void(int64_t)> progressOf(const sage_reference_options &options,
+                                        int64_t total);
+
+} // namespace sage::runtime
+
+#endif

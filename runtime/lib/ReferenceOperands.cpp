@@ -1,0 +1,262 @@
+//===- ReferenceOperands.cpp - Spec N1 to N6 on the CPU -------------------===//
+#include "Reference.h"
+
+#include "FloatFormats.h"
+#include "HostTensor.h"
+#include "ParallelFor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+namespace sage::runtime {
+namespace {
+
+template <typename Element>
+void copyOut(const std::vector<Element> &from, Element *to) {
+  if (to)
+    std::copy(from.begin(), from.end(), to);
+}
+
+/// Where one head of a dense B×H×size tensor begins, or null.
+template <typename Element>
+Element *headOf(Element *tensor, int64_t head, int64_t size) {
+  return tensor ? tensor + head * size : nullptr;
+}
+
+/// Quantizes the heads of Q or of K, and widens the result to what the score
+/// loops read.
+struct ScoreOperand {
+  const GroupMap &map;
+  sage_score_type type;
+  sage_element_type elementType;
+  int64_t columns;
+  bool transpose;
+  std::vector<int16_t> &integers;
+  std::vector<float> &floats;
+  std::vector<float> &scales;
+  int8_t *valuesOut;
+  float *scalesOut;
+
+  int64_t tokens() const { return int64_t(map.groupOf.size()); }
+
+  void allocate(int64_t heads) {
+    bool asIntegers = type == SAGE_SCORE_INT8 || type == SAGE_SCORE_INT4;
+    size_t size = size_t(heads * tokens() * columns);
+    asIntegers ? integers.resize(size) : floats.resize(size);
+    scales.resize(size_t(heads * tokens()));
+  }
+
+  void quantizeHead(int64_t head, const float *rows) {
+    int64_t size = tokens() * columns;
+    std::vector<int8_t> values(size_t(type == SAGE_SCORE_F16 ? 0 : size));
+    std::vector<float> groupScales(size_t(map.groups), 1.0f);
+    if (type != SAGE_SCORE_F16)
+      quantizeScores(rows, columns, map, type, values.data(),
+                     groupScales.data());
+    for (int64_t n = 0; n < tokens(); ++n)
+      scales[size_t(head * tokens() + n)] =
+          groupScales[size_t(map.groupOf[size_t(n)])];
+    if (!integers.empty())
+      std::copy(values.begin(), values.end(), integers.begin() + head * size);
+    else
+      widen(head, rows, values);
+    if (int8_t *out = headOf(valuesOut, head, size))
+      std::copy(values.begin(), values.end(), out);
+    if (float *out = headOf(scalesOut, head, map.groups))
+      std::copy(groupScales.begin(), groupScales.end(), out);
+  }
+
+private:
+  void widen(int64_t head, const float *rows,
+             const std::vector<int8_t> &values) {
+    float *out = floats.data() + head * tokens() * columns;
+    for (int64_t n = 0; n < tokens(); ++n)
+      for (int64_t d = 0; d < columns; ++d) {
+        int64_t i = n * columns + d;
+        float value = type == SAGE_SCORE_E4M3
+                          ? decodeScore(type, values[size_t(i)])
+                      : elementType == SAGE_F16 ? roundToF16(rows[i])
+                                                : roundToBf16(rows[i]);
+        out[transpose ? d * tokens() + n : i] = value;
+      }
+  }
+};
+
+void correctLse(ReferenceOperands &operands, const std::vector<float> &query,
+                const std::vector<float> &keyMeans, int32_t threads) {
+  const Extents &extents = operands.extents;
+  int64_t dims = operands.problem.head_dim;
+  operands.lseCorrection.assign(
+      size_t(extents.batch * extents.queryHeads * extents.queries), 0.0f);
+  parallelFor(extents.batch * extents.queryHeads, threads, [&](int64_t head) {
+    const float *mean =
+        keyMeans.data() + head / extents.headGroup() * dims;
+    for (int64_t i = 0; i < extents.queries; ++i) {
+      int64_t row = head * extents.queries + i;
+      float sum = 0;
+      for (int64_t d = 0; d < dims; ++d)
+        sum += query[size_t(row * dims + d)] * mean[d];
+      operands.lseCorrection[size_t(row)] = operands.scale * sum;
+    }
+  });
+}
+
+/// dS of smooth Q: one row of scores a query block.
+void correctScores(ReferenceOperands &operands,
+                   const std::vector<float> &queryMeans,
+                   const std::vector<float> &keys, int32_t threads) {
+  const Extents &extents = operands.extents;
+  int64_t dims = operands.problem.head_dim, blocks = operands.queryBlocks();
+  operands.scoreCorrection.resize(
+      size_t(extents.batch * extents.queryHeads * blocks * extents.keys));
+  parallelFor(extents.batch * extents.queryHeads * blocks, threads,
+              [&](int64_t block) {
+    const float *mean = queryMeans.data() + block * dims;
+    const float *head = keys.data() + block / blocks / extents.headGroup() *
+                                          extents.keys * dims;
+    for (int64_t j = 0; j < extents.keys; ++j) {
+      float sum = 0;
+      for (int64_t d = 0; d < dims; ++d)
+        sum += mean[d] * head[j * dims + d];
+      operands.scoreCorrection[size_t(block * extents.keys + j)] = sum;
+    }
+  });
+}
+
+} // namespace
+
+int64_t visibleKeys(sage_mask mask, const Extents &extents, int64_t query) {
+  int64_t visible = extents.keys;
+  if (mask == SAGE_MASK_CAUSAL_TOP_LEFT)
+    visible = query + 1;
+  else if (mask == SAGE_MASK_CAUSAL_BOTTOM_RIGHT)
+    visible = query + extents.keys - extents.queries + 1;
+  return std::clamp<int64_t>(visible, 0, extents.keys);
+}
+
+int64_t ReferenceOperands::visibleKeys(int64_t query) const {
+  return runtime::visibleKeys(problem.mask, extents, query);
+}
+
+Status prepareReference(const sage_program &program, const sage_call &call,
+                        CallUse use, ReferenceOperands &operands) {
+  SAGE_RETURN_IF_ERROR(checkProblem(program.problem));
+  SAGE_RETURN_IF_ERROR(checkRecipe(program.recipe));
+  SAGE_RETURN_IF_ERROR(Geometry::create(program.geometry, operands.geometry));
+  SAGE_RETURN_IF_ERROR(
+      checkCall(program.problem, call, use, operands.extents));
+  operands.problem = program.problem;
+  operands.recipe = program.recipe;
+  SAGE_RETURN_IF_ERROR(GroupMap::create(operands.geometry.queryGroups,
+                                        operands.extents.queries,
+                                        operands.queryMap)
+                           .within("geometry.query_groups"));
+  SAGE_RETURN_IF_ERROR(GroupMap::create(operands.geometry.keyGroups,
+                                        operands.extents.keys, operands.keyMap)
+                           .within("geometry.key_groups"));
+  constexpr double log2e = 1.44269504088896340736;
+  double scale = resolvedScale(program.problem);
+  operands.scale = float(scale);
+  operands.scaleLog2e = float(scale * log2e);
+  return {};
+}
+
+Status quantizeOperands(const sage_call &call, int32_t threads,
+                        const sage_reference_intermediates &intermediates,
+                        ReferenceOperands &operands) {
+  const Extents &extents = operands.extents;
+  const sage_recipe &recipe = operands.recipe;
+  int64_t dims = operands.problem.head_dim;
+  int64_t valueDims = operands.problem.value_head_dim;
+  int64_t queryHeads = extents.batch * extents.queryHeads;
+  int64_t keyHeads = extents.batch * extents.keyHeads;
+  int64_t blocks = operands.queryBlocks();
+  std::vector<float> query = loadTensor(call.query, threads);
+  std::vector<float> key = loadTensor(call.key, threads);
+  std::vector<float> value = loadTensor(call.value, threads);
+  std::vector<float> queryMeans(size_t(queryHeads * blocks * dims));
+  std::vector<float> keyMeans(size_t(keyHeads * dims));
+  operands.valueMeans.resize(size_t(keyHeads * valueDims));
+  operands.valueScales.resize(size_t(keyHeads * valueDims));
+  operands.values.resize(
+      size_t(keyHeads * extents.keys * operands.valueColumns()));
+  int64_t positions = (extents.keys + valueOrderGroup - 1) / valueOrderGroup *
+                      valueOrderGroup;
+
+  ScoreOperand keys{operands.keyMap,     recipe.qk,
+                    operands.problem.element_type, dims, true,
+                    operands.keyIntegers, operands.keyFloatsTransposed,
+                    operands.keyScales,  intermediates.key_values,
+                    intermediates.key_scales};
+  keys.allocate(keyHeads);
+  std::mutex mutex;
+  Status status;
+  parallelFor(keyHeads, threads, [&](int64_t head) {
+    float *rows = key.data() + head * extents.keys * dims;
+    if (recipe.smooth_k) {
+      float *mean = keyMeans.data() + head * dims;
+      tokenMeans(rows, extents.keys, dims, mean);
+      subtractFromRows(rows, extents.keys, dims, mean);
+    }
+    keys.quantizeHead(head, rows);
+
+    float *valueRows = value.data() + head * extents.keys * valueDims;
+    if (recipe.smooth_v) {
+      float *mean = operands.valueMeans.data() + head * valueDims;
+      tokenMeans(valueRows, extents.keys, valueDims, mean);
+      subtractFromRows(valueRows, extents.keys, valueDims, mean);
+    }
+    std::vector<float> decoded(size_t(extents.keys * valueDims));
+    Status quantized = quantizeValues(
+        valueRows, extents.keys, valueDims, recipe,
+        operands.problem.element_type, operands.geometry.valueOrder,
+        decoded.data(), operands.valueScales.data() + head * valueDims,
+        headOf(intermediates.value_values, head, valueDims * positions));
+    int64_t columns = operands.valueColumns();
+    float *out = operands.values.data() + head * extents.keys * columns;
+    std::fill(out, out + extents.keys * columns, 1.0f);
+    for (int64_t n = 0; n < extents.keys; ++n)
+      std::copy_n(decoded.data() + n * valueDims, valueDims, out + n * columns);
+    std::lock_guard<std::mutex> lock(mutex);
+    if (status.ok())
+      status = std::move(quantized);
+  });
+  SAGE_RETURN_IF_ERROR(std::move(status));
+
+  if (recipe.smooth_k)
+    correctLse(operands, query, keyMeans, threads);
+  ScoreOperand queries{operands.queryMap,    recipe.qk,
+                       operands.problem.element_type, dims, false,
+                       operands.queryIntegers, operands.queryFloats,
+                       operands.queryScales, intermediates.query_values,
+                       intermediates.query_scales};
+  queries.allocate(queryHeads);
+  parallelFor(queryHeads, threads, [&](int64_t head) {
+    float *rows = query.data() + head * extents.queries * dims;
+    for (int64_t block = 0; recipe.smooth_q && block < blocks; ++block) {
+      int64_t first = block * operands.geometry.queryBlock;
+      int64_t tokens =
+          std::min(operands.geometry.queryBlock, extents.queries - first);
+      float *mean = queryMeans.data() + (head * blocks + block) * dims;
+      tokenMeans(rows + first * dims, tokens, dims, mean);
+      subtractFromRows(rows + first * dims, tokens, dims, mean);
+    }
+    queries.quantizeHead(head, rows);
+  });
+  if (recipe.smooth_q)
+    correctScores(operands, queryMeans, key, threads);
+
+  copyOut(queryMeans, intermediates.query_mean);
+  copyOut(keyMeans, intermediates.key_mean);
+  copyOut(operands.valueMeans, intermediates.value_mean);
+  copyOut(operands.valueScales, intermediates.value_scales);
+  if (recipe.smooth_q)
+    copyOut(operands.scoreCorrection, intermediates.score_correction);
+  else if (intermediates.score_correction)
+    std::fill_n(intermediates.score_correction,
+                queryHeads * blocks * extents.keys, 0.0f);
+  return {};
+}
+
+} // namespace sage::runtime
