@@ -201,7 +201,8 @@ void AttentionKernel::prepareQuery() {
   // Rows t and t + 8 of a warp share a scale (Spec N3); one multiplier for scale and log2 e.
   AffineExpr row = b.getAffineDimExpr(0);
   AffineMap groups = AffineMap::get(2, 0, {row.floorDiv(Problem::warpRows) * 8 + row % 8}, context);
-  Value firstScale = b.divide(b.mul(b.add(b.mul(queryHeadRow, paddedQueries), firstUnitQuery), b.index(8)), b.index(Problem::warpRows)).first;
+  Value unitQueryRow = b.add(b.mul(queryHeadRow, paddedQueries), firstUnitQuery);
+  Value firstScale = b.mul(b.divide(unitQueryRow, b.index(Problem::warpRows)).first, 8);
   Value scales = b.load(getRow(b.getF32Type()), queryScales, {firstScale}, {}, groups);
   queryMultiplier = b.map(getRow(b.getF32Type()), {scales}, [&](ValueRange x) -> Value {
     return arith::MulFOp::create(b, x[0], scaleLog2e);
@@ -245,7 +246,7 @@ AttentionKernel::State AttentionKernel::addKeyTile(Value iteration, const State 
   Value keyStart = b.mul(tileIndex, keyTile);
   Value keyRow = b.add(b.mul(keyHeadRow, paddedKeys), keyStart);
   tile::CopyOp::create(b, keyBuffer, ValueRange{keyRow, zero}, keyShared);
-  Value scaleIndex = b.divide(b.mul(keyRow, b.index(keyGroups)), b.index(keyTile)).first;
+  Value scaleIndex = b.mul(b.divide(keyRow, b.index(keyTile)).first, keyGroups);
   tile::CopyOp::create(b, keyScales, ValueRange{scaleIndex}, keyScalesShared);
 
   // One multiplier per lane: its query and key scales (Spec N8). The smallest normal number keeps -infinity times it
