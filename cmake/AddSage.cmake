@@ -79,6 +79,26 @@ function(sage_add_passes target name)
   sage_tablegen(${target} Passes.td Passes.h.inc "-gen-pass-decls -name ${name}")
 endfunction()
 
+# sage_add_docs(Input.td Name.md -gen-dialect-doc ...): one page of the generated reference, target sage-docs.
+add_custom_target(sage-docs)
+function(sage_add_docs input output)
+  set(page ${PROJECT_BINARY_DIR}/docs/${output})
+  set(includes -I ${PROJECT_SOURCE_DIR}/include)
+  foreach(directory ${MLIR_INCLUDE_DIRS})
+    list(APPEND includes -I ${directory})
+  endforeach()
+  add_custom_command(
+    OUTPUT ${page}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/docs
+    COMMAND ${MLIR_TABLEGEN_EXE} ${ARGN} ${includes} ${CMAKE_CURRENT_SOURCE_DIR}/${input} -o ${page}
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${input} sage-headers
+    COMMENT "Generating ${output}"
+    VERBATIM)
+  string(MAKE_C_IDENTIFIER sage-docs-${output} name)
+  add_custom_target(${name} DEPENDS ${page})
+  add_dependencies(sage-docs ${name})
+endfunction()
+
 # sage_register_dialects("header" "sage::registerFooDialects")  void(mlir::DialectRegistry &)
 # sage_register_passes("header" "sage::registerFooPasses")      void()
 # sage::registerAll* (InitAll.h) calls what the folders name here, so a folder registers itself in its own CMakeLists.

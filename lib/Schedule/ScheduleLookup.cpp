@@ -44,7 +44,8 @@ FailureOr<TargetAttr> sage::lookupTarget(MLIRContext *context, StringRef chip,
   }
   auto diagnostic = emitError() << "chip must be one of " << llvm::join(listChips(), ", ")
                                 << ", but got '" << chip << "'";
-  diagnostic.attachNote() << "a chip of a known instruction family is one file, targets/<chip>.mlir";
+  diagnostic.attachNote()
+      << "a chip of a known instruction family is one file, targets/<chip>.mlir";
   return failure();
 }
 

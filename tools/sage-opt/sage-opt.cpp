@@ -1,4 +1,5 @@
-// sage-opt: mlir-opt with Sage's dialects and passes, for tests and for looking at one level at a time.
+// sage-opt: mlir-opt with Sage's dialects and passes, for tests and for looking at one level at a
+// time.
 
 #include "sage/InitAll.h"
 
@@ -21,6 +22,5 @@ int main(int argc, char **argv) {
   mlir::registerAllGPUToLLVMIRTranslations(registry);
   sage::registerAllDialects(registry);
 
-  return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "Sage optimizer driver\n", registry));
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Sage optimizer driver\n", registry));
 }

@@ -51,7 +51,8 @@ TEST_F(ScheduleLookupTest, EveryChipHasAScheduleForEveryRecipeItRuns) {
         if (found.findConflict(RecipeAttr::getNamed(&context, recipe)))
           continue;
         EXPECT_TRUE(schedule(found, headDim, recipe))
-            << chip << " " << headDim << " " << recipe << "\n" << messages;
+            << chip << " " << headDim << " " << recipe << "\n"
+            << messages;
       }
 }
 
@@ -70,8 +71,9 @@ TEST_F(ScheduleLookupTest, ReportsWhatIsOnOffer) {
 }
 
 TEST_F(ScheduleLookupTest, MissingFileIsReported) {
-  EXPECT_TRUE(failed(lookupSchedule(target("sm_89"), 128, RecipeAttr::getNamed(&context, "sage1"),
-                                    GeometryAttr(), [&] { return report(); }, "absent.mlir")));
+  EXPECT_TRUE(failed(lookupSchedule(
+      target("sm_89"), 128, RecipeAttr::getNamed(&context, "sage1"), GeometryAttr(),
+      [&] { return report(); }, "absent.mlir")));
   EXPECT_NE(messages.find("schedule file must be readable, but got 'absent.mlir'"),
             std::string::npos)
       << messages;

@@ -1,4 +1,5 @@
-// Chips and schedules as data: the rows of targets/ and schedules/, read with the dialect's own parser.
+// Chips and schedules as data: the rows of targets/ and schedules/, read with the dialect's own
+// parser.
 
 #ifndef SAGE_SCHEDULE_SCHEDULELOOKUP_H
 #define SAGE_SCHEDULE_SCHEDULELOOKUP_H
@@ -15,13 +16,13 @@ namespace sage {
 std::vector<std::string> listChips();
 
 /// The description of `chip`; reports the chips there are when it is none of them.
-mlir::FailureOr<TargetAttr>
-lookupTarget(mlir::MLIRContext *context, llvm::StringRef chip,
-             llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+mlir::FailureOr<TargetAttr> lookupTarget(mlir::MLIRContext *context, llvm::StringRef chip,
+                                         llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-/// The first row for `headDim` that agrees with the target, the recipe and the geometry. A null geometry stands for the
-/// recipe's default on the target's family. `scheduleFile` replaces the embedded rows where it is not empty. Reports
-/// what was on offer, and why each row was refused, when nothing fits.
+/// The first row for `headDim` that agrees with the target, the recipe and the geometry. A null
+/// geometry stands for the recipe's default on the target's family. `scheduleFile` replaces the
+/// embedded rows where it is not empty. Reports what was on offer, and why each row was refused,
+/// when nothing fits.
 mlir::FailureOr<ScheduleAttr>
 lookupSchedule(TargetAttr target, int64_t headDim, RecipeAttr recipe, GeometryAttr geometry,
                llvm::function_ref<mlir::InFlightDiagnostic()> emitError,

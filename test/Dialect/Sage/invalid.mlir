@@ -181,6 +181,14 @@ func.func @c7(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: tensor<1
 
 // -----
 
+func.func @c7_none(%q: tensor<1x8x64x64xf16>) {
+  // expected-error@+1 {{'sage.attention' op outputs must be O and, optionally, the log-sum-exp, but got 0 [C7]}}
+  "sage.attention"(%q, %q, %q) <{operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>, recipe = #sage.recipe<"sage2-8b">}> : (tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>) -> ()
+  return
+}
+
+// -----
+
 func.func @c8(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: tensor<1x8x64x64xf16>, %o0: tensor<1x8x64x64xf16>) {
   // expected-error@+1 {{'sage.attention' op scale must be finite and positive, but got 0.000000e+00 : f32 [C8]}}
   %r = sage.attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>)

@@ -42,16 +42,14 @@ TEST_F(GeometryTest, CoarserAndFinerGroups) {
     int64_t query, key;
   };
   // Numbers of groups of 256 tokens at query block 128 and key tile 64.
-  for (auto [granularity, query, key] : {Case{Granularity::PerTensor, 1, 1},
-                                         Case{Granularity::PerBlock, 2, 4},
-                                         Case{Granularity::PerWarp, 16, 4},
-                                         Case{Granularity::PerThread, 128, 16},
-                                         Case{Granularity::PerToken, 256, 256}}) {
+  for (auto [granularity, query, key] :
+       {Case{Granularity::PerTensor, 1, 1}, Case{Granularity::PerBlock, 2, 4},
+        Case{Granularity::PerWarp, 16, 4}, Case{Granularity::PerThread, 128, 16},
+        Case{Granularity::PerToken, 256, 256}}) {
     RecipeAttr base = recipe("sage1");
-    RecipeAttr changed =
-        RecipeAttr::get(&context, base.getQk(), granularity, base.getSmooth(), base.getPv(),
-                        base.getAccumulation(), base.getInner(), base.getInterval(),
-                        base.getRowSum());
+    RecipeAttr changed = RecipeAttr::get(&context, base.getQk(), granularity, base.getSmooth(),
+                                         base.getPv(), base.getAccumulation(), base.getInner(),
+                                         base.getInterval(), base.getRowSum());
     GeometryAttr geometry = GeometryAttr::getDefault(changed, Family::MmaSync);
     EXPECT_EQ(TokenGroups::analyze(geometry.getQueryGroupMap())->count(256), query);
     EXPECT_EQ(TokenGroups::analyze(geometry.getKeyGroupMap())->count(256), key);
@@ -59,8 +57,7 @@ TEST_F(GeometryTest, CoarserAndFinerGroups) {
 }
 
 TEST_F(GeometryTest, ValueOrderIsTheSpecificationsAndPermutes) {
-  AffineMap order =
-      GeometryAttr::getDefault(recipe("sage2-8b"), Family::Wgmma).getValueOrderMap();
+  AffineMap order = GeometryAttr::getDefault(recipe("sage2-8b"), Family::Wgmma).getValueOrderMap();
   EXPECT_TRUE(permutesSixteen(order));
   const int64_t expected[16] = {0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15};
   for (int64_t p = 0; p < 64; ++p)

@@ -50,10 +50,9 @@ LogicalResult sage::verifyOperand(Operation *op, StringRef name, ShapedType type
   Type element = type.getElementType();
   if (isSixteenBit(element) || (allowF32 && element.isF32()))
     return success();
-  auto diagnostic = op->emitOpError()
-                    << name << " must have element type f16 or bf16"
-                    << (allowF32 ? " (or f32 where it is centred)" : "") << ", but got "
-                    << element << " [C3]";
+  auto diagnostic = op->emitOpError() << name << " must have element type f16 or bf16"
+                                      << (allowF32 ? " (or f32 where it is centred)" : "")
+                                      << ", but got " << element << " [C3]";
   if (element.isF32() || element.isF64())
     diagnostic.attachNote() << "cast it to f16 or bf16 first, e.g. with arith.truncf";
   return diagnostic;
@@ -71,9 +70,8 @@ LogicalResult sage::verifyExtents(const AttentionView &view) {
   int64_t keyHeads = firstStatic(k.heads, v.heads);
   if (!ShapedType::isDynamic(q.heads) && !ShapedType::isDynamic(keyHeads) &&
       (keyHeads == 0 ? q.heads != 0 : q.heads % keyHeads != 0)) {
-    auto diagnostic = op->emitOpError()
-                      << "query heads must be a multiple of key heads, but got " << q.heads
-                      << " and " << keyHeads << " [C4]";
+    auto diagnostic = op->emitOpError() << "query heads must be a multiple of key heads, but got "
+                                        << q.heads << " and " << keyHeads << " [C4]";
     diagnostic.attachNote() << "repeat the key and value heads, or check that `layout` names the "
                                "order of the dimensions";
     return diagnostic;
@@ -95,8 +93,7 @@ static LogicalResult verifyLse(const AttentionView &view) {
                                   << type.getElementType() << " [C3]";
   if (!hasShape(type, {shape.batch, shape.queryHeads, shape.queryTokens}))
     return view.op->emitOpError()
-           << "log-sum-exp must be [batch, query heads, query tokens], but got " << type
-           << " [C6]";
+           << "log-sum-exp must be [batch, query heads, query tokens], but got " << type << " [C6]";
   return success();
 }
 
@@ -117,8 +114,8 @@ LogicalResult sage::verifyOutputs(const AttentionView &view) {
                              << view.query.batch << ", " << view.query.heads << ", "
                              << view.query.tokens << " [C5]";
   if (differ(o.channels, view.value.channels))
-    return op->emitOpError() << "head dim of output and value must be equal, but got "
-                             << o.channels << " and " << view.value.channels << " [C6]";
+    return op->emitOpError() << "head dim of output and value must be equal, but got " << o.channels
+                             << " and " << view.value.channels << " [C6]";
   return view.outputs.size() == 2 ? verifyLse(view) : success();
 }
 
@@ -153,10 +150,9 @@ LogicalResult sage::verifyPlan(const AttentionView &view) {
   if (auto conflict = view.schedule.findConflict(view.recipe, view.geometry))
     return op->emitOpError() << *conflict << " [C11]";
   if (view.target && view.schedule.getSharedBytes(view.recipe) > view.target.getSharedBytes()) {
-    auto diagnostic = op->emitOpError()
-                      << "shared memory of the schedule must fit the target's "
-                      << view.target.getSharedBytes() << " bytes, but got "
-                      << view.schedule.getSharedBytes(view.recipe) << " [C12]";
+    auto diagnostic = op->emitOpError() << "shared memory of the schedule must fit the target's "
+                                        << view.target.getSharedBytes() << " bytes, but got "
+                                        << view.schedule.getSharedBytes(view.recipe) << " [C12]";
     diagnostic.attachNote() << "lower stages or key_tile";
     return diagnostic;
   }
@@ -167,7 +163,8 @@ LogicalResult sage::verifyPlan(const AttentionView &view) {
 static LogicalResult verifyCorrection(Operation *op, StringRef name, Value operand, bool wanted,
                                       StringRef reason, ArrayRef<int64_t> shape) {
   if (static_cast<bool>(operand) != wanted)
-    return op->emitOpError() << name << (wanted ? " must be given when " : " must be left out unless ")
+    return op->emitOpError() << name
+                             << (wanted ? " must be given when " : " must be left out unless ")
                              << reason << " [M7]";
   if (!operand)
     return success();

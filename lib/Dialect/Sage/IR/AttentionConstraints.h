@@ -40,8 +40,8 @@ inline bool differ(int64_t a, int64_t b) {
 bool hasShape(mlir::ShapedType type, llvm::ArrayRef<int64_t> shape);
 
 /// C2, C3: a rank-4 operand, 16-bit or (where allowed) f32; f32 operands only head-major (M1).
-mlir::LogicalResult verifyOperand(mlir::Operation *op, llvm::StringRef name,
-                                  mlir::ShapedType type, bool allowF32 = false);
+mlir::LogicalResult verifyOperand(mlir::Operation *op, llvm::StringRef name, mlir::ShapedType type,
+                                  bool allowF32 = false);
 /// C4 to C6 of Q, K and V.
 mlir::LogicalResult verifyExtents(const AttentionView &view);
 /// C2, C3, C5 to C7 of the outputs.
@@ -55,9 +55,9 @@ mlir::LogicalResult verifyCorrections(const AttentionView &view, const Correctio
 std::optional<float> getEffectiveScale(mlir::FloatAttr scale, int64_t headDim);
 
 /// Extents of the outputs, for reification.
-mlir::LogicalResult reifyOutputs(mlir::OpBuilder &builder, mlir::Location loc,
-                                 mlir::ValueRange outputs,
-                                 llvm::SmallVectorImpl<llvm::SmallVector<mlir::OpFoldResult>> &shapes);
+mlir::LogicalResult
+reifyOutputs(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange outputs,
+             llvm::SmallVectorImpl<llvm::SmallVector<mlir::OpFoldResult>> &shapes);
 
 } // namespace sage
 

@@ -44,7 +44,8 @@ static AffineExpr getKeyGroups(AffineExpr n, Granularity granularity, int64_t ke
   llvm_unreachable("unknown granularity");
 }
 
-/// Spec N6: makes the accumulator registers of S the A operand of an 8-bit PV product. A 16-bit one needs no order.
+/// Spec N6: makes the accumulator registers of S the A operand of an 8-bit PV product. A 16-bit one
+/// needs no order.
 static AffineExpr getValueOrder(AffineExpr p, PvType pv) {
   if (pv == PvType::F16)
     return p;
@@ -65,15 +66,15 @@ GeometryAttr GeometryAttr::getDefault(RecipeAttr recipe, Family family, int64_t 
              map(::getValueOrder(n, recipe.getPv())));
 }
 
-LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                   int64_t queryBlock, int64_t keyTile, AffineMapAttr queryGroups,
+LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t queryBlock,
+                                   int64_t keyTile, AffineMapAttr queryGroups,
                                    AffineMapAttr keyGroups, AffineMapAttr valueOrder) {
   if (queryBlock < 16 || queryBlock % 16 != 0)
     return emitError() << "geometry query_block must be a positive multiple of 16, but got "
                        << queryBlock << " [G1]";
   if (keyTile < 32 || keyTile % 32 != 0)
-    return emitError() << "geometry key_tile must be a positive multiple of 32, but got "
-                       << keyTile << " [G1]";
+    return emitError() << "geometry key_tile must be a positive multiple of 32, but got " << keyTile
+                       << " [G1]";
   if (failed(TokenGroups::analyze(queryGroups.getValue(), emitError)) ||
       failed(TokenGroups::analyze(keyGroups.getValue(), emitError)))
     return failure();

@@ -18,8 +18,7 @@ static bool areCompatible(TypeRange inferred, TypeRange actual) {
   if (inferred.size() != actual.size())
     return false;
   for (auto [a, b] : llvm::zip_equal(inferred, actual))
-    if (getElementTypeOrSelf(a) != getElementTypeOrSelf(b) ||
-        failed(verifyCompatibleShape(a, b)))
+    if (getElementTypeOrSelf(a) != getElementTypeOrSelf(b) || failed(verifyCompatibleShape(a, b)))
       return false;
   return true;
 }
@@ -33,9 +32,8 @@ static LogicalResult checkInput(std::optional<Location> location, RankedTensorTy
                                 Layout layout) {
   bool f32 = type.getElementType().isF32();
   if (type.getRank() != 4 || !(isSixteenBit(type.getElementType()) || f32))
-    return emitOptionalError(location,
-                             "quantized input must be f16 or bf16 or f32 of rank 4, but got ",
-                             type, " [M1]");
+    return emitOptionalError(
+        location, "quantized input must be f16 or bf16 or f32 of rank 4, but got ", type, " [M1]");
   if (f32 && layout != Layout::HeadMajor)
     return emitOptionalError(location, "quantized input of f32 must be head-major, but got layout ",
                              stringifyLayout(layout), " [M1]");
@@ -60,7 +58,8 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<L
     return failure();
   ScoreType type = adaptor.getType();
   if (type == ScoreType::F16)
-    return emitOptionalError(location, "quantized type must be int8, int4 or e4m3, but got f16 [Q1]");
+    return emitOptionalError(location,
+                             "quantized type must be int8, int4 or e4m3, but got f16 [Q1]");
   OperandShape x = OperandShape::get(input, adaptor.getLayout());
   int64_t channels = x.channels;
   if (adaptor.getPacked()) {
@@ -71,13 +70,13 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<L
     if (!ShapedType::isDynamic(channels))
       channels /= 2;
   }
-  FailureOr<TokenGroups> groups = TokenGroups::analyze(
-      adaptor.getGroups(),
-      [&] { return mlir::emitError(location.value_or(UnknownLoc::get(context))); });
+  FailureOr<TokenGroups> groups = TokenGroups::analyze(adaptor.getGroups(), [&] {
+    return mlir::emitError(location.value_or(UnknownLoc::get(context)));
+  });
   if (failed(groups))
     return failure();
-  types.push_back(RankedTensorType::get({x.batch, x.heads, x.tokens, channels},
-                                        getStorageType(context, type)));
+  types.push_back(
+      RankedTensorType::get({x.batch, x.heads, x.tokens, channels}, getStorageType(context, type)));
   types.push_back(RankedTensorType::get({x.batch, x.heads, groups->count(x.tokens)},
                                         Float32Type::get(context)));
   return success();
@@ -104,10 +103,9 @@ LogicalResult QuantizeValueOp::inferReturnTypes(MLIRContext *context,
     return emitOptionalError(location, "value range must be positive and at most ", largest,
                              ", but got ", range, " [Q5]");
   OperandShape x = OperandShape::get(input, adaptor.getLayout());
-  types.push_back(RankedTensorType::get({x.batch, x.heads, x.channels, roundUpToSixteen(x.tokens)},
-                                        type));
   types.push_back(
-      RankedTensorType::get({x.batch, x.heads, x.channels}, Float32Type::get(context)));
+      RankedTensorType::get({x.batch, x.heads, x.channels, roundUpToSixteen(x.tokens)}, type));
+  types.push_back(RankedTensorType::get({x.batch, x.heads, x.channels}, Float32Type::get(context)));
   return success();
 }
 
@@ -124,8 +122,7 @@ LogicalResult QuantizeOp::reifyResultShapes(OpBuilder &builder,
   OpFoldResult heads = extent(getHeadDimension(getLayout()));
   OpFoldResult tokens = extent(getTokenDimension(getLayout())), channels = extent(3);
   if (getPacked())
-    channels =
-        apply(AffineMap::get(1, 0, getAffineDimExpr(0, getContext()).floorDiv(2)), channels);
+    channels = apply(AffineMap::get(1, 0, getAffineDimExpr(0, getContext()).floorDiv(2)), channels);
   shapes.push_back({extent(0), heads, tokens, channels});
   shapes.push_back({extent(0), heads, apply(groups->getCountMap(getContext()), tokens)});
   return success();
@@ -144,7 +141,8 @@ LogicalResult QuantizeValueOp::reifyResultShapes(OpBuilder &builder,
   return success();
 }
 
-/// V is [B, H, D, N rounded up] when quantized; the number of its tokens is then known only up to the padding.
+/// V is [B, H, D, N rounded up] when quantized; the number of its tokens is then known only up to
+/// the padding.
 static OperandShape getValueShape(QuantizedAttentionOp op) {
   auto type = cast<ShapedType>(op.getValue().getType());
   if (!op.getRecipe().quantizesValue())
@@ -187,9 +185,9 @@ static LogicalResult verifyElementTypes(QuantizedAttentionOp op) {
   for (Value operand : {op.getQuery(), op.getKey()}) {
     auto type = cast<ShapedType>(operand.getType());
     if (type.getRank() != 4 || type.getElementType() != expected)
-      return op.emitOpError() << "query and key must be " << expected << " of rank 4 under qk = "
-                              << stringifyScoreType(recipe.getQk()) << ", but got " << type
-                              << " [Q6]";
+      return op.emitOpError() << "query and key must be " << expected
+                              << " of rank 4 under qk = " << stringifyScoreType(recipe.getQk())
+                              << ", but got " << type << " [Q6]";
   }
   if (op.getPacked() && recipe.getQk() != ScoreType::Int4)
     return op.emitOpError() << "packed query and key must come with qk = int4, but got "
@@ -198,11 +196,10 @@ static LogicalResult verifyElementTypes(QuantizedAttentionOp op) {
   Type element = value.getElementType();
   bool fits = recipe.getPv() == PvType::E4M3   ? isa<Float8E4M3FNType>(element)
               : recipe.getPv() == PvType::E5M2 ? isa<Float8E5M2Type>(element)
-                                                  : isSixteenBit(element);
+                                               : isSixteenBit(element);
   if (!fits || value.getRank() != 4)
     return op.emitOpError() << "value must be of rank 4 and of the recipe's pv = "
-                            << stringifyPvType(recipe.getPv()) << ", but got " << value
-                            << " [Q7]";
+                            << stringifyPvType(recipe.getPv()) << ", but got " << value << " [Q7]";
   if (static_cast<bool>(op.getValueScales()) != recipe.quantizesValue())
     return op.emitOpError() << "value scales must be given exactly when pv is 8-bit, but got pv = "
                             << stringifyPvType(recipe.getPv()) << " [Q7]";
@@ -216,15 +213,13 @@ static LogicalResult verifyScales(QuantizedAttentionOp op, const AttentionShape 
     if (type.getElementType().isF32() && hasShape(type, extents))
       return success();
     auto diagnostic = op.emitOpError() << name << " must be f32 [batch, heads, "
-                                       << (name == "value scales" ? "channels" : "groups")
-                                       << "]";
+                                       << (name == "value scales" ? "channels" : "groups") << "]";
     if (!ShapedType::isDynamic(extents[2]))
       diagnostic << " with " << extents[2] << " of the latter";
     return diagnostic << ", but got " << type << " [Q8]";
   };
   GeometryAttr geometry = op.getGeometry();
-  int64_t queryGroups =
-      TokenGroups::analyze(geometry.getQueryGroupMap())->count(shape.queryTokens);
+  int64_t queryGroups = TokenGroups::analyze(geometry.getQueryGroupMap())->count(shape.queryTokens);
   int64_t keyGroups = TokenGroups::analyze(geometry.getKeyGroupMap())->count(shape.keyTokens);
   if (failed(check("query scales", op.getQueryScales(),
                    {shape.batch, shape.queryHeads, queryGroups})) ||
@@ -246,10 +241,10 @@ LogicalResult QuantizedAttentionOp::verify() {
   if (failed(verifyElementTypes(*this)))
     return failure();
   AttentionView view = getView(*this);
-  return failure(failed(verifyExtents(view)) || failed(verifyOutputs(view)) ||
-                 failed(verifyScales(*this, view.getShape())) || failed(verifyPlan(view)) ||
-                 failed(verifyCorrections(
-                     view, {getScoreCorrection(), getLseCorrection(), getValueMean()})));
+  return failure(
+      failed(verifyExtents(view)) || failed(verifyOutputs(view)) ||
+      failed(verifyScales(*this, view.getShape())) || failed(verifyPlan(view)) ||
+      failed(verifyCorrections(view, {getScoreCorrection(), getLseCorrection(), getValueMean()})));
 }
 
 LogicalResult QuantizedAttentionOp::reifyResultShapes(OpBuilder &builder,

@@ -1,4 +1,5 @@
-// `#sage.recipe`: the table of named recipes, the syntax (a name and what differs from it), rules R1 to R7.
+// `#sage.recipe`: the table of named recipes, the syntax (a name and what differs from it), rules
+// R1 to R7.
 
 #include "mlir/IR/DialectImplementation.h"
 #include "sage/Dialect/Sage/IR/SageAttributes.h"
@@ -103,8 +104,7 @@ float RecipeAttr::getValueRange() const {
 }
 
 /// Parses one enumerator into `value`.
-template <typename Enum>
-static ParseResult parseEnumerator(AsmParser &parser, Enum &value) {
+template <typename Enum> static ParseResult parseEnumerator(AsmParser &parser, Enum &value) {
   StringRef keyword;
   SMLoc location = parser.getCurrentLocation();
   if (parser.parseKeyword(&keyword))
@@ -210,18 +210,19 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
                                  RowSum rowSum) {
   bool twoLevel = accumulation == Accumulation::TwoLevel;
   if (qk == ScoreType::F16 && pv != PvType::F16)
-    return emitError() << "recipe with qk = f16 must have pv = f16, but got "
-                       << stringifyPvType(pv) << " [R1]";
+    return emitError() << "recipe with qk = f16 must have pv = f16, but got " << stringifyPvType(pv)
+                       << " [R1]";
   if (qk == ScoreType::F16 && (granularity != Granularity::PerTensor || smooth != Smoothing::None))
     return emitError() << "recipe with qk = f16 must have granularity = per_tensor and smooth = "
                           "none, but got "
-                       << stringifyGranularity(granularity) << " and "
-                       << stringifySmoothing(smooth) << " [R2]";
+                       << stringifyGranularity(granularity) << " and " << stringifySmoothing(smooth)
+                       << " [R2]";
   if (interval < 0 || interval % 32 != 0 || (!twoLevel && interval != 0))
     return emitError() << "recipe interval must be 0 or, under two_level, a positive multiple of "
                           "32 tokens, but got "
                        << interval << " under " << stringifyAccumulation(accumulation) << " [R3]";
-  if (inner == InnerType::F16 && (!twoLevel || pv != PvType::E4M3 || interval < 1 || interval > 64)) {
+  if (inner == InnerType::F16 &&
+      (!twoLevel || pv != PvType::E4M3 || interval < 1 || interval > 64)) {
     auto diagnostic = emitError() << "recipe with inner = f16 must have pv = e4m3, accumulation = "
                                      "two_level and an interval of 32 or 64, but got "
                                   << stringifyPvType(pv) << ", "

@@ -42,6 +42,4 @@ void sage::SageDialect::initialize() {
       >();
 }
 
-void sage::registerSageDialect(mlir::DialectRegistry &registry) {
-  registry.insert<SageDialect>();
-}
+void sage::registerSageDialect(mlir::DialectRegistry &registry) { registry.insert<SageDialect>(); }

@@ -90,8 +90,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                        << maxUnits << " units of " << rows << " rows, but got " << units << " of "
                        << rowsPerUnit << " [S2]";
   if (family == Family::Wgmma && copy != Copy::Tma)
-    return emitError() << "schedule of wgmma must have copy = tma, but got "
-                       << stringifyCopy(copy) << " [S3]";
+    return emitError() << "schedule of wgmma must have copy = tma, but got " << stringifyCopy(copy)
+                       << " [S3]";
   if (keyTile < 32 || keyTile > 256 || keyTile % 32 != 0 || stages < 1 || stages > 8)
     return emitError() << "schedule must have a key_tile that is a multiple of 32 up to 256 and 1 "
                           "to 8 stages, but got "

@@ -18,8 +18,7 @@ static bool areCompatible(TypeRange inferred, TypeRange actual) {
   if (inferred.size() != actual.size())
     return false;
   for (auto [a, b] : llvm::zip_equal(inferred, actual))
-    if (getElementTypeOrSelf(a) != getElementTypeOrSelf(b) ||
-        failed(verifyCompatibleShape(a, b)))
+    if (getElementTypeOrSelf(a) != getElementTypeOrSelf(b) || failed(verifyCompatibleShape(a, b)))
       return false;
   return true;
 }
@@ -83,7 +82,8 @@ LogicalResult MeanOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
 LogicalResult CenterOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
                                          Adaptor adaptor, SmallVectorImpl<Type> &types) {
   int64_t block = adaptor.getBlock();
-  if (failed(checkInput(location, "center input", adaptor.getInput(), adaptor.getLayout(), false)) ||
+  if (failed(
+          checkInput(location, "center input", adaptor.getInput(), adaptor.getLayout(), false)) ||
       failed(checkMean(location, adaptor.getMean(), "M3")))
     return failure();
   if (block < 0)
@@ -97,8 +97,8 @@ LogicalResult CenterOp::inferReturnTypes(MLIRContext *context, std::optional<Loc
                              "but got ",
                              mean, " for ", adaptor.getInput().getType(), " in blocks of ", block,
                              " [M3]");
-  types.push_back(RankedTensorType::get({x.batch, x.heads, x.tokens, x.channels},
-                                        Float32Type::get(context)));
+  types.push_back(
+      RankedTensorType::get({x.batch, x.heads, x.tokens, x.channels}, Float32Type::get(context)));
   return success();
 }
 
@@ -147,8 +147,8 @@ LogicalResult LseCorrectionOp::inferReturnTypes(MLIRContext *context,
                              "log-sum-exp correction must have one mean for each head and a finite "
                              "positive scale, but got ",
                              mean.tokens, " and ", scale, " [M5]");
-  types.push_back(RankedTensorType::get({query.batch, query.heads, query.tokens},
-                                        Float32Type::get(context)));
+  types.push_back(
+      RankedTensorType::get({query.batch, query.heads, query.tokens}, Float32Type::get(context)));
   return success();
 }
 
@@ -243,10 +243,9 @@ LogicalResult SmoothedAttentionOp::verify() {
                            << " the recipe smooths it, but got " << type << " [M6]";
   }
   AttentionView view = getView(*this);
-  return failure(failed(verifyExtents(view)) || failed(verifyOutputs(view)) ||
-                 failed(verifyPlan(view)) ||
-                 failed(verifyCorrections(
-                     view, {getScoreCorrection(), getLseCorrection(), getValueMean()})));
+  return failure(
+      failed(verifyExtents(view)) || failed(verifyOutputs(view)) || failed(verifyPlan(view)) ||
+      failed(verifyCorrections(view, {getScoreCorrection(), getLseCorrection(), getValueMean()})));
 }
 
 LogicalResult SmoothedAttentionOp::reifyResultShapes(OpBuilder &builder,

@@ -9,6 +9,7 @@
 #include "llvm/ADT/BitVector.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <cstdlib>
 #include <numeric>
 #include <optional>
 
@@ -16,21 +17,28 @@ using namespace mlir;
 using namespace sage;
 
 namespace {
-/// expr(n + period) = expr(n) + increment for every n.
+/// expr(n + period) = expr(n) + increment for every n; |expr(n)| <= magnitude for n up to 2 *
+/// maxPeriod.
 struct Repetition {
   int64_t period;
   int64_t increment;
+  int64_t magnitude;
 };
 } // namespace
 
-/// Longest period that is looked into; keeps verification of a hostile map cheap.
+/// Longest period and largest constant that are looked into, and largest value on the way: they
+/// keep the verification of a hostile map cheap and its arithmetic inside 64 bits.
 static constexpr int64_t maxPeriod = 1 << 16;
+static constexpr int64_t maxMagnitude = int64_t(1) << 40;
 
 static std::optional<Repetition> findRepetition(AffineExpr expr) {
-  if (isa<AffineConstantExpr>(expr))
-    return Repetition{1, 0};
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
+    if (constant.getValue() > maxMagnitude || constant.getValue() < -maxMagnitude)
+      return std::nullopt;
+    return Repetition{1, 0, std::abs(constant.getValue())};
+  }
   if (isa<AffineDimExpr>(expr))
-    return Repetition{1, 1};
+    return Repetition{1, 1, 2 * maxPeriod};
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return std::nullopt;
@@ -43,10 +51,12 @@ static std::optional<Repetition> findRepetition(AffineExpr expr) {
     if (!rhs)
       return std::nullopt;
     int64_t period = std::lcm(lhs->period, rhs->period);
-    if (period > maxPeriod)
+    int64_t magnitude = lhs->magnitude + rhs->magnitude;
+    if (period > maxPeriod || magnitude > maxMagnitude)
       return std::nullopt;
-    return Repetition{period, lhs->increment * (period / lhs->period) +
-                                  rhs->increment * (period / rhs->period)};
+    return Repetition{
+        period, lhs->increment * (period / lhs->period) + rhs->increment * (period / rhs->period),
+        magnitude};
   }
 
   auto constant = dyn_cast<AffineConstantExpr>(binary.getRHS());
@@ -54,9 +64,10 @@ static std::optional<Repetition> findRepetition(AffineExpr expr) {
     return std::nullopt;
   int64_t c = constant.getValue();
   if (expr.getKind() == AffineExprKind::Mul) {
-    if (lhs->increment > maxPeriod * maxPeriod || lhs->increment < -maxPeriod * maxPeriod)
+    int64_t magnitude = lhs->magnitude * std::abs(c);
+    if (magnitude > maxMagnitude)
       return std::nullopt;
-    return Repetition{lhs->period, lhs->increment * c};
+    return Repetition{lhs->period, lhs->increment * c, magnitude};
   }
   // mod, floordiv and ceildiv repeat once the operand has advanced by a multiple of c.
   if (c <= 0)
@@ -65,8 +76,9 @@ static std::optional<Repetition> findRepetition(AffineExpr expr) {
   int64_t period = lhs->period * factor;
   if (period > maxPeriod)
     return std::nullopt;
-  int64_t advance = lhs->increment * factor / c;
-  return Repetition{period, expr.getKind() == AffineExprKind::Mod ? 0 : advance};
+  if (expr.getKind() == AffineExprKind::Mod)
+    return Repetition{period, 0, c};
+  return Repetition{period, lhs->increment * factor / c, lhs->magnitude};
 }
 
 static int64_t evaluate(AffineExpr expr, int64_t n) {
@@ -100,8 +112,8 @@ FailureOr<TokenGroups> TokenGroups::analyze(AffineMap map,
                                             function_ref<InFlightDiagnostic()> emitError) {
   auto fail = [&](const Twine &reason, StringRef constraint) -> FailureOr<TokenGroups> {
     if (emitError)
-      emitError() << "group map must " << reason << ", but got "
-                  << AffineMapAttr::get(map) << " [" << constraint << "]";
+      emitError() << "group map must " << reason << ", but got " << AffineMapAttr::get(map) << " ["
+                  << constraint << "]";
     return failure();
   };
   if (!hasTokenForm(map))

@@ -29,15 +29,15 @@ static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile) {
   if (!schedule) {
     AttentionShape shape = op.getShape();
     if (ShapedType::isDynamic(shape.headDim) || shape.headDim != shape.valueHeadDim) {
-      auto diagnostic = op.emitOpError() << "head dim must be static and that of the value, but got "
-                                         << op.getQuery().getType() << " and "
-                                         << op.getValue().getType();
+      auto diagnostic = op.emitOpError()
+                        << "head dim must be static and that of the value, but got "
+                        << op.getQuery().getType() << " and " << op.getValue().getType();
       diagnostic.attachNote() << "cast or pad the operands to one static head dim";
       return diagnostic;
     }
-    FailureOr<ScheduleAttr> found =
-        lookupSchedule(target, shape.headDim, op.getRecipe(), geometry,
-                       [&] { return op.emitOpError(); }, scheduleFile);
+    FailureOr<ScheduleAttr> found = lookupSchedule(
+        target, shape.headDim, op.getRecipe(), geometry, [&] { return op.emitOpError(); },
+        scheduleFile);
     if (failed(found))
       return failure();
     schedule = *found;

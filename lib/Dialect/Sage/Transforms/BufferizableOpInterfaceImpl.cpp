@@ -13,8 +13,7 @@ using namespace mlir::bufferization;
 using namespace sage;
 
 namespace {
-struct AttentionModel
-    : DstBufferizableOpInterfaceExternalModel<AttentionModel, AttentionOp> {
+struct AttentionModel : DstBufferizableOpInterfaceExternalModel<AttentionModel, AttentionOp> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
     return !cast<AttentionOp>(op).isDpsInit(&operand);
   }

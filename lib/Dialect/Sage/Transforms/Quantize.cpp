@@ -46,24 +46,24 @@ static LogicalResult quantize(AttentionLike op, const Corrections &corrections) 
   OpBuilder builder(op);
   Location loc = op.getLoc();
   Layout layout = op.getLayout();
-  // Where the tensor cores do not multiply INT4, its values go through INT8 products and are stored as such.
-  bool packed = recipe.getQk() == ScoreType::Int4 && op.getTargetAttr() &&
-                op.getTargetAttr().getInt4Mma();
+  // Where the tensor cores do not multiply INT4, its values go through INT8 products and are stored
+  // as such.
+  bool packed =
+      recipe.getQk() == ScoreType::Int4 && op.getTargetAttr() && op.getTargetAttr().getInt4Mma();
   auto quantizeScores = [&](Value operand, AffineMap groups) {
     return QuantizeOp::create(builder, loc, operand, recipe.getQk(), groups, packed,
                               getOperandLayout(cast<ShapedType>(operand.getType()), layout));
   };
   auto query = quantizeScores(op.getQuery(), geometry.getQueryGroupMap());
   auto key = quantizeScores(op.getKey(), geometry.getKeyGroupMap());
-  auto [value, valueScales] =
-      quantizeValue(builder, loc, op.getValue(), recipe, geometry, layout);
+  auto [value, valueScales] = quantizeValue(builder, loc, op.getValue(), recipe, geometry, layout);
 
   auto quantized = QuantizedAttentionOp::create(
       builder, loc, op.getResultTypes(), query.getResult(), key.getResult(), value,
       query.getScales(), key.getScales(), valueScales, corrections.score, corrections.lse,
       corrections.valueMean, op.getOutputs(), recipe, geometry, op.getLayoutAttr(),
-      op.getMaskAttr(), op.getScaleAttr(), packed ? builder.getUnitAttr() : UnitAttr(), op.getScheduleAttr(),
-      op.getTargetAttr());
+      op.getMaskAttr(), op.getScaleAttr(), packed ? builder.getUnitAttr() : UnitAttr(),
+      op.getScheduleAttr(), op.getTargetAttr());
   quantized->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   op->replaceAllUsesWith(quantized);
   op->erase();
@@ -76,8 +76,8 @@ static LogicalResult quantize(AttentionOp op) {
   if (failed(requireTensors(op)))
     return failure();
   if (op.getRecipe().getSmooth() != Smoothing::None) {
-    auto diagnostic = op.emitOpError() << "smoothing must be explicit, but got recipe "
-                                       << op.getRecipe();
+    auto diagnostic = op.emitOpError()
+                      << "smoothing must be explicit, but got recipe " << op.getRecipe();
     diagnostic.attachNote() << "run sage-smooth first";
     return diagnostic;
   }
