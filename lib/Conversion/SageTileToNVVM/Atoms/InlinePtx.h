@@ -1,0 +1,34 @@
+// What NVVM has no operation for, as inline PTX.
+
+#ifndef SAGE_LIB_CONVERSION_SAGETILETONVVM_ATOMS_INLINEPTX_H
+#define SAGE_LIB_CONVERSION_SAGETILETONVVM_ATOMS_INLINEPTX_H
+
+#include "mlir/IR/Builders.h"
+
+namespace sage::tile {
+
+/// D = A·B + D or, without `accumulator`, D = A·B: one m64n`columns` wgmma. `kinds` are the PTX types of D, A and
+/// B; `a` is a descriptor (i64) or four words.
+llvm::SmallVector<mlir::Value> emitWgmma(mlir::OpBuilder &builder, mlir::Location loc, int64_t columns,
+                                         int64_t depth, llvm::ArrayRef<llvm::StringRef> kinds,
+                                         mlir::Type registerType,
+                                         llvm::ArrayRef<mlir::Value> accumulator,
+                                         llvm::ArrayRef<mlir::Value> a, mlir::Value b);
+
+/// Waits for all but the last `pending` groups. The accumulator passes through, so that no use moves above the wait;
+/// `keep` are registers that must not be reused before it.
+llvm::SmallVector<mlir::Value> emitWgmmaWait(mlir::OpBuilder &builder, mlir::Location loc,
+                                             int64_t pending, llvm::ArrayRef<mlir::Value> accumulator,
+                                             llvm::ArrayRef<mlir::Value> keep);
+
+/// Arrives on an mbarrier if `predicate` (optional) holds.
+void emitArrive(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value barrier,
+                mlir::Value predicate);
+
+/// Saturates two i32 to i8 and packs them below the low half of `high`: high << 16 | a1 << 8 | a0.
+mlir::Value emitPackSaturate(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a0,
+                             mlir::Value a1, mlir::Value high);
+
+} // namespace sage::tile
+
+#endif // SAGE_LIB_CONVERSION_SAGETILETONVVM_ATOMS_INLINEPTX_H

@@ -1,0 +1,261 @@
+// From sage_tile.kernel to llvm.func: the walk, and services for the single lowerings.
+
+#include "KernelLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace sage::tile {
+
+//===----------------------------------------------------------------------===//
+// Services
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::constant(Type type, int64_t value) {
+  return arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(type, value));
+}
+Value KernelLowering::constant(int64_t value) { return constant(builder.getI32Type(), value); }
+
+Value KernelLowering::toI32(Value index) {
+  return arith::IndexCastOp::create(builder, loc, builder.getI32Type(), index);
+}
+Value KernelLowering::toIndex(Value value) {
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value);
+}
+Value KernelLowering::add(Value a, Value b) { return arith::AddIOp::create(builder, loc, a, b); }
+Value KernelLowering::mul(Value a, int64_t b) {
+  return b == 1 ? a : arith::MulIOp::create(builder, loc, a, constant(a.getType(), b)).getResult();
+}
+Value KernelLowering::shiftRight(Value a, int64_t bits) {
+  return bits == 0 ? a : arith::ShRUIOp::create(builder, loc, a, constant(bits)).getResult();
+}
+Value KernelLowering::mask(Value a, int64_t bits) {
+  return arith::AndIOp::create(builder, loc, a, constant(bits));
+}
+Value KernelLowering::isEqual(Value a, int64_t b) {
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, a, constant(b));
+}
+
+Value KernelLowering::offset(Value pointer, Value bytes) {
+  return LLVM::GEPOp::create(builder, loc, pointer.getType(), builder.getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{bytes});
+}
+Value KernelLowering::offset(Value pointer, int64_t bytes) {
+  if (bytes == 0)
+    return pointer;
+  return LLVM::GEPOp::create(builder, loc, pointer.getType(), builder.getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{int32_t(bytes)});
+}
+
+SmallVector<Value> KernelLowering::toElements(Value vector) {
+  return llvm::to_vector(ValueRange(vector::ToElementsOp::create(builder, loc, vector).getResults()));
+}
+Value KernelLowering::fromElements(ArrayRef<Value> elements) {
+  auto type = VectorType::get({int64_t(elements.size())}, elements.front().getType());
+  return vector::FromElementsOp::create(builder, loc, type, elements);
+}
+
+Value KernelLowering::getBarrier(Value barrier, Value slot) {
+  return offset(barriers.lookup(barrier), mul(toI32(slot), 8));
+}
+
+Value KernelLowering::getAddress(Value memref, ValueRange indices) {
+  const GlobalMemory &memory = getMemory(memref);
+  Type i64 = builder.getI64Type();
+  Value element;
+  for (auto [index, stride] : llvm::zip_equal(indices, memory.strides)) {
+    Value term = arith::IndexCastOp::create(builder, loc, i64, index);
+    term = arith::MulIOp::create(builder, loc, term, stride);
+    element = element ? add(element, term) : term;
+  }
+  int64_t bytes = cast<MemRefType>(memref.getType()).getElementTypeBitWidth() / 8;
+  return offset(memory.pointer, mul(element, bytes));
+}
+
+//===----------------------------------------------------------------------===//
+// The function
+//===----------------------------------------------------------------------===//
+
+/// Memory that a kernel only reads may go through the non-coherent cache.
+static bool isOnlyRead(Value memref) {
+  return llvm::none_of(memref.getUsers(), [](Operation *user) { return isa<LaneStoreOp>(user); });
+}
+
+LogicalResult KernelLowering::createFunction() {
+  MLIRContext *context = kernel.getContext();
+  Type i64 = builder.getI64Type();
+  auto globalPointer = LLVM::LLVMPointerType::get(context, 1);
+  auto genericPointer = LLVM::LLVMPointerType::get(context);
+  auto attribute = [&](StringRef name, Attribute value) { return builder.getNamedAttr(name, value); };
+
+  SmallVector<Type> types;
+  SmallVector<Attribute> attributes;
+  auto addArgument = [&](Type type, ArrayRef<NamedAttribute> argumentAttributes) {
+    types.push_back(type);
+    attributes.push_back(builder.getDictionaryAttr(argumentAttributes));
+  };
+  Block &entry = kernel.getBody().front();
+  for (Value argument : entry.getArguments()) {
+    if (auto memref = dyn_cast<MemRefType>(argument.getType())) {
+      SmallVector<NamedAttribute> list{
+          attribute("llvm.noalias", builder.getUnitAttr()),
+          attribute("llvm.align", builder.getI64IntegerAttr(16))};
+      if (isOnlyRead(argument))
+        list.push_back(attribute("llvm.readonly", builder.getUnitAttr()));
+      addArgument(globalPointer, list);
+      for (int64_t stride : memref.getStridesAndOffset().first)
+        if (ShapedType::isDynamic(stride))
+          addArgument(i64, {});
+    } else if (isa<TensorMapType>(argument.getType())) {
+      auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 128);
+      addArgument(genericPointer, {attribute("llvm.byval", TypeAttr::get(bytes)),
+                                   attribute("llvm.align", builder.getI64IntegerAttr(64)),
+                                   attribute("nvvm.grid_constant", builder.getUnitAttr())});
+    } else {
+      addArgument(argument.getType(), {});
+    }
+  }
+  builder.setInsertionPoint(kernel);
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types);
+  function = LLVM::LLVMFuncOp::create(builder, loc, kernel.getSymName(), type);
+  function.setAllArgAttrs(attributes);
+
+  function.getBody().takeBody(kernel.getBody());
+  Block &block = function.getBody().front();
+  unsigned numOld = block.getNumArguments();
+  for (Type argument : types)
+    block.addArgument(argument, loc);
+  builder.setInsertionPointToStart(&block);
+  unsigned next = numOld;
+  for (unsigned i = 0; i < numOld; ++i) {
+    Value argument = block.getArgument(i), replacement = block.getArgument(next++);
+    auto memref = dyn_cast<MemRefType>(argument.getType());
+    if (!memref && !isa<TensorMapType>(argument.getType())) {
+      argument.replaceAllUsesWith(replacement);
+      continue;
+    }
+    GlobalMemory memory{replacement, {}};
+    if (memref)
+      for (int64_t stride : memref.getStridesAndOffset().first)
+        memory.strides.push_back(ShapedType::isDynamic(stride) ? Value(block.getArgument(next++))
+                                                               : constant(i64, stride));
+    memories.try_emplace(argument, std::move(memory));
+  }
+  return success();
+}
+
+void KernelLowering::setFunctionAttributes(int64_t sharedBytes) {
+  int64_t threads = (kernel.getUnits() + (specialized ? 1 : 0)) * kernel.getThreadsPerUnit();
+  function->setAttr("gpu.kernel", builder.getUnitAttr());
+  function->setAttr("nvvm.kernel", builder.getUnitAttr());
+  function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({int32_t(threads)}));
+  function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(1));
+  function->setAttr("sage.shared_bytes", builder.getI64IntegerAttr(sharedBytes));
+  if (kernel->hasAttr("flush_denormals"))
+    function.setDenormalFpMathF32("preserve-sign,preserve-sign");
+}
+
+LogicalResult KernelLowering::run() {
+  kernel.walk([&](Operation *op) {
+    specialized |= isa<SpecializeOp>(op);
+    asyncProxy |= kernel.getUnit() == Unit::Warpgroup || isa<BarrierAllocOp>(op);
+    if (auto copy = dyn_cast<CopyOp>(op))
+      asyncProxy |= isa<TensorMapType>(copy.getSource().getType());
+  });
+  unsigned numArguments = kernel.getNumArguments();
+  planSharedMemory();
+  if (failed(createFunction()) || failed(emitEntry()) || failed(lowerRegion(function.getBody())))
+    return failure();
+  for (Operation *op : llvm::reverse(erased))
+    op->erase();
+  function.getBody().front().eraseArguments(0, numArguments);
+  setFunctionAttributes(plan.bytes);
+  kernel.erase();
+  return narrowIndex(function);
+}
+
+//===----------------------------------------------------------------------===//
+// The walk
+//===----------------------------------------------------------------------===//
+
+LogicalResult KernelLowering::lowerRegion(Region &region) {
+  for (Block &block : region)
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      // What a lowering emits is not lowered again: it lies before `op`.
+      builder.setInsertionPoint(&op);
+      loc = op.getLoc();
+      if (failed(lower(&op)))
+        return failure();
+    }
+  return success();
+}
+
+/// Values in flight that structured control flow carries become their lanes' vectors.
+LogicalResult KernelLowering::lowerStructured(Operation *op) {
+  auto toVector = [](Value value) {
+    if (auto async = dyn_cast<AsyncType>(value.getType()))
+      value.setType(async.getValueType());
+  };
+  for (OpOperand &operand : op->getOpOperands())
+    operand.set(getInFlight(operand.get()));
+  llvm::for_each(op->getResults(), toVector);
+  for (Region &region : op->getRegions()) {
+    for (Block &block : region)
+      llvm::for_each(block.getArguments(), toVector);
+    if (failed(lowerRegion(region)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult KernelLowering::lower(Operation *op) {
+  if (!isa<SageTileDialect>(op->getDialect()) && !isa<gpu::ShuffleOp>(op))
+    return lowerStructured(op);
+  bool isWarp = kernel.getUnit() == Unit::Warp;
+  LogicalResult result =
+      llvm::TypeSwitch<Operation *, LogicalResult>(op)
+          .Case([&](ReturnOp) {
+            LLVM::ReturnOp::create(builder, loc, ValueRange());
+            return success();
+          })
+          .Case<BlockIdOp, UnitIdOp, LaneIdOp, WarpIdOp>([&](auto id) { return lowerIdentity(id); })
+          .Case([&](SpecializeOp specialize) { return lowerSpecialize(specialize); })
+          .Case([&](gpu::ShuffleOp shuffle) { return lowerShuffle(shuffle); })
+          .Case<AllocOp, BarrierAllocOp>([&](auto) { return success(); })
+          .Case([&](StageOp stage) { return lowerStage(stage); })
+          .Case([&](SubtileOp subtile) { return lowerSubtile(subtile); })
+          .Case([&](FillOp fill) { return lowerFill(fill); })
+          .Case([&](SyncOp) {
+            if (asyncProxy)
+              emitProxyFence();
+            emitSync();
+            return success();
+          })
+          .Case([&](LaneLoadOp load) { return lowerLaneLoad(load); })
+          .Case([&](LaneStoreOp store) { return lowerLaneStore(store); })
+          .Case([&](LoadMatrixOp load) { return lowerLoadMatrix(load, *this); })
+          .Case([&](PackOp pack) { return lowerPack(pack, *this); })
+          .Case([&](MmaOp mma) { return isWarp ? lowerMmaSync(mma, *this) : lowerWgmma(mma, *this); })
+          .Case([&](MmaAsyncOp mma) { return lowerWgmmaAsync(mma, *this); })
+          .Case([&](WaitOp wait) { return lowerWgmmaWait(wait, *this); })
+          .Case([&](CopyOp copy) { return lowerCopy(copy, *this); })
+          .Case([&](CopyAsyncOp copy) { return lowerCopyAsync(copy, *this); })
+          .Case([&](CommitGroupOp commit) { return lowerCommitGroup(commit, *this); })
+          .Case([&](WaitGroupOp wait) { return lowerWaitGroup(wait, *this); })
+          .Case([&](BarrierExpectOp expect) { return lowerBarrierExpect(expect, *this); })
+          .Case([&](BarrierArriveOp arrive) { return lowerBarrierArrive(arrive, *this); })
+          .Case([&](BarrierWaitOp wait) { return lowerBarrierWait(wait, *this); })
+          .Default([&](Operation *other) {
+            return other->emitOpError("must be lowered by sage-tile-distribute first");
+          });
+  // Handles of tiles, barriers and values in flight are used by what follows.
+  erased.push_back(op);
+  return result;
+}
+
+} // namespace sage::tile

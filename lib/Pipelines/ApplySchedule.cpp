@@ -1,0 +1,61 @@
+// Runs the tile passes that a kernel's schedule calls for.
+
+#include "sage/Dialect/Sage/IR/SageOps.h"
+#include "sage/Dialect/SageTile/Transforms/Passes.h"
+#include "sage/Pipelines/Pipelines.h"
+
+namespace sage {
+#define GEN_PASS_DEF_APPLYSCHEDULE
+#include "sage/Pipelines/Passes.h.inc"
+} // namespace sage
+
+using namespace mlir;
+using namespace sage;
+
+namespace {
+
+void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe) {
+  if (recipe.getAccumulation() == Accumulation::TwoLevel)
+    manager.addPass(tile::createTwoLevelAccumulation({schedule.getValueChunks()}));
+  // The folded constant is too coarse for the large scales of INT4 values.
+  bool isMagic = schedule.getConversion() == Conversion::Magic && recipe.getQk() == ScoreType::Int8;
+  manager.addPass(tile::createFoldScoreConversion({isMagic ? "magic" : "convert"}));
+  manager.addPass(tile::createIssueMmaAsync());
+  if (schedule.isWarpSpecialized())
+    manager.addPass(tile::createSpecializeWarps(
+        {schedule.getProducerRegisters(), schedule.getConsumerRegisters()}));
+  manager.addPass(tile::createPipelineCopies({schedule.getStages()}));
+  manager.addPass(tile::createPeelMasks());
+  if (schedule.getExpChunks() > 1)
+    manager.addPass(tile::createInterleaveExponentials({schedule.getExpChunks()}));
+}
+
+class ApplySchedulePass : public sage::impl::ApplyScheduleBase<ApplySchedulePass> {
+public:
+  void getDependentDialects(DialectRegistry &registry) const override {
+    ApplyScheduleBase::getDependentDialects(registry);
+    // What the passes need must be loaded before this one runs; the row does not matter.
+    OpPassManager manager(tile::KernelOp::getOperationName());
+    manager.addPass(tile::createTwoLevelAccumulation());
+    manager.addPass(tile::createPipelineCopies());
+    manager.getDependentDialects(registry);
+  }
+
+  void runOnOperation() override {
+    auto schedule = getOperation()->getAttrOfType<ScheduleAttr>("sage.schedule");
+    if (!schedule)
+      return;
+    auto recipe = getOperation()->getAttrOfType<RecipeAttr>("sage.recipe");
+    if (!recipe) {
+      InFlightDiagnostic diagnostic = getOperation().emitOpError("must have sage.recipe beside sage.schedule");
+      diagnostic.attachNote() << "convert-sage-to-sage-tile sets both";
+      return signalPassFailure();
+    }
+    OpPassManager manager(tile::KernelOp::getOperationName());
+    addPasses(manager, schedule, recipe);
+    if (failed(runPipeline(manager, getOperation())))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,29 @@
+// Scheduled tile kernels to one chip's instructions.
+
+#include "sage/Pipelines/Pipelines.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Transforms/Passes.h"
+#include "sage/Conversion/SageTileToNVVM/Passes.h"
+#include "sage/Dialect/SageTile/Transforms/Passes.h"
+
+using namespace mlir;
+
+void sage::buildTileToNVVMPipeline(OpPassManager &manager) {
+  {
+    OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
+    modules.nest<tile::KernelOp>().addPass(tile::createDistribute());
+    modules.addPass(createCanonicalizerPass());
+    modules.addPass(createCSEPass());
+    modules.addPass(createConvertSageTileToNVVM());
+    modules.addPass(createSCFToControlFlowPass());
+  }
+  // convert-cf-to-llvm and convert-vector-to-llvm want a builtin.module.
+  manager.addPass(createConvertVectorToLLVMPass());
+  manager.addPass(createConvertControlFlowToLLVMPass());
+  OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
+  modules.addPass(createConvertMathToLLVMPass());
+  modules.addPass(createArithToLLVMConversionPass());
+  modules.addPass(createConvertNVVMToLLVMPass());
+  modules.addPass(createReconcileUnrealizedCastsPass());
+}
