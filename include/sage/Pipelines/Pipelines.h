@@ -1,32 +1,62 @@
-// Pass pipelines, as functions that compose and as names for the command line.
+// The roads from sage.attention to PTX, as functions that compose and as names for the command line.
 
 #ifndef SAGE_PIPELINES_PIPELINES_H
 #define SAGE_PIPELINES_PIPELINES_H
 
+#include "sage/Dialect/SageTile/IR/SageTile.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 
 namespace sage {
 
-struct NVVMToPTXOptions : mlir::PassPipelineOptions<NVVMToPTXOptions> {
-  Option<std::string> format{*this, "format",
-                             llvm::cl::desc("Object format: isa (PTX), llvm, bin or fatbin"),
-                             llvm::cl::init("isa")};
-  Option<std::string> toolkitPath{*this, "toolkit",
-                                  llvm::cl::desc("Path of a CUDA toolkit (bin and fatbin need its ptxas)"),
-                                  llvm::cl::init("")};
-  Option<std::string> assemblerOptions{*this, "assembler-options",
-                                       llvm::cl::desc("Further options of ptxas"), llvm::cl::init("")};
+#define GEN_PASS_DECL
+#include "sage/Pipelines/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "sage/Pipelines/Passes.h.inc"
+
+struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
+  Option<std::string> chip{
+      *this, "chip",
+      llvm::cl::desc("Chip to compile for, e.g. sm_90a; may be left out where ops carry a target"),
+      llvm::cl::init("")};
+  Option<std::string> recipe{
+      *this, "recipe", llvm::cl::desc("Name of a recipe that replaces every op's; empty keeps them"),
+      llvm::cl::init("")};
+  Option<bool> substitute{
+      *this, "substitute",
+      llvm::cl::desc("Replace a recipe that the chip cannot run by the nearest one that it can"),
+      llvm::cl::init(false)};
+  Option<std::string> scheduleFile{
+      *this, "schedule-file",
+      llvm::cl::desc("File of sage.schedule rows that replaces the embedded ones"),
+      llvm::cl::init("")};
 };
 
-/// sage_tile kernels to functions of the llvm dialect, on a builtin.module.
-void buildSageTileToNVVMPipeline(mlir::OpPassManager &manager);
+/// sage.attention to explicit smoothing and quantization.
+void buildSageToQuantizedPipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
+/// Quantized attention to sequential kernels and a host program.
+void buildQuantizedToTilePipeline(mlir::OpPassManager &manager);
+/// Sequential kernels to what their schedules call for.
+void buildTileSchedulePipeline(mlir::OpPassManager &manager);
+/// Scheduled kernels to functions of the llvm dialect, one chip's instructions.
+void buildTileToNVVMPipeline(mlir::OpPassManager &manager);
 
-/// gpu.modules to gpu.binary with PTX (or what `options` say), on a builtin.module.
-void buildNVVMToPTXPipeline(mlir::OpPassManager &manager, const NVVMToPTXOptions &options);
+void buildSageToTilePipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
+void buildSageToNVVMPipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
+void buildSageToPTXPipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
 
-/// Registers `sage-tile-to-nvvm` and `sage-nvvm-to-ptx`.
-void registerSagePipelines();
+/// Registers `sage-to-tile`, `sage-to-nvvm` and `sage-to-ptx`, and the passes of this folder.
+void registerPipelines();
+
+/// Dialects and translations that the pipelines need, and no others.
+void registerCompilerDialects(mlir::DialectRegistry &registry);
 
 } // namespace sage
 
