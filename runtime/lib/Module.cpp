@@ -37,6 +37,15 @@ private:
   std::array<char, 8192> buffer{};
 };
 
+/// The driver gives a cubin out only through its linker, which compiles for
+/// linking with other code. Measured on an H100 (driver 580): it then ignores
+/// setmaxnreg (C7504), serializes wgmma (C7509) and spills, which loading the
+/// PTX directly does not. The driver keeps a cache of its own for that.
+bool linkingCostsSpeed(const std::string &ptx) {
+  return ptx.find("setmaxnreg") != std::string::npos ||
+         ptx.find("wgmma.") != std::string::npos;
+}
+
 } // namespace
 
 Module::~Module() {
@@ -104,6 +113,12 @@ Status Module::loadCode(const sage_module_options &options,
   if (!options.cache_dir) {
     SAGE_RETURN_IF_ERROR(loadPtx());
     origin = "driver JIT" + (reasons.empty() ? "" : reasons + ")");
+    return {};
+  }
+  if (linkingCostsSpeed(artifact->text)) {
+    because("not cached: the driver's linker would slow this code down");
+    SAGE_RETURN_IF_ERROR(loadPtx());
+    origin = "driver JIT" + reasons + ")";
     return {};
   }
   CubinCache cache(options.cache_dir, *artifact, capability,

@@ -234,6 +234,20 @@ TEST_F(DriverTest, CachesAssembledCode) {
   EXPECT_EQ(origin().rfind("cubin cache", 0), 0u);
 }
 
+// The driver's linker would ignore setmaxnreg and serialize wgmma.
+TEST_F(DriverTest, WarpSpecializedCodeIsNotLinked) {
+  for (const char *instruction : {"setmaxnreg.inc", "wgmma.fence"}) {
+    sage::Artifact artifact = sage::Artifact::parse(
+        sealed(sampleManifest(), samplePtx() + "// " + instruction + "\n"));
+    sage::Driver driver(SAGE_STUB_DRIVER);
+    sage::Module module(driver, artifact, 0, pathOf("cache"));
+    EXPECT_NE(module.origin().find("driver JIT (the artifact came from memory; "
+                                   "not cached: the driver's linker"),
+              std::string::npos);
+    EXPECT_EQ(sage_stub_calls("cuLinkCreate_v2"), 0);
+  }
+}
+
 TEST_F(DriverTest, UnwritableCacheIsNoError) {
   sage::Artifact artifact = sage::Artifact::parse(sealed(sampleManifest()));
   write("file", "");

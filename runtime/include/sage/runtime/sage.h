@@ -286,7 +286,11 @@ typedef struct sage_module sage_module;
 
 typedef struct sage_module_options {
   const char *cache_dir; /**< folder for assembled code, created when needed;
-                              NULL: none. Files that do not match are ignored */
+                              NULL: none. Files that do not match are ignored.
+                              PTX with setmaxnreg or wgmma is never stored: the
+                              driver's linker, which alone gives the code out,
+                              would make it slower. The driver has a cache of
+                              its own for that */
   int32_t ignore_cubin;  /**< nonzero: do not look for a cubin beside the file */
 } sage_module_options;
 
