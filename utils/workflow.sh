@@ -118,8 +118,7 @@ provide_ptxas() {
     { /usr/bin/python3 -m venv "$build/ptxas" &&
       "$build/ptxas/bin/pip" install --quiet --no-deps "$ptxas_package"; } || true
   }
-  if find_ptxas; then return; fi
-  echo "    there is no ptxas: tests that need it will be unsupported"
+  echo "    ptxas: $(find_ptxas || echo 'none; tests that need it will be unsupported')"
 }
 
 # --- build ------------------------------------------------------------------------------------------------------------
