@@ -174,11 +174,12 @@ bool Block::runStore(Unit &unit, const Instruction &instruction) {
 bool Block::runStage(Unit &unit, const Instruction &instruction) {
   auto op = cast<StageOp>(instruction.op);
   SharedType type = op.getSource().getType();
-  int64_t stage = getIndex(unit, instruction, 1), rows = type.getShape()[1];
-  if (stage < 0 || stage >= type.getShape()[0])
-    return fail(op, "stage must be less than " + std::to_string(type.getShape()[0]) +
-                        ", but got " + std::to_string(stage));
+  int64_t stage = getIndex(unit, instruction, 1), stages = type.getShape()[0];
+  if (stage < 0 || stage >= stages)
+    return fail(op, "stage must be less than " + std::to_string(stages) + ", but got " +
+                        std::to_string(stage));
   SharedView source = getOperand(unit, instruction, 0).shared;
+  int64_t rows = source.rows / stages;
   getResult(unit, instruction).shared = {source.tile, source.firstRow + stage * rows, rows};
   return true;
 }

@@ -1,0 +1,36 @@
+// The caller's tensors of one run: files or random numbers, in the problem's layout.
+
+#ifndef SAGE_INTERPRET_TENSORS_H
+#define SAGE_INTERPRET_TENSORS_H
+
+#include "InputDistribution.h"
+#include "sage/runtime/sage.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace sage::interpret {
+
+struct Tensors {
+  sage_problem problem{};
+  std::array<int64_t, 5> shape{}; ///< B, Hq, Hkv, Nq, Nk
+  std::vector<uint16_t> query, key, value, output;
+  std::vector<float> lse;
+
+  /// Random inputs of `shape`.
+  void makeRandom(evaluation::InputDistribution distribution, uint64_t seed);
+  /// Reads B×H×N×D files and takes the shape from them. Returns an empty text or an error.
+  std::string read(const std::string &queryPath, const std::string &keyPath,
+                   const std::string &valuePath);
+  /// Fills the outputs with NaN, so that elements that nobody writes are seen.
+  void poisonOutputs();
+  /// B×H×N×D and B×H×N; an empty path is skipped. Returns an empty text or an error.
+  std::string write(const std::string &outputPath, const std::string &lsePath) const;
+
+  sage_call getCall(void *outputData, float *lseData);
+};
+
+} // namespace sage::interpret
+
+#endif // SAGE_INTERPRET_TENSORS_H
