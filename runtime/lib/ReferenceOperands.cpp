@@ -124,6 +124,114 @@ void correctScores(ReferenceOperands &operands,
   });
 }
 
+int64_t positionsOf(const Extents &extents) {
+  return (extents.keys + valueOrderGroup - 1) / valueOrderGroup *
+         valueOrderGroup;
+}
+
+/// Spec N2, N5 and N6 for one head; `rows` is centred in place.
+Status quantizeValueHead(int64_t head, float *rows, uint8_t *bits,
+                         ReferenceOperands &operands) {
+  int64_t keys = operands.extents.keys, columns = operands.valueColumns();
+  int64_t dims = operands.problem.value_head_dim;
+  if (operands.recipe.smooth_v) {
+    float *mean = operands.valueMeans.data() + head * dims;
+    tokenMeans(rows, keys, dims, mean);
+    subtractFromRows(rows, keys, dims, mean);
+  }
+  std::vector<float> decoded(size_t(keys * dims));
+  SAGE_RETURN_IF_ERROR(quantizeValues(
+      rows, keys, dims, operands.recipe, operands.problem.element_type,
+      operands.geometry.valueOrder, decoded.data(),
+      operands.valueScales.data() + head * dims,
+      headOf(bits, head, dims * positionsOf(operands.extents))));
+  float *out = operands.values.data() + head * keys * columns;
+  std::fill(out, out + keys * columns, 1.0f);
+  for (int64_t n = 0; n < keys; ++n)
+    std::copy_n(decoded.data() + n * dims, dims, out + n * columns);
+  return {};
+}
+
+/// `key` and `value` are centred in place.
+Status quantizeKeysAndValues(std::vector<float> &key, std::vector<float> &value,
+                             int32_t threads,
+                             const sage_reference_intermediates &intermediates,
+                             std::vector<float> &keyMeans,
+                             ReferenceOperands &operands) {
+  const Extents &extents = operands.extents;
+  int64_t heads = extents.batch * extents.keyHeads;
+  int64_t dims = operands.problem.head_dim;
+  int64_t valueDims = operands.problem.value_head_dim;
+  keyMeans.resize(size_t(heads * dims));
+  operands.valueMeans.resize(size_t(heads * valueDims));
+  operands.valueScales.resize(size_t(heads * valueDims));
+  operands.values.resize(size_t(heads * extents.keys * operands.valueColumns()));
+  ScoreOperand keys{operands.keyMap,
+                    operands.recipe.qk,
+                    operands.problem.element_type,
+                    dims,
+                    /*transpose=*/true,
+                    operands.keyIntegers,
+                    operands.keyFloatsTransposed,
+                    operands.keyScales,
+                    intermediates.key_values,
+                    intermediates.key_scales};
+  keys.allocate(heads);
+  std::mutex mutex;
+  Status status;
+  parallelFor(heads, threads, [&](int64_t head) {
+    float *rows = key.data() + head * extents.keys * dims;
+    if (operands.recipe.smooth_k) {
+      float *mean = keyMeans.data() + head * dims;
+      tokenMeans(rows, extents.keys, dims, mean);
+      subtractFromRows(rows, extents.keys, dims, mean);
+    }
+    keys.quantizeHead(head, rows);
+    Status quantized =
+        quantizeValueHead(head, value.data() + head * extents.keys * valueDims,
+                          intermediates.value_values, operands);
+    std::lock_guard<std::mutex> lock(mutex);
+    if (status.ok())
+      status = std::move(quantized);
+  });
+  return status;
+}
+
+/// `query` is centred in place, block by block.
+void quantizeQueries(std::vector<float> &query, int32_t threads,
+                     const sage_reference_intermediates &intermediates,
+                     std::vector<float> &queryMeans,
+                     ReferenceOperands &operands) {
+  const Extents &extents = operands.extents;
+  int64_t heads = extents.batch * extents.queryHeads;
+  int64_t dims = operands.problem.head_dim, blocks = operands.queryBlocks();
+  queryMeans.resize(size_t(heads * blocks * dims));
+  ScoreOperand queries{operands.queryMap,
+                       operands.recipe.qk,
+                       operands.problem.element_type,
+                       dims,
+                       /*transpose=*/false,
+                       operands.queryIntegers,
+                       operands.queryFloats,
+                       operands.queryScales,
+                       intermediates.query_values,
+                       intermediates.query_scales};
+  queries.allocate(heads);
+  parallelFor(heads, threads, [&](int64_t head) {
+    float *rows = query.data() + head * extents.queries * dims;
+    for (int64_t block = 0; operands.recipe.smooth_q && block < blocks;
+         ++block) {
+      int64_t first = block * operands.geometry.queryBlock;
+      int64_t tokens =
+          std::min(operands.geometry.queryBlock, extents.queries - first);
+      float *mean = queryMeans.data() + (head * blocks + block) * dims;
+      tokenMeans(rows + first * dims, tokens, dims, mean);
+      subtractFromRows(rows + first * dims, tokens, dims, mean);
+    }
+    queries.quantizeHead(head, rows);
+  });
+}
+
 } // namespace
 
 int64_t visibleKeys(sage_mask mask, const Extents &extents, int64_t query) {
@@ -165,85 +273,16 @@ Status prepareReference(const sage_program &program, const sage_call &call,
 Status quantizeOperands(const sage_call &call, int32_t threads,
                         const sage_reference_intermediates &intermediates,
                         ReferenceOperands &operands) {
-  const Extents &extents = operands.extents;
   const sage_recipe &recipe = operands.recipe;
-  int64_t dims = operands.problem.head_dim;
-  int64_t valueDims = operands.problem.value_head_dim;
-  int64_t queryHeads = extents.batch * extents.queryHeads;
-  int64_t keyHeads = extents.batch * extents.keyHeads;
-  int64_t blocks = operands.queryBlocks();
   std::vector<float> query = loadTensor(call.query, threads);
   std::vector<float> key = loadTensor(call.key, threads);
   std::vector<float> value = loadTensor(call.value, threads);
-  std::vector<float> queryMeans(size_t(queryHeads * blocks * dims));
-  std::vector<float> keyMeans(size_t(keyHeads * dims));
-  operands.valueMeans.resize(size_t(keyHeads * valueDims));
-  operands.valueScales.resize(size_t(keyHeads * valueDims));
-  operands.values.resize(
-      size_t(keyHeads * extents.keys * operands.valueColumns()));
-  int64_t positions = (extents.keys + valueOrderGroup - 1) / valueOrderGroup *
-                      valueOrderGroup;
-
-  ScoreOperand keys{operands.keyMap,     recipe.qk,
-                    operands.problem.element_type, dims, true,
-                    operands.keyIntegers, operands.keyFloatsTransposed,
-                    operands.keyScales,  intermediates.key_values,
-                    intermediates.key_scales};
-  keys.allocate(keyHeads);
-  std::mutex mutex;
-  Status status;
-  parallelFor(keyHeads, threads, [&](int64_t head) {
-    float *rows = key.data() + head * extents.keys * dims;
-    if (recipe.smooth_k) {
-      float *mean = keyMeans.data() + head * dims;
-      tokenMeans(rows, extents.keys, dims, mean);
-      subtractFromRows(rows, extents.keys, dims, mean);
-    }
-    keys.quantizeHead(head, rows);
-
-    float *valueRows = value.data() + head * extents.keys * valueDims;
-    if (recipe.smooth_v) {
-      float *mean = operands.valueMeans.data() + head * valueDims;
-      tokenMeans(valueRows, extents.keys, valueDims, mean);
-      subtractFromRows(valueRows, extents.keys, valueDims, mean);
-    }
-    std::vector<float> decoded(size_t(extents.keys * valueDims));
-    Status quantized = quantizeValues(
-        valueRows, extents.keys, valueDims, recipe,
-        operands.problem.element_type, operands.geometry.valueOrder,
-        decoded.data(), operands.valueScales.data() + head * valueDims,
-        headOf(intermediates.value_values, head, valueDims * positions));
-    int64_t columns = operands.valueColumns();
-    float *out = operands.values.data() + head * extents.keys * columns;
-    std::fill(out, out + extents.keys * columns, 1.0f);
-    for (int64_t n = 0; n < extents.keys; ++n)
-      std::copy_n(decoded.data() + n * valueDims, valueDims, out + n * columns);
-    std::lock_guard<std::mutex> lock(mutex);
-    if (status.ok())
-      status = std::move(quantized);
-  });
-  SAGE_RETURN_IF_ERROR(std::move(status));
-
-  if (recipe.smooth_k)
+  std::vector<float> queryMeans, keyMeans;
+  SAGE_RETURN_IF_ERROR(quantizeKeysAndValues(
+      key, value, threads, intermediates, keyMeans, operands));
+  if (recipe.smooth_k) // while the queries are still whole
     correctLse(operands, query, keyMeans, threads);
-  ScoreOperand queries{operands.queryMap,    recipe.qk,
-                       operands.problem.element_type, dims, false,
-                       operands.queryIntegers, operands.queryFloats,
-                       operands.queryScales, intermediates.query_values,
-                       intermediates.query_scales};
-  queries.allocate(queryHeads);
-  parallelFor(queryHeads, threads, [&](int64_t head) {
-    float *rows = query.data() + head * extents.queries * dims;
-    for (int64_t block = 0; recipe.smooth_q && block < blocks; ++block) {
-      int64_t first = block * operands.geometry.queryBlock;
-      int64_t tokens =
-          std::min(operands.geometry.queryBlock, extents.queries - first);
-      float *mean = queryMeans.data() + (head * blocks + block) * dims;
-      tokenMeans(rows + first * dims, tokens, dims, mean);
-      subtractFromRows(rows + first * dims, tokens, dims, mean);
-    }
-    queries.quantizeHead(head, rows);
-  });
+  quantizeQueries(query, threads, intermediates, queryMeans, operands);
   if (recipe.smooth_q)
     correctScores(operands, queryMeans, key, threads);
 
@@ -255,7 +294,9 @@ Status quantizeOperands(const sage_call &call, int32_t threads,
     copyOut(operands.scoreCorrection, intermediates.score_correction);
   else if (intermediates.score_correction)
     std::fill_n(intermediates.score_correction,
-                queryHeads * blocks * extents.keys, 0.0f);
+                operands.extents.batch * operands.extents.queryHeads *
+                    operands.queryBlocks() * operands.extents.keys,
+                0.0f);
   return {};
 }
 
