@@ -21,7 +21,7 @@ SmallVector<Unit *> Block::getGroup(const Unit &unit) {
 
 Block::Step Block::runCollective(Unit &unit, const Instruction &instruction) {
   if (unit.released) {
-    unit.arrived = unit.released = false;
+    unit.released = false;
     return Step::Ran;
   }
   unit.arrived = true;
@@ -53,9 +53,10 @@ Block::Step Block::runCollective(Unit &unit, const Instruction &instruction) {
   if (!runTogether(instruction, group))
     return Step::Failed;
   synchronize();
-  for (Unit *other : group)
-    other->released = true;
-  unit.arrived = unit.released = false;
+  for (Unit *other : group) {
+    other->arrived = false;
+    other->released = other != &unit;
+  }
   return Step::Ran;
 }
 
