@@ -317,7 +317,7 @@ struct FoldScoreConversion : impl::FoldScoreConversionBase<FoldScoreConversion> 
   void runOnOperation() override {
     KernelOp kernel = getOperation();
     if (conversion != "magic" && conversion != "convert") {
-      kernel.emitError("conversion must be magic or convert, but got ") << conversion;
+      kernel.emitError("conversion must be magic or convert, but got ") << conversion.getValue();
       return signalPassFailure();
     }
     SmallVector<MapOp> conversions;

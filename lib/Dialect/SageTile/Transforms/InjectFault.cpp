@@ -244,14 +244,14 @@ struct InjectFault : impl::InjectFaultBase<InjectFault> {
       return;
     const auto *fault = llvm::find_if(faults, [&](const Fault &fault) { return fault.kind == kind; });
     if (fault == std::end(faults)) {
-      InFlightDiagnostic diagnostic = kernel.emitError("kind of fault must be a known one, but got '") << kind << "'";
+      InFlightDiagnostic diagnostic = kernel.emitError("kind of fault must be a known one, but got '") << kind.getValue() << "'";
       diagnostic.attachNote() << "known are " << llvm::join(llvm::map_range(faults, [](const Fault &fault) {
                                    return fault.kind.str();
                                  }), ", ");
       return signalPassFailure();
     }
     if (!fault->plant(kernel)) {
-      kernel.emitError("kernel must have what fault '") << kind << "' breaks";
+      kernel.emitError("kernel must have what fault '") << kind.getValue() << "' breaks";
       return signalPassFailure();
     }
     eraseDeadOps(kernel);

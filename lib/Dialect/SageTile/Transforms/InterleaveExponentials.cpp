@@ -68,6 +68,7 @@ public:
 private:
   bool allows(int64_t chunks);
   Value createChunk(OpBuilder &builder, int64_t column, int64_t width, Value previous);
+  Value sliceInput(OpBuilder &builder, Value input, int64_t column, int64_t width);
   void splitSums(ArrayRef<Value> chunks);
 
   ConvertOp convert;
@@ -89,6 +90,26 @@ bool Interleaver::allows(int64_t chunks) {
   return true;
 }
 
+/// `map` applied to `inputs`.
+Value cloneMap(OpBuilder &builder, MapOp map, FragmentType type, ValueRange inputs, ArrayRef<AffineMap> maps) {
+  auto clone = MapOp::create(builder, map.getLoc(), type, inputs, builder.getAffineMapArrayAttr(maps), /*positions=*/false);
+  IRMapping mapping;
+  map.getBody().cloneInto(&clone.getBody(), mapping);
+  return clone.getResult();
+}
+
+/// Columns [column, column + width) of a whole input; what is computed element by element for this use alone is
+/// computed per chunk.
+Value Interleaver::sliceInput(OpBuilder &builder, Value input, int64_t column, int64_t width) {
+  Location loc = exponentials.getLoc();
+  auto map = input.getDefiningOp<MapOp>();
+  if (!map || !input.hasOneUse() || map.getPositions() || map.getInputs().size() != 1 ||
+      !map.getInputMap(0).isIdentity())
+    return createColumnSlice(builder, loc, input, column, width);
+  Value source = createColumnSlice(builder, loc, map.getInputs()[0], column, width);
+  return cloneMap(builder, map, getColumnSliceType(map.getResult().getType(), width), source, map.getInputMap(0));
+}
+
 /// Columns [column, column + width) of the probabilities.
 Value Interleaver::createChunk(OpBuilder &builder, int64_t column, int64_t width, Value previous) {
   Location loc = exponentials.getLoc();
@@ -100,7 +121,7 @@ Value Interleaver::createChunk(OpBuilder &builder, int64_t column, int64_t width
     AffineMap map = exponentials.getInputMap(i);
     bool isWhole = cast<FragmentType>(input.getType()).getColumns() == type.getColumns();
     if (isWhole && map.isIdentity())
-      input = createColumnSlice(builder, loc, input, column, width);
+      input = sliceInput(builder, input, column, width);
     else
       map = shiftColumns(map, column, width);
     if (previous && i == addend)
@@ -108,11 +129,7 @@ Value Interleaver::createChunk(OpBuilder &builder, int64_t column, int64_t width
     inputs.push_back(input);
     maps.push_back(map);
   }
-  auto chunk = MapOp::create(builder, loc, getColumnSliceType(type, width), inputs,
-                             builder.getAffineMapArrayAttr(maps), /*positions=*/false);
-  IRMapping mapping;
-  exponentials.getBody().cloneInto(&chunk.getBody(), mapping);
-  return chunk.getResult();
+  return cloneMap(builder, exponentials, getColumnSliceType(type, width), inputs, maps);
 }
 
 /// sum(p) -> sum(p0) + sum(p1) + ...: the order of row sums is free (Spec N11).
@@ -171,7 +188,7 @@ struct InterleaveExponentials : impl::InterleaveExponentialsBase<InterleaveExpon
 
   void runOnOperation() override {
     if (chunks < 1) {
-      getOperation().emitError("chunks must be positive, but got ") << chunks;
+      getOperation().emitError("chunks must be positive, but got ") << chunks.getValue();
       return signalPassFailure();
     }
     SmallVector<ConvertOp> converts;
@@ -186,6 +203,7 @@ struct InterleaveExponentials : impl::InterleaveExponentialsBase<InterleaveExpon
       if (fitting > 1)
         interleaver.run(fitting);
     }
+    eraseDeadOps(getOperation());
   }
 };
 

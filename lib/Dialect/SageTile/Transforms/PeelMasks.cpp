@@ -6,6 +6,7 @@
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace sage::tile {
@@ -90,13 +91,26 @@ scf::ForOp peel(scf::ForOp loop) {
   return loop;
 }
 
-/// select(x == -infinity, guard, other) -> other.
-void dropInfinityGuards(scf::ForOp loop) {
+/// Whether `condition` compares with the score of a masked key: -infinity, or the smallest integer that stands for it.
+bool comparesWithMasked(Value condition) {
+  if (auto compare = condition.getDefiningOp<arith::CmpFOp>())
+    return compare.getPredicate() == arith::CmpFPredicate::OEQ && isMinusInfinity(compare.getRhs());
+  auto compare = condition.getDefiningOp<arith::CmpIOp>();
+  APInt value;
+  return compare && compare.getPredicate() == arith::CmpIPredicate::eq &&
+         matchPattern(compare.getRhs(), m_ConstantInt(&value)) && value.isMinSignedValue();
+}
+
+/// select(x == masked, guard, other) -> other; maps that then do nothing go.
+void dropGuards(scf::ForOp loop) {
   loop.walk([](arith::SelectOp select) {
-    auto compare = select.getCondition().getDefiningOp<arith::CmpFOp>();
-    if (compare && compare.getPredicate() == arith::CmpFPredicate::OEQ &&
-        isMinusInfinity(compare.getRhs()))
+    if (comparesWithMasked(select.getCondition()))
       select.replaceAllUsesWith(select.getFalseValue());
+  });
+  loop.walk([](MapOp map) {
+    std::optional<unsigned> input = getInputNumber(map, getYieldedValue(map));
+    if (input && map.getInputMap(*input).isIdentity() && map.getInputs()[*input].getType() == map.getType())
+      map.getResult().replaceAllUsesWith(map.getInputs()[*input]);
   });
 }
 
@@ -108,8 +122,8 @@ struct PeelMasks : impl::PeelMasksBase<PeelMasks> {
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
     for (scf::ForOp loop : loops) {
       scf::ForOp unmasked = peel(loop);
-      if (unmasked && dropGuards)
-        dropInfinityGuards(unmasked);
+      if (unmasked && dropsGuards)
+        dropGuards(unmasked);
     }
     eraseDeadOps(getOperation());
   }

@@ -250,7 +250,7 @@ struct PipelineCopies : impl::PipelineCopiesBase<PipelineCopies> {
   void runOnOperation() override {
     KernelOp kernel = getOperation();
     if (stages < 1) {
-      kernel.emitError("stages must be positive, but got ") << stages;
+      kernel.emitError("stages must be positive, but got ") << stages.getValue();
       return signalPassFailure();
     }
     if (failed(pipeline(kernel)))

@@ -97,7 +97,7 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
 
   void runOnOperation() override {
     if (valueChunks < 1) {
-      getOperation().emitError("value-chunks must be positive, but got ") << valueChunks;
+      getOperation().emitError("value-chunks must be positive, but got ") << valueChunks.getValue();
       return signalPassFailure();
     }
     SmallVector<MmaOp> products;

@@ -70,7 +70,21 @@ def InterleaveExponentials : SageTile_Pass<"sage-tile-interleave-exponentials"> 
     the special function unit works. This pass splits `convert(map{exp2(fma(x, a, c))})` into
     chunks of columns (multiples of 16, so that the packing order stays inside a chunk), and makes
     c of each chunk depend on the probabilities of the chunk before (`sage_tile.order_after`).
-    Float row sums of the probabilities are split likewise.
+    Float row sums, and conversions of the scores that only the exponentials use, are split likewise.
+
+    ```mlir
+    %y = sage_tile.map ins(%x, %a, %c : ...) { math.exp2(math.fma) }
+    %p = sage_tile.convert %y order #order : ...
+    // becomes, with two chunks of 64 columns,
+    %x0 = sage_tile.slice %x[0] : ...
+    %y0 = sage_tile.map ins(%x0, %a, %c : ...) { math.exp2(math.fma) }
+    %p0 = sage_tile.convert %y0 order #order : ...
+    %x1 = sage_tile.slice %x[64] : ...
+    %c1 = sage_tile.order_after %c, %y0 : ...
+    %y1 = sage_tile.map ins(%x1, %a, %c1 : ...) { math.exp2(math.fma) }
+    %p1 = sage_tile.convert %y1 order #order : ...
+    %p = sage_tile.concat %p0, %p1 : ...
+    ```
   }];
   let options = [
     Option<"chunks", "chunks", "int64_t", "8",
@@ -128,8 +142,8 @@ def PeelMasks : SageTile_Pass<"sage-tile-peel-masks"> {
     which the condition is true, and one over [min(M, T), T), in which it is false.
   }];
   let options = [
-    Option<"dropGuards", "drop-guards", "bool", "false",
-           "Remove comparisons with -infinity from the unmasked loop; valid if every unmasked score is "
+    Option<"dropsGuards", "drop-guards", "bool", "false",
+           "Remove comparisons with the score of a masked key from the unmasked loop; valid if every unmasked score is "
            "above -infinity, which holds for scores that come from integer products with finite scales">
   ];
 }
