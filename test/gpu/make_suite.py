@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Writes the GPU suite's bundle: one folder with artifacts and cases.json.
+
+  make_suite.py OUT --sage-compile=PATH [--ptxas=PATH] [-j N] [--only=REGEX]
+
+Compiles every artifact with sage-compile; where ptxas is found, the sm_90a ones get a cubin beside them. An artifact
+that does not compile is listed with its message, and the runner reports every case of it as failed. Exit status: 0 if all
+compiled, 1 if not, 2 for wrong usage. Needs the standard library only.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+CHIPS = {"sm_89": "sm89", "sm_90a": "sm90a"}
+MASKS = {"none": "none", "causal_top_left": "tl", "causal_bottom_right": "br"}
+HEAD_DIM = 128
+LENGTHS = [1, 63, 64, 65, 127, 129, 1000, 4096]
+DISTRIBUTIONS = ["normal", "outliers", "channel-bias", "group-magnitudes", "position", "uniform"]
+# The kinds of sage-tile-inject-fault.
+FAULTS = ["wrong-scale-index", "missing-rescale", "mask-off-by-one", "swapped-value-order", "dropped-lse-correction",
+          "missing-value-scale", "wrong-tile-order", "unmasked-tail", "stale-stage", "missing-full-wait",
+          "missing-empty-wait"]
+# SageAttention2 at head dim 128 (relative L1, cosine), 5 seeds may be 3 % worse.
+ACCURACY = {"normal": (0.0384, 0.99926), "outliers": (0.0422, 0.99939), "channel-bias": (0.0402, 0.99917)}
+ACCURACY_SLACK = 1.03
+
+
+class Artifact:
+    """One op to compile: `name` is the family's short name, then what tells it apart."""
+
+    def __init__(self, chip, mask="none", element="f16", lse=True, recipe="", layout="head_major", scale=None, fault=None):
+        self.chip, self.mask, self.element, self.lse = chip, mask, element, lse
+        self.recipe, self.layout, self.scale, self.fault = recipe, layout, scale, fault
+        parts = [CHIPS[chip], MASKS[mask], element]
+        parts += [] if lse else ["nolse"]
+        parts += [re.sub(r"[^a-z0-9]+", "", recipe)] if recipe else []
+        parts += ["tokenmajor"] if layout == "token_major" else []
+        parts += [f"scale{scale}".replace(".", "")] if scale else []
+        parts += [fault] if fault else []
+        self.name = "-".join(parts)
+
+    def mlir(self):
+        tensor = f"tensor<?x?x?x{HEAD_DIM}x{self.element}>"
+        recipe = f'#sage.recipe<"sage2-8b"{", " + self.recipe if self.recipe else ""}>'
+        attributes = [f"recipe = {recipe}"]
+        attributes += [] if self.mask == "none" else [f"mask = #sage.mask<{self.mask}>"]
+        attributes += ["layout = #sage.layout<token_major>"] if self.layout == "token_major" else []
+        attributes += [f"scale = {self.scale:e} : f32"] if self.scale else []
+        outs, results = [("%o0", tensor)], [("%o", tensor)]
+        if self.lse:
+            outs.append(("%lse0", "tensor<?x?x?xf32>"))
+            results.append(("%lse", "tensor<?x?x?xf32>"))
+        names = lambda pairs: ", ".join(pair[0] for pair in pairs)
+        types = lambda pairs: ", ".join(pair[1] for pair in pairs)
+        arguments = ", ".join(f"{name}: {type}" for name, type in
+                              [("%q", tensor), ("%k", tensor), ("%v", tensor)] + outs)
+        return (f"func.func @attend({arguments}) -> ({types(results)}) {{\n"
+                f"  {names(results)} = sage.attention ins(%q, %k, %v : {tensor}, {tensor}, {tensor})\n"
+                f"      outs({names(outs)} : {types(outs)})\n"
+                f"      {{{', '.join(attributes)}}} -> {types(results)}\n"
+                f"  return {names(results)} : {types(results)}\n}}\n")
+
+
+def both(**arguments):
+    return [Artifact(chip, **arguments) for chip in CHIPS]
+
+
+def case(name, artifacts, shape, distribution="normal", seed=1, **more):
+    entry = {"name": name, "artifacts": [artifact.name for artifact in artifacts], "shape": shape,
+             "distribution": distribution, "seed": seed}
+    entry.update({key: value for key, value in more.items() if value})
+    return entry
+
+
+def grid_cases(artifacts, pairs, first):
+    """Pairs of lengths; heads, distributions and views take turns."""
+    heads = [(1, 2, 1), (2, 4, 2), (1, 3, 1), (1, 2, 2), (2, 3, 3)]
+    views = ["head_major", "token_major", "padded"]
+    for i, (queries, keys) in enumerate(pairs):
+        batch, query_heads, key_heads = (1, 2, 1) if queries * keys > 10 ** 6 else heads[i % len(heads)]
+        distribution = DISTRIBUTIONS[(i + first) % len(DISTRIBUTIONS)]
+        view = views[(i + first) % len(views)]
+        yield case(f"{queries}x{keys}-{distribution}", artifacts, [batch, query_heads, key_heads, queries, keys],
+                   distribution, seed=1 + i, view=view)
+
+
+def correctness_cases(base):
+    cases = []
+    all_pairs = [(q, k) for q in LENGTHS for k in LENGTHS]
+    few_pairs = [(LENGTHS[i], LENGTHS[(i + step) % 8]) for i in range(8) for step in (3, 6)]
+    for number, mask in enumerate(MASKS):
+        f16, bf16 = base[mask, "f16"], base[mask, "bf16"]
+        cases += grid_cases(f16, all_pairs, number)
+        cases += grid_cases(bf16, few_pairs, number + 1)
+        for artifacts in (f16, bf16):
+            for distribution in DISTRIBUTIONS:
+                cases.append(case(f"all-{distribution}", artifacts, [1, 2, 1, 129, 1000], distribution, seed=7))
+            # Small, for the sanitizers too.
+            for queries, keys in ((1, 65), (65, 129), (129, 64)):
+                cases.append(case(f"small-{queries}x{keys}", artifacts, [1, 2, 1, queries, keys], "group-magnitudes",
+                                  seed=11, view="padded", quick=True))
+        # Nothing to do, no keys, one query after a long prefix.
+        for shape in ([1, 2, 1, 0, 65], [1, 2, 1, 65, 0], [0, 2, 1, 65, 65], [1, 2, 1, 0, 0]):
+            cases.append(case("empty-" + "x".join(map(str, shape)), f16, shape, quick=True))
+        cases.append(case("decode", f16, [3, 8, 2, 1, 4095], "outliers", seed=13))
+        cases.append(case("tiles", f16, [1, 2, 1, 192, 256], "position", seed=14))
+        for edit in ("zero-channel", "zero-groups"):
+            cases.append(case(edit, f16, [1, 2, 1, 127, 300], "normal", seed=15, edit=edit))
+    for artifacts in (base["none", "f16"], base["causal_bottom_right", "bf16"]):
+        for edit in ("nan-key", "inf-query", "large-value"):
+            cases.append(case("policy-" + edit, artifacts, [1, 2, 1, 65, 200], "normal", seed=16, edit=edit))
+    cases.append(case("heads", base["none", "f16"], [3, 32, 8, 65, 129], "normal", seed=17))
+    cases.append(case("many-batches", base["none", "f16"], [70000, 1, 1, 1, 2], "normal", seed=18))
+    cases.append(case("far", base["causal_bottom_right", "f16"], [1, 2, 1, 140, 131], "normal", seed=19, view="far"))
+    return cases
+
+
+def variant_cases(variants):
+    cases = []
+    for artifacts in variants:
+        for queries, keys, distribution in ((65, 127, "normal"), (129, 1000, "channel-bias"),
+                                            (1000, 129, "group-magnitudes"), (64, 4096, "outliers")):
+            cases.append(case(f"variant-{queries}x{keys}-{distribution}", artifacts, [2, 4, 2, queries, keys],
+                              distribution, seed=21, view="token_major"))
+    return cases
+
+
+def fault_cases():
+    """Of a causal_bottom_right artifact with an LSE; the right one must pass them all (correctness)."""
+    make = lambda name, shape, distribution, **more: case("fault-" + name, [], shape, distribution, seed=31, **more)
+    return [make("tail", [1, 2, 1, 127, 129], "normal"), make("groups", [1, 2, 1, 129, 1000], "group-magnitudes"),
+            make("order", [1, 2, 1, 65, 200], "position"), make("bias", [1, 2, 1, 65, 127], "channel-bias"),
+            make("long", [2, 8, 2, 1000, 4096], "normal", repeats=5)]
+
+
+def timing_cases(base, float_sums):
+    shapes = [("1K", [4, 32, 32, 1024, 1024]), ("2K", [4, 32, 32, 2048, 2048]), ("4K", [4, 32, 32, 4096, 4096]),
+              ("8K", [4, 32, 32, 8192, 8192]), ("16K", [1, 32, 32, 16384, 16384])]
+    cases = []
+    for name, shape in shapes:
+        for mask in ("none", "causal_bottom_right"):
+            artifacts = list(reversed(base[mask, "f16"]))
+            if name in ("8K", "16K") and mask == "none":
+                artifacts = artifacts + float_sums
+            cases.append({**case(name, artifacts, shape, seed=41, quick=name == "1K"), "causal": mask != "none"})
+    return cases
+
+
+def stress_cases(base):
+    artifacts = base["causal_bottom_right", "f16"]
+    return [case("61x67", artifacts, [1, 3, 1, 61, 67], "normal", seed=51, repeats=1000, quick=True),
+            case("129x517", artifacts, [1, 2, 1, 129, 517], "outliers", seed=52, repeats=1000),
+            case("200x1001", base["none", "bf16"], [2, 2, 2, 200, 1001], "normal", seed=53, repeats=500)]
+
+
+def describe_suite():
+    base = {(mask, element): both(mask=mask, element=element) for mask in MASKS for element in ("f16", "bf16")}
+    variants = [both(lse=False), both(mask="causal_bottom_right", lse=False), both(recipe="row_sum = float"),
+                both(mask="causal_bottom_right", element="bf16", recipe="row_sum = float"),
+                both(recipe="smooth = none"), both(layout="token_major"), both(scale=0.05)]
+    float_sums = [artifact for artifact in variants[2] if artifact.chip == "sm_90a"]
+    faults = [Artifact(chip, mask="causal_bottom_right", fault=kind) for chip in CHIPS for kind in FAULTS]
+    artifacts = [a for group in base.values() for a in group] + [a for group in variants for a in group] + faults
+    right = base["causal_bottom_right", "f16"]
+    correctness = correctness_cases(base) + variant_cases(variants)
+    correctness += [{**entry, "artifacts": [a.name for a in right]} for entry in fault_cases()]
+    accuracy = []
+    for distribution, (l1, cosine) in ACCURACY.items():
+        entry = case(distribution + "-1x8x4096", base["none", "f16"] + float_sums, [1, 8, 8, 4096, 4096], distribution)
+        entry.update(seeds=[1, 2, 3, 4, 5], relative_l1=ACCURACY_SLACK * l1,
+                     one_minus_cosine=ACCURACY_SLACK * (1 - cosine))
+        accuracy.append(entry)
+    index = {
+        "version": 1,
+        "correctness": correctness,
+        "accuracy": accuracy,
+        "faults": [{"kind": a.fault, "artifact": a.name, "cases": fault_cases()} for a in faults],
+        "timing": timing_cases(base, float_sums),
+        "stress": stress_cases(base),
+    }
+    return artifacts, index
+
+
+def compile_artifact(artifact, out, sage_compile, ptxas):
+    source = os.path.join(out, artifact.name + ".mlir")
+    with open(source, "w") as file:
+        file.write(artifact.mlir())
+    target = os.path.join(out, artifact.name + ".ptx")
+    command = [sage_compile, source, "--chip=" + artifact.chip, "-o", target]
+    if artifact.fault:
+        command.append("--inject-fault=" + artifact.fault)
+    if ptxas and artifact.chip == "sm_90a":
+        command += ["--emit=cubin", "--ptxas=" + ptxas]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode == 0:
+        os.remove(source)
+        return ""
+    message = (result.stderr or f"exit status {result.returncode}").strip()
+    return next((line for line in message.splitlines() if "error" in line), message.splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out")
+    parser.add_argument("--sage-compile", default="sage-compile")
+    parser.add_argument("--ptxas", default=shutil.which("ptxas") or "")
+    parser.add_argument("-j", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="", help="regular expression of artifacts; cases of others are left out")
+    options = parser.parse_args()
+
+    artifacts, index = describe_suite()
+    artifacts = [artifact for artifact in artifacts if re.search(options.only, artifact.name)]
+    names = {artifact.name for artifact in artifacts}
+    for suite in ("correctness", "accuracy", "timing", "stress"):
+        for entry in index[suite]:
+            entry["artifacts"] = [name for name in entry["artifacts"] if name in names]
+    index["faults"] = [fault for fault in index["faults"] if fault["artifact"] in names]
+    os.makedirs(options.out, exist_ok=True)
+    ptxas = options.ptxas if os.path.exists(options.ptxas) else ""
+    with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
+        errors = list(pool.map(lambda a: compile_artifact(a, options.out, options.sage_compile, ptxas), artifacts))
+    index["artifacts"] = []
+    for artifact, error in zip(artifacts, errors):
+        entry = {"name": artifact.name, "file": artifact.name + ".ptx", "family": artifact.chip}
+        if error:
+            entry["error"] = error
+            print(f"make_suite: {artifact.name}: {error}", file=sys.stderr)
+        index["artifacts"].append(entry)
+    with open(os.path.join(options.out, "cases.json"), "w") as file:
+        json.dump(index, file, indent=0)
+    size = sum(os.path.getsize(os.path.join(options.out, name)) for name in os.listdir(options.out))
+    failed = sum(map(bool, errors))
+    print(f"make_suite: {len(artifacts) - failed} of {len(artifacts)} artifacts, {size / 1e6:.1f} MB in {options.out}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Runs the whole GPU suite on this machine: correctness, stress, accuracy, timing, faults, then compute-sanitizer on the
+# small cases. Needs the bundle's folder (which holds sage-gpu-test) and a driver.
+#
+#   run-on-gpu.sh [BUNDLE] [YARDSTICK...]
+#
+# YARDSTICK is a command that is run right before and right after the timing suite, so that both see the same machine; its output is
+# kept beside ours. Results go to $OUT (default: ./gpu-results).
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+bundle=${1:-$here}
+shift $(($# > 0 ? 1 : 0))
+out=${OUT:-gpu-results}
+mkdir -p "$out"
+runner=$bundle/sage-gpu-test
+chmod +x "$runner" 2>/dev/null || { cp "$runner" /tmp/sage-gpu-test.$$ && chmod +x /tmp/sage-gpu-test.$$ && runner=/tmp/sage-gpu-test.$$; }
+status=0
+summary=
+
+# NAME LIMIT_S COMMAND...: one line of the summary; the command's own output goes to a log.
+step() {
+  local name=$1 limit=$2 begin=$SECONDS code
+  shift 2
+  echo "== $name"
+  timeout -k 5 "$limit" "$@" >"$out/$name.log" 2>&1
+  code=$?
+  if [ $code -ne 0 ]; then
+    status=1
+    tail -n 40 "$out/$name.log"
+  fi
+  summary+=$(printf '%-22s exit %3d  %4d s' "$name" $code $((SECONDS - begin)))$'\n'
+  return $code
+}
+
+nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv,noheader || {
+  echo "run-on-gpu: no GPU here" >&2
+  exit 77
+}
+
+step self-test 60 "$runner" --self-test
+step correctness 150 "$runner" "$bundle" --suite=correctness --json="$out/correctness.json"
+step stress 60 "$runner" "$bundle" --suite=stress --json="$out/stress.json"
+step accuracy 90 "$runner" "$bundle" --suite=accuracy --json="$out/accuracy.json"
+[ $# -gt 0 ] && step yardstick-before 60 "$@"
+step timing 120 "$runner" "$bundle" --suite=timing --json="$out/timing.json"
+[ $# -gt 0 ] && step yardstick-after 60 "$@"
+step faults 150 "$runner" "$bundle" --suite=faults --json="$out/faults.json"
+
+sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
+if [ -n "$sanitizer" ]; then
+  for tool in memcheck racecheck synccheck; do
+    # Both families, with the least and the most masking.
+    step "sanitizer-$tool" 60 "$sanitizer" --tool=$tool --error-exitcode=9 --launch-timeout=60 "$runner" "$bundle" \
+      --suite=correctness --quick --filter='^sm(89|90a)-(none|br)-f16/small-' --json="$out/sanitizer-$tool.json"
+  done
+else
+  summary+="compute-sanitizer      not installed: not run"$'\n'
+fi
+
+echo
+for log in accuracy timing faults; do
+  sed -n '/^Results/,$p' "$out/$log.log" 2>/dev/null
+done
+for log in yardstick-before yardstick-after; do
+  [ -f "$out/$log.log" ] && { echo "$log:"; tail -n 6 "$out/$log.log"; }
+done
+echo
+for log in "$out"/*.log; do
+  grep -h '^FAIL' "$log"
+done | sort -u | cut -c1-220 | head -n 40
+printf '\n%s' "$summary"
+[ $status -eq 0 ] && echo "all passed" || echo "FAILURES"
+exit $status

@@ -1,0 +1,72 @@
+//===- Bundle.h - the folder of artifacts and cases -------------*- C++ -*-===//
+// make_suite.py writes it; cases.json is its index.
+//===----------------------------------------------------------------------===//
+#ifndef SAGE_GPU_TEST_BUNDLE_H
+#define SAGE_GPU_TEST_BUNDLE_H
+
+#include "InputDistribution.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sage::gpu {
+
+using evaluation::InputDistribution;
+
+struct Shape {
+  int64_t batch = 0, queryHeads = 0, keyHeads = 0, queries = 0, keys = 0;
+  std::string text() const;
+};
+
+/// What one launch reads: the same for every artifact that it is given to.
+struct Case {
+  std::string name;
+  std::vector<std::string> artifacts;
+  Shape shape;
+  InputDistribution distribution = InputDistribution::Normal;
+  uint64_t seed = 0;
+  std::string view; ///< how tensors lie in memory, see TensorView
+  std::string edit; ///< what is put into the inputs by hand, see makeInputs
+  bool quick = false;
+  int64_t repeats = 1;
+};
+
+struct BundledArtifact {
+  std::string name, file, family;
+  std::string error; ///< why it could not be compiled; empty if it was
+};
+
+struct AccuracyCase {
+  Case inputs;
+  std::vector<uint64_t> seeds;
+  double relativeL1 = 0, oneMinusCosine = 0; ///< limits of the mean
+};
+
+struct FaultCase {
+  std::string kind, artifact;
+  std::vector<Case> cases;
+};
+
+struct TimingCase {
+  Case inputs;
+  int64_t launches = 20;
+  bool causal = false;
+};
+
+struct Bundle {
+  std::string folder;
+  std::map<std::string, BundledArtifact> artifacts;
+  std::vector<Case> correctness;
+  std::vector<AccuracyCase> accuracy;
+  std::vector<FaultCase> faults;
+  std::vector<TimingCase> timing;
+  std::vector<Case> stress;
+
+  /// Returns an empty text, or what is wrong.
+  std::string load(const std::string &path);
+};
+
+} // namespace sage::gpu
+
+#endif

@@ -1,0 +1,244 @@
+//===- CaseTensors.cpp - inputs and outputs of one launch -----------------===//
+#include "CaseTensors.h"
+
+#include "HostTensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sage::gpu {
+namespace {
+
+using namespace sage::runtime;
+
+constexpr uint16_t poisonElement = 0xffff;
+constexpr uint32_t poisonFloat = 0xffffffff;
+
+void fillTokens(std::vector<uint16_t> &tensor, int64_t heads, int64_t tokens,
+                int64_t dims, int64_t count, uint16_t bits) {
+  for (int64_t head = 0; head < heads; ++head)
+    std::fill_n(tensor.begin() + head * tokens * dims,
+                std::min(count, tokens) * dims, bits);
+}
+
+std::string editInputs(const std::string &edit, HostInputs &inputs) {
+  const Shape &shape = inputs.shape;
+  int64_t dims = inputs.headDim;
+  bool isF16 = inputs.type == SAGE_F16;
+  if (edit.empty())
+    return "";
+  if (edit == "zero-channel") {
+    for (size_t i = 5; i < inputs.value.size(); i += size_t(dims))
+      inputs.value[i] = 0;
+  } else if (edit == "zero-groups") {
+    fillTokens(inputs.query, shape.batch * shape.queryHeads, shape.queries,
+               dims, 16, 0);
+    fillTokens(inputs.key, shape.batch * shape.keyHeads, shape.keys, dims, 256,
+               0);
+  } else if (edit == "nan-key" && !inputs.key.empty()) {
+    inputs.key[7] = isF16 ? 0x7e00 : 0x7fc0;
+  } else if (edit == "inf-query" && !inputs.query.empty()) {
+    inputs.query[9] = isF16 ? 0x7c00 : 0x7f80;
+  } else if (edit == "large-value") {
+    for (uint16_t &bits : inputs.value)
+      bits = encodeElement(inputs.type, 1024 * decodeElement(inputs.type, bits));
+  } else {
+    return "unknown edit '" + edit + "'";
+  }
+  return "";
+}
+
+} // namespace
+
+Status fromApi(sage_status *status) {
+  if (!status)
+    return {};
+  Status result(status->code, status->message, status->remedy);
+  sage_status_destroy(status);
+  return result;
+}
+
+sage_call HostInputs::call(uint16_t *output, float *lse) const {
+  auto dense = [&](const uint16_t *data, int64_t heads, int64_t tokens) {
+    return sage_tensor_dense(const_cast<uint16_t *>(data), SAGE_HEAD_MAJOR,
+                             type, shape.batch, heads, tokens, headDim);
+  };
+  return {dense(query.data(), shape.queryHeads, shape.queries),
+          dense(key.data(), shape.keyHeads, shape.keys),
+          dense(value.data(), shape.keyHeads, shape.keys),
+          dense(output, shape.queryHeads, shape.queries), lse};
+}
+
+std::string makeInputs(const Case &from, sage_element_type type,
+                       int64_t headDim, uint64_t seed, HostInputs &inputs) {
+  const Shape &shape = from.shape;
+  inputs = {shape, headDim, type, {}, {}, {}};
+  auto draw = [&](evaluation::InputTensor tensor, int64_t heads,
+                  int64_t tokens) {
+    return evaluation::makeInput(from.distribution, seed, tensor, type,
+                                 shape.batch, heads, tokens, headDim);
+  };
+  inputs.query = draw(evaluation::InputTensor::Query, shape.queryHeads,
+                      shape.queries);
+  inputs.key = draw(evaluation::InputTensor::Key, shape.keyHeads, shape.keys);
+  inputs.value = draw(evaluation::InputTensor::Value, shape.keyHeads,
+                      shape.keys);
+  return editInputs(from.edit, inputs);
+}
+
+std::string TensorView::create(const std::string &name, const Shape &shape,
+                               bool isQuery, int64_t headDim,
+                               TensorView &view) {
+  int64_t heads = isQuery ? shape.queryHeads : shape.keyHeads;
+  int64_t tokens = isQuery ? shape.queries : shape.keys;
+  sage_tensor dense = sage_tensor_dense(
+      nullptr, name == "token_major" ? SAGE_TOKEN_MAJOR : SAGE_HEAD_MAJOR,
+      SAGE_F16, shape.batch, heads, tokens, headDim);
+  std::copy_n(dense.extents, 4, view.extents);
+  std::copy_n(dense.strides, 4, view.strides);
+  if (name == "padded") {
+    view.strides[2] = headDim + 8;
+    view.strides[1] = tokens * view.strides[2] + 24;
+    view.strides[0] = heads * view.strides[1] + 40;
+  } else if (name == "far") {
+    // Heads lie beside each other inside a token.
+    view.strides[2] = int64_t(1) << 24;
+    view.strides[1] = headDim;
+    view.strides[0] = heads * headDim;
+  } else if (name != "head_major" && name != "token_major") {
+    return "unknown view '" + name + "'";
+  }
+  bool isEmpty = view.rows() == 0;
+  view.span = isEmpty ? 0 : headDim;
+  for (int axis = 0; axis < 3 && !isEmpty; ++axis)
+    view.span += (view.extents[axis] - 1) * view.strides[axis];
+  return "";
+}
+
+sage_tensor TensorView::on(void *data, sage_element_type type) const {
+  sage_tensor tensor{data, {}, {}, type};
+  std::copy_n(extents, 4, tensor.extents);
+  std::copy_n(strides, 4, tensor.strides);
+  return tensor;
+}
+
+int64_t TensorView::rowOffset(int64_t row) const {
+  int64_t token = row % extents[2], head = row / extents[2] % extents[1];
+  int64_t batch = row / extents[2] / extents[1];
+  return batch * strides[0] + head * strides[1] + token * strides[2];
+}
+
+Status DeviceTensors::uploadTensor(Buffer &buffer, const TensorView &view,
+                                   const std::vector<uint16_t> &dense) {
+  if (device.isStub)
+    return {};
+  int64_t dims = view.extents[3];
+  size_t rowBytes = size_t(dims) * 2;
+  if (view.isSparse()) {
+    for (int64_t row = 0; row < view.rows(); ++row)
+      SAGE_RETURN_IF_ERROR(buffer.upload(dense.data() + row * dims, rowBytes,
+                                         size_t(view.rowOffset(row)) * 2));
+    return {};
+  }
+  if (view.span == int64_t(dense.size()) && view.strides[1] >= view.strides[2])
+    return buffer.upload(dense.data(), dense.size() * 2);
+  // NaN in the gaps: a kernel that reads them shows.
+  std::vector<uint16_t> image(size_t(view.span), poisonElement);
+  for (int64_t row = 0; row < view.rows(); ++row)
+    std::copy_n(dense.begin() + row * dims, dims,
+                image.begin() + view.rowOffset(row));
+  return buffer.upload(image.data(), image.size() * 2);
+}
+
+Status DeviceTensors::create(const sage_artifact *artifact,
+                             const HostInputs &inputs, const std::string &view,
+                             bool withLse) {
+  hasLse = withLse;
+  for (auto [isQuery, result] : {std::pair(true, &queryView),
+                                 std::pair(false, &keyView),
+                                 std::pair(true, &outputView)})
+    if (std::string wrong = TensorView::create(view, inputs.shape, isQuery,
+                                               inputs.headDim, *result);
+        !wrong.empty())
+      return invalidArgument(wrong);
+  for (auto [buffer, tensor] :
+       {std::pair(&query, &queryView), std::pair(&key, &keyView),
+        std::pair(&value, &keyView), std::pair(&output, &outputView)})
+    SAGE_RETURN_IF_ERROR(buffer->allocate(size_t(tensor->span) * 2));
+  SAGE_RETURN_IF_ERROR(lse.allocate(size_t(inputs.rows()) * 4));
+  call = {queryView.on(query.data(), inputs.type),
+          keyView.on(key.data(), inputs.type),
+          keyView.on(value.data(), inputs.type),
+          outputView.on(output.data(), inputs.type),
+          hasLse ? static_cast<float *>(lse.data()) : nullptr};
+  SAGE_RETURN_IF_ERROR(
+      fromApi(sage_artifact_workspace_bytes(artifact, &call, &bytes)));
+  SAGE_RETURN_IF_ERROR(workspace.allocate(size_t(bytes)));
+  SAGE_RETURN_IF_ERROR(uploadInputs(inputs));
+  return device.synchronize();
+}
+
+Status DeviceTensors::uploadInputs(const HostInputs &inputs) {
+  SAGE_RETURN_IF_ERROR(uploadTensor(query, queryView, inputs.query));
+  SAGE_RETURN_IF_ERROR(uploadTensor(key, keyView, inputs.key));
+  SAGE_RETURN_IF_ERROR(uploadTensor(value, keyView, inputs.value));
+  return device.synchronize();
+}
+
+Status DeviceTensors::poison() {
+  for (Buffer *buffer : {&output, &lse, &workspace})
+    SAGE_RETURN_IF_ERROR(buffer->poison());
+  return device.synchronize();
+}
+
+Status DeviceTensors::launch(const sage_module *module,
+                             cuda::Stream stream) const {
+  return fromApi(sage_module_launch(module, &call, stream,
+                                    bytes ? workspace.data() : nullptr, bytes));
+}
+
+Status DeviceTensors::downloadOutput(Results &results) const {
+  int64_t dims = outputView.extents[3];
+  results.output.assign(size_t(outputView.rows() * dims), 0);
+  if (outputView.isSparse()) {
+    for (int64_t row = 0; row < outputView.rows(); ++row)
+      SAGE_RETURN_IF_ERROR(
+          output.download(results.output.data() + row * dims, size_t(dims) * 2,
+                          size_t(outputView.rowOffset(row)) * 2));
+    return {};
+  }
+  std::vector<uint16_t> image(size_t(outputView.span));
+  SAGE_RETURN_IF_ERROR(output.download(image.data(), image.size() * 2));
+  for (int64_t row = 0; row < outputView.rows(); ++row) {
+    auto from = image.begin() + outputView.rowOffset(row);
+    std::copy_n(from, dims, results.output.begin() + row * dims);
+    std::fill_n(from, dims, poisonElement);
+  }
+  results.gapsIntact &= std::all_of(
+      image.begin(), image.end(),
+      [](uint16_t bits) { return bits == poisonElement; });
+  return {};
+}
+
+Status DeviceTensors::download(Results &results) const {
+  results.unwritten = 0;
+  results.gapsIntact = true;
+  SAGE_RETURN_IF_ERROR(downloadOutput(results));
+  results.lse.assign(hasLse ? lse.bytes() / 4 : 0, 0.0f);
+  SAGE_RETURN_IF_ERROR(lse.download(results.lse.data(), results.lse.size() * 4));
+  for (const Buffer *buffer : {&output, &lse, &workspace}) {
+    bool intact;
+    SAGE_RETURN_IF_ERROR(buffer->checkGuards(intact));
+    results.gapsIntact &= intact;
+  }
+  results.unwritten += std::count(results.output.begin(), results.output.end(),
+                                  poisonElement);
+  for (float value : results.lse) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    results.unwritten += bits == poisonFloat;
+  }
+  return {};
+}
+
+} // namespace sage::gpu

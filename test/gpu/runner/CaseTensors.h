@@ -1,0 +1,93 @@
+//===- CaseTensors.h - inputs and outputs of one launch ---------*- C++ -*-===//
+#ifndef SAGE_GPU_TEST_CASETENSORS_H
+#define SAGE_GPU_TEST_CASETENSORS_H
+
+#include "Bundle.h"
+#include "Device.h"
+
+namespace sage::gpu {
+
+/// Dense B×H×N×D on the host.
+struct HostInputs {
+  Shape shape;
+  int64_t headDim = 0;
+  sage_element_type type = SAGE_F16;
+  std::vector<uint16_t> query, key, value;
+
+  /// A call on these, head-major, with this output; for the reference.
+  sage_call call(uint16_t *output, float *lse) const;
+  int64_t rows() const { return shape.batch * shape.queryHeads * shape.queries; }
+};
+
+/// Draws the case's inputs and edits them:
+/// - `zero-channel`: V's channel 5 is 0 (its scale must not divide by zero).
+/// - `zero-groups`: the first 16 queries and the first 256 keys are 0.
+/// - `nan-key`: one NaN in K: every output that depends on its scale is NaN (P1).
+/// - `inf-query`: an infinity in Q: its group's rows are NaN (P1).
+/// - `large-value`: V times 2^10: outputs near the end of f16's range.
+/// Returns an empty text, or what is wrong.
+std::string makeInputs(const Case &from, sage_element_type type,
+                       int64_t headDim, uint64_t seed, HostInputs &inputs);
+
+/// How a logical B×H×N×D tensor lies in memory.
+struct TensorView {
+  int64_t extents[4] = {}, strides[4] = {};
+  int64_t span = 0; ///< elements from the first to the last
+
+  /// `head_major`, `token_major`; `padded`: head-major, with gaps after tokens, heads
+  /// and batches; `far`: tokens so far apart that offsets exceed 2^31 elements.
+  static std::string create(const std::string &name, const Shape &shape,
+                            bool isQuery, int64_t headDim, TensorView &view);
+  sage_tensor on(void *data, sage_element_type type) const;
+  int64_t rowOffset(int64_t row) const; ///< of a row in B×H×N order
+  int64_t rows() const { return extents[0] * extents[1] * extents[2]; }
+  /// Too large for an image on the host: rows are copied one by one.
+  bool isSparse() const { return span > int64_t(1) << 30; }
+};
+
+/// The tensors of one launch in device memory. Every byte that no kernel has to write
+/// is poison, and stays so.
+class DeviceTensors {
+public:
+  DeviceTensors(const Device &device)
+      : device(device), query(device), key(device), value(device),
+        output(device), lse(device), workspace(device) {}
+
+  /// `view` as in TensorView.
+  Status create(const sage_artifact *artifact, const HostInputs &inputs,
+                const std::string &view, bool hasLse);
+  /// Output, LSE and workspace become poison again.
+  Status poison();
+  Status uploadInputs(const HostInputs &inputs);
+  Status launch(const sage_module *module, cuda::Stream stream) const;
+
+  struct Results {
+    std::vector<uint16_t> output; ///< dense B×H×N×D
+    std::vector<float> lse;
+    int64_t unwritten = 0; ///< elements of O and LSE that are still poison
+    bool gapsIntact = true; ///< nothing was written around the outputs
+  };
+  Status download(Results &results) const;
+  uint64_t workspaceBytes() const { return bytes; }
+  const Buffer &workspaceBuffer() const { return workspace; }
+  const sage_call &deviceCall() const { return call; }
+
+private:
+  Status uploadTensor(Buffer &buffer, const TensorView &view,
+                      const std::vector<uint16_t> &dense);
+  Status downloadOutput(Results &results) const;
+
+  const Device &device;
+  TensorView queryView, keyView, outputView;
+  Buffer query, key, value, output, lse, workspace;
+  sage_call call{};
+  uint64_t bytes = 0;
+  bool hasLse = false;
+};
+
+/// Takes over a status of the C API.
+Status fromApi(sage_status *status);
+
+} // namespace sage::gpu
+
+#endif

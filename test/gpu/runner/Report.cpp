@@ -1,0 +1,123 @@
+//===- Report.cpp - what the suites found ---------------------------------===//
+#include "Report.h"
+
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <map>
+
+namespace sage::gpu {
+namespace {
+
+std::string today() {
+  std::time_t now = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%d", std::gmtime(&now));
+  return text;
+}
+
+std::string figuresOf(const Result &result) {
+  std::string line;
+  for (const auto &[name, value] : result.figures.items()) {
+    char text[64];
+    if (value.is_number_float())
+      std::snprintf(text, sizeof(text), "%.4g", value.get<double>());
+    line += (line.empty() ? "" : "  ") + name + " " +
+            (value.is_number_float() ? std::string(text)
+             : value.is_string()     ? value.get<std::string>()
+                                     : value.dump());
+  }
+  return line;
+}
+
+void printLine(const Result &result) {
+  std::printf("%-4s  %-11s %-58s %s%s%s\n", result.passed ? "ok" : "FAIL",
+              result.suite.c_str(), result.name.c_str(),
+              result.reason.c_str(), result.reason.empty() ? "" : "; ",
+              figuresOf(result).c_str());
+}
+
+} // namespace
+
+void Result::set(const std::string &figure, double value) {
+  if (std::isfinite(value))
+    figures[figure] = value;
+  else
+    figures[figure] = std::isnan(value) ? "nan" : "infinite";
+}
+
+void Result::fail(const std::string &why) {
+  passed = false;
+  reason += (reason.empty() ? "" : "; ") + why;
+}
+
+void Report::add(Result result) {
+  if (!result.passed) {
+    printLine(result);
+    std::fflush(stdout);
+  }
+  results.push_back(std::move(result));
+}
+
+void Report::describeDevice(const Device &device) {
+  deviceInfo["name"] = device.info.name;
+  deviceInfo["compute_capability"] =
+      std::to_string(device.info.compute_major) + "." +
+      std::to_string(device.info.compute_minor);
+  deviceInfo["multiprocessors"] = device.info.multiprocessors;
+  deviceInfo["driver_cuda_version"] = device.driver->version;
+  deviceInfo["stub"] = device.isStub;
+}
+
+bool Report::allPassed() const {
+  for (const Result &result : results)
+    if (!result.passed)
+      return false;
+  return true;
+}
+
+void Report::printTable() const {
+  struct Count {
+    int passed = 0, failed = 0;
+  };
+  std::map<std::string, Count> counts;
+  for (const Result &result : results) {
+    Count &count = counts[result.suite];
+    (result.passed ? count.passed : count.failed)++;
+  }
+  std::printf("\nFailures\n");
+  for (const Result &result : results)
+    if (!result.passed)
+      printLine(result);
+  if (allPassed())
+    std::printf("none\n");
+  std::printf("\nResults\n");
+  for (const Result &result : results)
+    if (result.passed && result.suite != "correctness")
+      printLine(result);
+  std::printf("\n%-12s %8s %8s\n", "suite", "passed", "failed");
+  for (const auto &[suite, count] : counts)
+    std::printf("%-12s %8d %8d\n", suite.c_str(), count.passed, count.failed);
+}
+
+nlohmann::ordered_json Report::toJson() const {
+  nlohmann::ordered_json json;
+  json["version"] = 1;
+  json["date"] = today();
+  json["device"] = deviceInfo;
+  json["runtime"] = sage_runtime_version();
+  json["passed"] = allPassed();
+  for (const Result &result : results) {
+    nlohmann::ordered_json entry;
+    entry["suite"] = result.suite;
+    entry["name"] = result.name;
+    entry["passed"] = result.passed;
+    if (!result.reason.empty())
+      entry["reason"] = result.reason;
+    entry["figures"] = result.figures;
+    json["results"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+} // namespace sage::gpu

@@ -1,0 +1,135 @@
+//===- Session.cpp - a bundle on a device ---------------------------------===//
+#include "Session.h"
+
+#include "ArtifactHandle.h"
+#include "ParallelFor.h"
+
+#include <algorithm>
+#include <set>
+
+namespace sage::gpu {
+
+using namespace sage::runtime;
+
+LoadedArtifact::~LoadedArtifact() {
+  sage_module_destroy(module);
+  sage_artifact_destroy(artifact);
+}
+
+ScoreConversion LoadedArtifact::conversion() const {
+  std::string schedule = sage_artifact_schedule(artifact);
+  return schedule.find("conversion = magic") != std::string::npos
+             ? ScoreConversion::FoldedMagic
+             : ScoreConversion::Exact;
+}
+
+Status Session::open(const Options &given) {
+  options = given;
+  filter = std::regex(options.filter);
+  if (std::string wrong = bundle.load(options.bundle); !wrong.empty())
+    return invalidArgument(wrong);
+  SAGE_RETURN_IF_ERROR(
+      device.open(options.driver.empty() ? nullptr : options.driver.c_str(),
+                  options.device, options.isStub));
+  report.describeDevice(device);
+  return {};
+}
+
+void Session::loadOne(const std::string &name, LoadedArtifact &into) {
+  auto found = bundle.artifacts.find(name);
+  if (found == bundle.artifacts.end()) {
+    into.error = "the bundle has no artifact '" + name + "'";
+    return;
+  }
+  if (!found->second.error.empty()) {
+    into.error = "not compiled: " + found->second.error;
+    return;
+  }
+  std::string path = bundle.folder + "/" + found->second.file;
+  Status status = fromApi(sage_artifact_load(path.c_str(), &into.artifact));
+  if (status.ok()) {
+    sage_artifact_program(into.artifact, &into.program);
+    sage_driver handle{device.driver};
+    sage_module_options moduleOptions{nullptr, options.ignoreCubin};
+    status = fromApi(sage_module_load(&handle, into.artifact, options.device,
+                                      &moduleOptions, &into.module));
+  }
+  if (!status.ok())
+    into.error = name + ": " + status.message();
+}
+
+void Session::load(const std::vector<std::string> &names) {
+  std::set<std::string> wanted(names.begin(), names.end());
+  std::vector<std::pair<std::string, LoadedArtifact *>> missing;
+  for (const std::string &name : wanted)
+    if (std::unique_ptr<LoadedArtifact> &slot = loaded[name]; !slot) {
+      slot = std::make_unique<LoadedArtifact>();
+      missing.push_back({name, slot.get()});
+    }
+  parallelFor(int64_t(missing.size()), 0, [&](int64_t i) {
+    loadOne(missing[size_t(i)].first, *missing[size_t(i)].second);
+  });
+}
+
+LoadedArtifact &Session::artifact(const std::string &name) {
+  load({name});
+  return *loaded[name];
+}
+
+Status ReferenceResults::run(const sage_program &program,
+                             const HostInputs &inputs,
+                             ScoreConversion conversion) {
+  size_t elements = size_t(inputs.rows() * inputs.headDim);
+  output32.assign(elements, 0);
+  output22.assign(elements, 0);
+  lse32.assign(size_t(inputs.rows()), 0);
+  sage_call call = inputs.call(output32.data(), lse32.data());
+  sage_reference_sizes sizes;
+  SAGE_RETURN_IF_ERROR(fromApi(sage_reference_get_sizes(&program, &call, &sizes)));
+  int64_t queryHeads = inputs.shape.batch * inputs.shape.queryHeads;
+  int64_t keyHeads = inputs.shape.batch * inputs.shape.keyHeads;
+  keyMean.assign(size_t(keyHeads * inputs.headDim), 0);
+  valueScales.assign(size_t(keyHeads * inputs.headDim), 0);
+  queryScales.assign(size_t(queryHeads * sizes.query_groups), 0);
+  keyScales.assign(size_t(keyHeads * sizes.key_groups), 0);
+  query.assign(inputs.query.size(), 0);
+  key.assign(inputs.key.size(), 0);
+  value.assign(size_t(keyHeads * inputs.headDim * sizes.value_positions), 0);
+  sage_reference_intermediates intermediates{};
+  intermediates.key_mean = keyMean.data();
+  intermediates.query_values = query.data();
+  intermediates.query_scales = queryScales.data();
+  intermediates.key_values = key.data();
+  intermediates.key_scales = keyScales.data();
+  intermediates.value_values = value.data();
+  intermediates.value_scales = valueScales.data();
+
+  operands = {};
+  SAGE_RETURN_IF_ERROR(prepareReference(program, call, CallUse::Host, operands));
+  SAGE_RETURN_IF_ERROR(quantizeOperands(call, 0, intermediates, operands));
+  sage_reference_options options{};
+  attend(operands, call, options);
+  options.tensor_core_accumulator = 1;
+  sage_call modelled = inputs.call(output22.data(), nullptr);
+  attend(operands, modelled, options);
+  bounds = computeErrorBounds(operands, conversion);
+  return {};
+}
+
+std::string referenceKey(const LoadedArtifact &artifact) {
+  const sage_program &program = artifact.program;
+  const sage_recipe &recipe = program.recipe;
+  return text(program.problem.mask, ' ', program.problem.scale, ' ',
+              program.problem.element_type, ' ', recipe.qk, recipe.smooth_q,
+              recipe.smooth_k, recipe.smooth_v, recipe.pv, recipe.accumulation,
+              recipe.inner, recipe.row_sum, ' ', program.geometry.query_block,
+              ' ', program.geometry.key_tile, program.geometry.query_groups,
+              program.geometry.key_groups, program.geometry.value_order, ' ',
+              int(artifact.conversion()));
+}
+
+double lseTolerance(const sage_recipe &recipe) {
+  return recipe.row_sum == SAGE_ROW_SUM_QUANTIZED ? 1e-3 : 1e-4;
+}
+
+} // namespace sage::gpu

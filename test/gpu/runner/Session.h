@@ -1,0 +1,97 @@
+//===- Session.h - a bundle on a device -------------------------*- C++ -*-===//
+#ifndef SAGE_GPU_TEST_SESSION_H
+#define SAGE_GPU_TEST_SESSION_H
+
+#include "CaseTensors.h"
+#include "ErrorBound.h"
+#include "Report.h"
+
+#include <memory>
+#include <regex>
+
+namespace sage::gpu {
+
+/// An artifact that was parsed and put on the device, or why it was not.
+struct LoadedArtifact {
+  sage_artifact *artifact = nullptr;
+  sage_module *module = nullptr;
+  sage_program program{};
+  std::string error;
+
+  LoadedArtifact() = default;
+  LoadedArtifact(const LoadedArtifact &) = delete;
+  LoadedArtifact &operator=(const LoadedArtifact &) = delete;
+  ~LoadedArtifact();
+  ScoreConversion conversion() const;
+};
+
+struct Options {
+  std::string bundle, driver, json, filter, suite;
+  int32_t device = 0;
+  bool isStub = false, quick = false, ignoreCubin = false;
+  /// Internal: run one fault in this process, and report by JSON.
+  std::string faultChild;
+};
+
+class Session {
+public:
+  Status open(const Options &options);
+  /// Loads those artifacts, several at a time: assembling takes a second each.
+  void load(const std::vector<std::string> &names);
+  LoadedArtifact &artifact(const std::string &name);
+  bool selected(const std::string &name) const {
+    return std::regex_search(name, filter);
+  }
+
+  Options options;
+  Bundle bundle;
+  Device device;
+  Report report;
+
+private:
+  void loadOne(const std::string &name, LoadedArtifact &into);
+
+  std::map<std::string, std::unique_ptr<LoadedArtifact>> loaded;
+  std::regex filter;
+};
+
+/// What the CPU says about one program on one set of inputs.
+struct ReferenceResults {
+  runtime::ReferenceOperands operands;
+  std::vector<uint16_t> output32, output22;
+  std::vector<float> lse32;
+  ErrorBounds bounds;
+  // As sage_reference_intermediates.
+  std::vector<float> keyMean, queryScales, keyScales, valueScales;
+  std::vector<int8_t> query, key;
+  std::vector<uint8_t> value;
+
+  Status run(const sage_program &program, const HostInputs &inputs,
+             ScoreConversion conversion);
+};
+
+/// Equal for programs that the reference treats alike.
+std::string referenceKey(const LoadedArtifact &artifact);
+
+/// Compares the workspace with the reference's intermediates, bit for bit; returns
+/// what differs, or an empty text.
+Status compareIntermediates(const LoadedArtifact &artifact,
+                            const DeviceTensors &tensors,
+                            const HostInputs &inputs,
+                            const ReferenceResults &reference,
+                            std::string &difference);
+
+/// The LSE bound: looser where the row sums are made of P8.
+double lseTolerance(const sage_recipe &recipe);
+
+void runCorrectness(Session &session);
+void runAccuracy(Session &session);
+/// Each fault in a process of its own: it may hang or break the context.
+void runFaults(Session &session);
+int runFaultChild(Session &session);
+void runTiming(Session &session);
+void runStress(Session &session);
+
+} // namespace sage::gpu
+
+#endif

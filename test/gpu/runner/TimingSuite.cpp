@@ -1,0 +1,266 @@
+//===- TimingSuite.cpp - how fast, at which clock -------------------------===//
+// Medians over launches that are enqueued without waiting, with an event between each
+// two, over rotating input sets: the next kernel never waits for the host, and never
+// finds its inputs in L2. `kernel` is the attention kernel alone: the program is
+// captured into a graph of which only the last node is kept. `total` is everything,
+// 16-bit tensors in to 16-bit tensors out. The output of the timed launches is checked.
+//===----------------------------------------------------------------------===//
+#include "Session.h"
+
+#include "Accuracy.h"
+#include "ClockSampler.h"
+#include "HostTensor.h"
+#include "Random.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace sage::gpu {
+namespace {
+
+using namespace sage::runtime;
+
+constexpr size_t inputSets = 2;
+constexpr int64_t warmUps = 5;
+/// Short kernels are launched more often, so that the clock settles.
+constexpr double leastMilliseconds = 50;
+constexpr int64_t mostLaunches = 400;
+constexpr int64_t sampledRows = 48;
+/// Against float64 on N(0,1): 0.038 in the mean of whole heads (docs/Performance.md);
+/// few rows scatter.
+constexpr double sampledL1Limit = 0.08;
+
+using Launch = std::function<Status(size_t set)>;
+
+struct Times {
+  double medianMilliseconds = 0;
+  int clockMegahertz = 0;
+  int64_t launches = 0;
+};
+
+/// Events between launches.
+class EventChain {
+public:
+  EventChain(const Device &device, size_t count)
+      : device(device), events(count, nullptr) {}
+  ~EventChain() {
+    for (cuda::Event event : events)
+      if (event)
+        (void)device.api().eventDestroy(event);
+  }
+  Status create() {
+    for (cuda::Event &event : events)
+      SAGE_RETURN_IF_ERROR(
+          device.api().check(device.api().eventCreate(&event, 0), "cuEventCreate"));
+    return {};
+  }
+  Status record(size_t i, const Stream &stream) {
+    return device.api().check(device.api().eventRecord(events[i], stream.handle),
+                              "cuEventRecord");
+  }
+  Status median(double &milliseconds) {
+    SAGE_RETURN_IF_ERROR(device.api().check(
+        device.api().eventSynchronize(events.back()), "cuEventSynchronize"));
+    std::vector<float> times(events.size() - 1);
+    for (size_t i = 0; i < times.size(); ++i)
+      SAGE_RETURN_IF_ERROR(device.api().check(
+          device.api().eventElapsedTime(&times[i], events[i], events[i + 1]),
+          "cuEventElapsedTime"));
+    std::sort(times.begin(), times.end());
+    size_t middle = times.size() / 2;
+    milliseconds = times.size() % 2
+                       ? times[middle]
+                       : (double(times[middle - 1]) + times[middle]) / 2;
+    return {};
+  }
+
+private:
+  const Device &device;
+  std::vector<cuda::Event> events;
+};
+
+Status timeLaunches(const Device &device, const Stream &stream,
+                    const Launch &launch, int64_t count, Times &times) {
+  EventChain events(device, size_t(count) + 1);
+  SAGE_RETURN_IF_ERROR(events.create());
+  SAGE_RETURN_IF_ERROR(events.record(0, stream));
+  for (size_t i = 0; i < size_t(count); ++i) {
+    SAGE_RETURN_IF_ERROR(launch(i % inputSets));
+    SAGE_RETURN_IF_ERROR(events.record(i + 1, stream));
+  }
+  times.launches = count;
+  return events.median(times.medianMilliseconds);
+}
+
+Status measure(const Device &device, const Stream &stream, const Launch &launch,
+               int64_t launches, Times &times) {
+  SAGE_RETURN_IF_ERROR(timeLaunches(device, stream, launch, warmUps, times));
+  double each = std::max(times.medianMilliseconds, 1e-3);
+  int64_t count = std::clamp(int64_t(leastMilliseconds / each), launches,
+                             std::max(launches, mostLaunches));
+  ClockSampler clock(device.pciBusId());
+  SAGE_RETURN_IF_ERROR(timeLaunches(device, stream, launch, count, times));
+  times.clockMegahertz = clock.medianMegahertz();
+  return {};
+}
+
+/// Some rows of O against float64: each row is a call of its own, on the keys that the
+/// row sees.
+Status checkRows(const LoadedArtifact &artifact, const HostInputs &inputs,
+                 const std::vector<uint16_t> &output, Result &result) {
+  sage_problem problem = artifact.program.problem;
+  const Shape &shape = inputs.shape;
+  Extents extents{shape.batch, shape.queryHeads, shape.keyHeads, shape.queries,
+                  shape.keys};
+  std::fill_n(problem.shape, 5, -1);
+  std::vector<double> got, expected;
+  evaluation::Random random(1, 0);
+  for (int64_t i = 0; i < sampledRows; ++i) {
+    int64_t row = std::min(int64_t(random.uniform(uint64_t(i)) * double(inputs.rows())),
+                           inputs.rows() - 1);
+    int64_t head = row / shape.queries, query = row % shape.queries;
+    int64_t visible = visibleKeys(artifact.program.problem.mask, extents, query);
+    int64_t keyRow = head / extents.headGroup() * shape.keys;
+    auto part = [&](const std::vector<uint16_t> &from, int64_t first, int64_t tokens) {
+      return sage_tensor_dense(
+          const_cast<uint16_t *>(from.data() + first * inputs.headDim),
+          SAGE_HEAD_MAJOR, inputs.type, 1, 1, tokens, inputs.headDim);
+    };
+    sage_call call{part(inputs.query, row, 1), part(inputs.key, keyRow, visible),
+                   part(inputs.value, keyRow, visible),
+                   part(inputs.query, row, 1), nullptr};
+    problem.mask = SAGE_MASK_NONE;
+    std::vector<double> exact(size_t(inputs.headDim));
+    SAGE_RETURN_IF_ERROR(
+        fromApi(sage_exact_run(&problem, &call, exact.data(), nullptr, nullptr)));
+    expected.insert(expected.end(), exact.begin(), exact.end());
+    for (int64_t d = 0; d < inputs.headDim; ++d)
+      got.push_back(decodeElement(inputs.type, output[size_t(row * inputs.headDim + d)]));
+  }
+  evaluation::Accuracy accuracy = evaluation::compare(got, expected);
+  result.set("l1", accuracy.relativeL1);
+  if (accuracy.mismatches > 0 || !(accuracy.relativeL1 <= sampledL1Limit))
+    result.fail("the timed output is wrong");
+  return {};
+}
+
+class TimingRunner {
+public:
+  explicit TimingRunner(Session &session)
+      : session(session), device(session.device) {}
+
+  Status run(const TimingCase &entry, LoadedArtifact &artifact, Result &result) {
+    SAGE_RETURN_IF_ERROR(prepare(entry.inputs, artifact));
+    DeviceTensors first(device), second(device);
+    DeviceTensors *sets[inputSets] = {&first, &second};
+    Stream stream(device);
+    SAGE_RETURN_IF_ERROR(stream.create());
+    for (size_t i = 0; i < inputSets; ++i) {
+      SAGE_RETURN_IF_ERROR(sets[i]->create(artifact.artifact, inputs[i],
+                                           "head_major",
+                                           artifact.program.problem.lse != 0));
+      SAGE_RETURN_IF_ERROR(sets[i]->launch(artifact.module, stream.handle));
+    }
+    SAGE_RETURN_IF_ERROR(stream.synchronize());
+    if (device.isStub)
+      return {};
+    Times total;
+    SAGE_RETURN_IF_ERROR(measure(
+        device, stream,
+        [&](size_t set) { return sets[set]->launch(artifact.module, stream.handle); },
+        entry.launches, total));
+    addFigures(entry, total, "total", result);
+    SAGE_RETURN_IF_ERROR(
+        timeKernel(entry, artifact, sets, stream, result));
+    DeviceTensors::Results results;
+    SAGE_RETURN_IF_ERROR(first.download(results));
+    if (results.unwritten > 0 || !results.gapsIntact)
+      result.fail("outputs are not written, or memory beside them is");
+    result.set("workspace_mb", double(first.workspaceBytes()) * 1e-6);
+    return checkRows(artifact, inputs[0], results.output, result);
+  }
+
+private:
+  Status prepare(const Case &from, const LoadedArtifact &artifact) {
+    const sage_problem &problem = artifact.program.problem;
+    std::string key = text(from.shape.text(), int(from.distribution), ' ',
+                           problem.element_type, problem.head_dim);
+    if (key == inputsKey)
+      return {};
+    for (size_t i = 0; i < inputSets; ++i) {
+      inputs[i] = {from.shape, problem.head_dim, problem.element_type, {}, {}, {}};
+      if (device.isStub)
+        continue;
+      std::string wrong =
+          makeInputs(from, problem.element_type, problem.head_dim,
+                     from.seed + i, inputs[i]);
+      if (!wrong.empty())
+        return invalidArgument(wrong);
+    }
+    inputsKey = key;
+    return {};
+  }
+
+  Status timeKernel(const TimingCase &entry, LoadedArtifact &artifact,
+                    DeviceTensors *const (&sets)[inputSets],
+                    const Stream &stream, Result &result) {
+    if (!device.graphs.available()) {
+      result.fail("the driver has no graphs, which single out the kernel");
+      return {};
+    }
+    ReplayGraph first(device), second(device);
+    ReplayGraph *graphs[inputSets] = {&first, &second};
+    for (size_t i = 0; i < inputSets; ++i)
+      SAGE_RETURN_IF_ERROR(graphs[i]->capture(
+          stream, [&] { return sets[i]->launch(artifact.module, stream.handle); },
+          /*lastOnly=*/true));
+    Times kernel;
+    SAGE_RETURN_IF_ERROR(measure(
+        device, stream,
+        [&](size_t set) { return graphs[set]->launch(stream); },
+        entry.launches, kernel));
+    addFigures(entry, kernel, "kernel", result);
+    return {};
+  }
+
+  void addFigures(const TimingCase &entry, const Times &times,
+                  const std::string &what, Result &result) const {
+    const Shape &shape = entry.inputs.shape;
+    double operations = 4.0 * double(shape.batch * shape.queryHeads) *
+                        double(shape.queries) * double(shape.keys) *
+                        double(inputs[0].headDim) /
+                        (entry.causal ? 2 : 1);
+    result.set(what + "_tflops", operations / times.medianMilliseconds * 1e-9);
+    result.set(what + "_ms", times.medianMilliseconds);
+    result.figures[what + "_mhz"] = times.clockMegahertz;
+    result.figures[what + "_launches"] = times.launches;
+  }
+
+  Session &session;
+  const Device &device;
+  HostInputs inputs[inputSets];
+  std::string inputsKey;
+};
+
+} // namespace
+
+void runTiming(Session &session) {
+  TimingRunner runner(session);
+  for (const TimingCase &entry : session.bundle.timing)
+    for (const std::string &name : entry.inputs.artifacts) {
+      Result result{"timing", name + "/" + entry.inputs.name, true, "", {}};
+      if ((session.options.quick && !entry.inputs.quick) ||
+          !session.selected(result.name))
+        continue;
+      LoadedArtifact &artifact = session.artifact(name);
+      if (!artifact.error.empty())
+        result.fail(artifact.error);
+      else if (Status status = runner.run(entry, artifact, result); !status.ok())
+        result.fail(status.message());
+      if (artifact.module)
+        result.figures["code"] = sage_module_origin(artifact.module);
+      session.report.add(std::move(result));
+    }
+}
+
+} // namespace sage::gpu
