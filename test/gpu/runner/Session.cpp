@@ -106,6 +106,10 @@ Status ReferenceResults::run(const sage_program &program,
 
   operands = {};
   SAGE_RETURN_IF_ERROR(prepareReference(program, call, CallUse::Host, operands));
+  if (!operands.integerScores() || program.recipe.pv == SAGE_VALUE_F16 ||
+      program.recipe.accumulation != SAGE_TWO_LEVEL)
+    return failure(SAGE_UNSUPPORTED, "the error bound is for integer scores, "
+                   "8-bit V and two-level accumulation");
   SAGE_RETURN_IF_ERROR(quantizeOperands(call, 0, intermediates, operands));
   sage_reference_options options{};
   attend(operands, call, options);
