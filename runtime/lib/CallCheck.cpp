@@ -160,7 +160,7 @@ Status checkCall(const sage_problem &problem, const sage_call &call,
                                        named.tensor->extents[axis],
                                        wanted[i][axis]));
     }
-    if (named.tensor->element_type != problem.element_type)
+    if (numberOf(named.tensor->element_type) != numberOf(problem.element_type))
       return invalidArgument(named.name, ".element_type must be ",
                              problem.element_type == SAGE_F16 ? "f16" : "bf16",
                              ", as problem.element_type is")

@@ -26,6 +26,16 @@ Status checkValueOrder(const Expression &order) {
   return {};
 }
 
+template <typename Enumeration>
+Status checkChoice(const char *name, const Enumeration &value,
+                   Enumeration last) {
+  int number = numberOf(value);
+  if (number >= 0 && number <= int(last))
+    return {};
+  return invalidArgument(name, " must be 0 to ", int(last), ", but got ",
+                         number);
+}
+
 /// Tried out on the first tokens; the reference checks all that it uses.
 Status checkGroups(const char *name, const Expression &map) {
   for (int64_t n = 0; n < 256; ++n) {
@@ -61,6 +71,12 @@ Status Geometry::create(const sage_geometry &plain, Geometry &result) {
 }
 
 Status checkProblem(const sage_problem &problem) {
+  SAGE_RETURN_IF_ERROR(
+      checkChoice("problem.element_type", problem.element_type, SAGE_BF16));
+  SAGE_RETURN_IF_ERROR(
+      checkChoice("problem.layout", problem.layout, SAGE_TOKEN_MAJOR));
+  SAGE_RETURN_IF_ERROR(checkChoice("problem.mask", problem.mask,
+                                   SAGE_MASK_CAUSAL_BOTTOM_RIGHT));
   for (int64_t dim : {problem.head_dim, problem.value_head_dim})
     if (dim < 1 || dim > headDimLimit)
       return invalidArtifact("problem: head dims must be 1 to ", headDimLimit,
@@ -81,14 +97,16 @@ Status checkProblem(const sage_problem &problem) {
 }
 
 Status checkRecipe(const sage_recipe &recipe) {
-  auto within = [](int value, int last) { return value >= 0 && value <= last; };
-  if (!within(recipe.qk, SAGE_SCORE_F16) ||
-      !within(recipe.granularity, SAGE_PER_TOKEN) ||
-      !within(recipe.pv, SAGE_VALUE_F16) ||
-      !within(recipe.accumulation, SAGE_TWO_LEVEL) ||
-      !within(recipe.inner, SAGE_INNER_F16) ||
-      !within(recipe.row_sum, SAGE_ROW_SUM_QUANTIZED))
-    return invalidArtifact("recipe has a value outside its enumeration");
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.qk", recipe.qk, SAGE_SCORE_F16));
+  SAGE_RETURN_IF_ERROR(
+      checkChoice("recipe.granularity", recipe.granularity, SAGE_PER_TOKEN));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.pv", recipe.pv, SAGE_VALUE_F16));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.accumulation", recipe.accumulation,
+                                   SAGE_TWO_LEVEL));
+  SAGE_RETURN_IF_ERROR(
+      checkChoice("recipe.inner", recipe.inner, SAGE_INNER_F16));
+  SAGE_RETURN_IF_ERROR(
+      checkChoice("recipe.row_sum", recipe.row_sum, SAGE_ROW_SUM_QUANTIZED));
   if (recipe.inner == SAGE_INNER_F16 &&
       (recipe.pv != SAGE_VALUE_E4M3 || recipe.accumulation != SAGE_TWO_LEVEL))
     return invalidArtifact("recipe: inner f16 needs pv e4m3 and two_level "

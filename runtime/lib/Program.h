@@ -4,7 +4,7 @@
 
 #include "Expression.h"
 
-#include <string>
+#include <cstring>
 
 namespace sage::runtime {
 
@@ -19,6 +19,15 @@ struct Geometry {
 
   static Status create(const sage_geometry &plain, Geometry &result);
 };
+
+/// The number in an enumeration that a caller filled in. Callers in C and Python
+/// can store any, which C++ must not read as the enumeration.
+template <typename Enumeration> int numberOf(const Enumeration &value) {
+  static_assert(sizeof(Enumeration) == sizeof(int));
+  int number;
+  std::memcpy(&number, &value, sizeof(number));
+  return number;
+}
 
 /// The checks that a manifest and a hand-made program share.
 Status checkProblem(const sage_problem &problem);

@@ -158,7 +158,14 @@ TEST(ReferencePolicy, RefusesWhatDoesNotFit) {
   expect("geometry.key_groups must not be NULL", [](sage_call &) {});
   program = named("sage2-8b");
   program.recipe.pv = sage_value_type(9);
-  expect("outside its enumeration", [](sage_call &) {});
+  expect("recipe.pv must be 0 to 2, but got 9", [](sage_call &) {});
+  program = named("sage2-8b");
+  program.problem.mask = sage_mask(-1);
+  expect("problem.mask must be 0 to 2, but got -1", [](sage_call &) {});
+  program = named("sage2-8b");
+  expect("value.element_type must be f16", [](sage_call &c) {
+    c.value.element_type = sage_element_type(77);
+  });
 }
 
 TEST(ReferencePolicy, NamesTheRecipes) {
