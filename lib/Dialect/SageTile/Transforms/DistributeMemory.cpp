@@ -63,7 +63,8 @@ public:
     plan.rows = *rows;
     plan.hasRows = last != 0;
     plan.elementType = fragment.getElementType();
-    if (failed(plan.formAccesses()))
+    if (failed(plan.formAccesses(/*gathersBytes=*/false)) &&
+        (!std::is_same_v<Op, LoadOp> || failed(plan.formAccesses(/*gathersBytes=*/true))))
       return op.emitOpError("8-bit elements must lie in aligned words, but ")
              << AffineMapAttr::get(map) << " of " << layout << " splits them";
     return plan;
@@ -73,13 +74,21 @@ public:
   bool hasLimit() const { return bool(limit); }
 
   VectorType getType(const Access &access) const {
+    if (gathersBytes)
+      return VectorType::get({1}, IntegerType::get(elementType.getContext(), 8));
     if (elementType.getIntOrFloatBitWidth() == 8)
       return VectorType::get({access.size / 4}, IntegerType::get(elementType.getContext(), 32));
     return VectorType::get({access.size}, elementType);
   }
   /// Position of the access in the lane's vector.
   int64_t getOffset(const Access &access) const {
-    return elementType.getIntOrFloatBitWidth() == 8 ? access.first / 4 : access.first;
+    return elementType.getIntOrFloatBitWidth() == 8 && !gathersBytes ? access.first / 4 : access.first;
+  }
+  /// The lane's vector while its parts are joined: bytes of a transposed tile are joined one by one.
+  VectorType getJoinedType(VectorType laneType) const {
+    if (!gathersBytes)
+      return laneType;
+    return VectorType::get({laneType.getNumElements() * 4}, IntegerType::get(elementType.getContext(), 8));
   }
 
   /// Whether two accesses are below the limit together.
@@ -159,8 +168,13 @@ private:
     return std::gcd(alignment, getKnownDivisor(indices.back()));
   }
 
-  LogicalResult formAccesses() {
+  /// With `gathersBytes` every byte is an access of its own, as a transposed tile of 8-bit elements needs.
+  LogicalResult formAccesses(bool gathersBytes) {
+    this->gathersBytes = gathersBytes;
+    accesses.clear();
     bool packed = elementType.getIntOrFloatBitWidth() == 8;
+    if (gathersBytes && (!packed || limit))
+      return failure();
     int64_t alignment = std::gcd(getRowAlignment(), columns->getBaseDivisor());
     ArrayRef<int64_t> x = columns->getOffsets(), y = rows->getOffsets();
     int64_t count = x.size();
@@ -172,9 +186,9 @@ private:
       while (size > run)
         size /= 2;
       // Elements of one access are below the limit together.
-      if (limit && !hasRows)
+      if ((limit && !hasRows) || gathersBytes)
         size = 1;
-      if (packed && (size % 4 != 0 || first % 4 != 0))
+      if (packed && !gathersBytes && (size % 4 != 0 || first % 4 != 0))
         return failure();
       accesses.push_back({first, size, y[first], x[first]});
       first += size;
@@ -187,7 +201,7 @@ private:
   SmallVector<Value> indices;
   Value limit;
   std::optional<LaneFunction> rows, columns;
-  bool hasRows = false;
+  bool hasRows = false, gathersBytes = false;
   Type elementType;
   SmallVector<Access> accesses;
   Value rowBase, columnBase;
@@ -262,12 +276,12 @@ private:
                     VectorType type) {
     if (parts.size() == 1)
       return parts.front();
-    Value result = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+    Value result = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(plan.getJoinedType(type)));
     for (auto [part, access] : llvm::zip_equal(parts, plan.getAccesses()))
       result = vector::InsertStridedSliceOp::create(builder, loc, part, result,
                                                     ArrayRef<int64_t>{plan.getOffset(access)},
                                                     ArrayRef<int64_t>{1});
-    return result;
+    return result.getType() == type ? result : vector::BitCastOp::create(builder, loc, type, result).getResult();
   }
 };
 

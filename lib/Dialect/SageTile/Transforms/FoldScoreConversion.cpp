@@ -106,22 +106,9 @@ void ScoreFolder::startAtMagic(MmaOp product) {
   OpBuilder builder(product);
   Location loc = product.getLoc();
   auto type = cast<FragmentType>(product.getType());
-  auto kernel = product->getParentOfType<KernelOp>();
-  if (kernel.getUnit() == Unit::Warp) {
-    // mma.sync reads the start value from registers other than the result's: one constant serves all.
-    Value start = createInteger(builder, loc, magicBits);
-    product.getAccumulatorMutable().assign(SplatOp::create(builder, loc, type, start));
-    return;
-  }
-  // wgmma overwrites its start value: load it anew each time, from one shared word.
-  OpBuilder top = OpBuilder::atBlockBegin(&kernel.getBody().front());
-  auto wordType = SharedType::get(builder.getContext(), {4}, builder.getI32Type(), 0);
-  Value word = AllocOp::create(top, loc, wordType);
-  FillOp::create(top, loc, top.getI32IntegerAttr(magicBits), word);
-  AffineMap map = AffineMap::get(2, 0, builder.getAffineDimExpr(1) % 4);
-  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-  product.getAccumulatorMutable().assign(
-      LoadOp::create(builder, loc, type, word, ValueRange(zero), Value(), AffineMapAttr::get(map)));
+  // A constant: loads of a shared word are fewer instructions, but measured slower (docs/Performance.md).
+  Value start = createInteger(builder, loc, magicBits);
+  product.getAccumulatorMutable().assign(SplatOp::create(builder, loc, type, start));
 }
 
 /// The scores of a product that started at `magicBits`, for uses that cannot be folded; dead otherwise.

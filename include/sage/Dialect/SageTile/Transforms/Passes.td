@@ -54,8 +54,7 @@ def FoldScoreConversion : SageTile_Pass<"sage-tile-fold-score-conversion"> {
       not for INT4 ones, whose scales are larger by 18²; use `convert` for those.
 
     Masks move to the integers too; a masked score is the smallest integer (`convert`) or the bits
-    of -∞ (`magic`), which are negative and hence below every score. With a warpgroup unit the
-    start value is loaded from a shared word, 16 vector loads instead of 64 moves.
+    of -∞ (`magic`), which are negative and hence below every score.
   }];
   let options = [
     Option<"conversion", "conversion", "std::string", "\"magic\"",
