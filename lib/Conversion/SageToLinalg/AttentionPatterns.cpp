@@ -127,6 +127,10 @@ private:
       head.query = unpackPairs(b, head.query);
       head.key = unpackPairs(b, head.key);
     }
+    if (op.getRecipe().getQk() == ScoreType::E4M3) {
+      head.query = b.toF32(head.query);
+      head.key = b.toF32(head.key);
+    }
     OpFoldResult keyTokens = b.extent(head.key, 0);
     head.queryScales = expandScales(b, getHead(b, op.getQueryScales(), query),
                                     geometry.getQueryGroupMap(), b.extent(head.query, 0));

@@ -55,6 +55,7 @@ struct Decompose : sage::impl::SageDecomposeBase<Decompose> {
 
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet rewrites(context);
+    populateDecomposeEmptyPatterns(rewrites);
     populateDecomposeSmoothingPatterns(rewrites);
     populateDecomposeQuantizationPatterns(rewrites);
     populateDecomposeAttentionPatterns(rewrites);

@@ -1,10 +1,12 @@
 // Conversions between f32 and 8-bit floats as integer arithmetic: MLIR 22.1 lowers them for no CPU.
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
 #include "sage/Conversion/SageToLinalg/Passes.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace sage;
@@ -77,12 +79,17 @@ Value encodeMagnitude(BitBuilder &b, Value magnitude, Format format) {
   return b.select(b.isLess(magnitude, leastNormal), subnormal, normal);
 }
 
+/// Named structured ops fix what their regions hold.
+bool isInNamedOp(Operation *op) {
+  return isa<linalg::LinalgOp>(op->getParentOp()) && !isa<linalg::GenericOp>(op->getParentOp());
+}
+
 struct ExpandTruncation : OpRewritePattern<arith::TruncFOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(arith::TruncFOp op, PatternRewriter &rewriter) const override {
     std::optional<Format> format = getFormat(op.getType());
-    if (!format || !op.getIn().getType().isF32())
+    if (!format || !op.getIn().getType().isF32() || isInNamedOp(op))
       return rewriter.notifyMatchFailure(op, "conversion must be of f32 to an 8-bit float");
     BitBuilder b(op.getLoc(), rewriter);
     Value bits = b.bits(op.getIn());
@@ -103,7 +110,7 @@ struct ExpandExtension : OpRewritePattern<arith::ExtFOp> {
 
   LogicalResult matchAndRewrite(arith::ExtFOp op, PatternRewriter &rewriter) const override {
     std::optional<Format> format = getFormat(op.getIn().getType());
-    if (!format || !op.getType().isF32())
+    if (!format || !op.getType().isF32() || isInNamedOp(op))
       return rewriter.notifyMatchFailure(op, "conversion must be of an 8-bit float to f32");
     BitBuilder b(op.getLoc(), rewriter);
     Value byte = arith::BitcastOp::create(b, b.getI8Type(), op.getIn());

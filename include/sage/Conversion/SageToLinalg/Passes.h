@@ -19,6 +19,8 @@ namespace sage {
 #define GEN_PASS_REGISTRATION
 #include "sage/Conversion/SageToLinalg/Passes.h.inc"
 
+/// Rewrites of ops on tensors that are known to hold no token; they are preferred to the others.
+void populateDecomposeEmptyPatterns(mlir::RewritePatternSet &patterns);
 /// Rewrites of the smoothing ops: sage.mean, center, score_correction and lse_correction.
 void populateDecomposeSmoothingPatterns(mlir::RewritePatternSet &patterns);
 /// Rewrites of sage.quantize and sage.quantize_value.

@@ -1,0 +1,80 @@
+// Compiles a sage.attention for the CPU and runs it, together with what it computes on its way.
+
+#ifndef SAGE_UNITTESTS_CONVERSION_ATTENTIONJIT_H
+#define SAGE_UNITTESTS_CONVERSION_ATTENTIONJIT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "sage/Dialect/Sage/IR/SageAttributes.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class ExecutionEngine;
+} // namespace mlir
+
+namespace sage::test {
+
+/// A dense row-major tensor in memory.
+struct Buffer {
+  std::vector<int64_t> extents;
+  std::vector<uint8_t> bytes;
+
+  Buffer() = default;
+  Buffer(std::vector<int64_t> extents, size_t elementBytes);
+  template <typename T> T *as() { return reinterpret_cast<T *>(bytes.data()); }
+  template <typename T> const T *as() const { return reinterpret_cast<const T *>(bytes.data()); }
+  int64_t elements() const;
+};
+
+/// One attention: extents, -1 in the types where `isDynamic`, and the text of its attributes.
+struct AttentionText {
+  int64_t batch, queryHeads, keyHeads, queries, keys, headDim, valueHeadDim;
+  std::string recipe, mask, family;
+  bool isDynamic = false, isTokenMajor = false, isBF16 = false, isPacked = false;
+
+  /// The extents of a 16-bit tensor in memory order.
+  std::vector<int64_t> orderExtents(int64_t heads, int64_t tokens, int64_t dims) const;
+  /// A function @run of memrefs Q, K, V, O and LSE.
+  std::string print() const;
+};
+
+/// The operands of the quantized attention, by name: "query", "query_scales", "key_mean", ….
+using Intermediates = std::map<std::string, Buffer>;
+
+class AttentionJit {
+public:
+  /// Reports what went wrong through GoogleTest; isValid() is false then.
+  explicit AttentionJit(const AttentionText &text);
+  ~AttentionJit();
+
+  bool isValid() const { return engine != nullptr; }
+  /// The recipe that the text names.
+  RecipeAttr getRecipe() const { return recipe; }
+  /// Runs @run; the intermediates are those of the recipe.
+  void run(Buffer &query, Buffer &key, Buffer &value, Buffer &output, Buffer &lse,
+           Intermediates &intermediates);
+
+private:
+  struct Sink {
+    std::string name;
+    mlir::RankedTensorType type;
+  };
+
+  bool lower(mlir::ModuleOp module);
+  void addSinks(mlir::ModuleOp module);
+
+  AttentionText text;
+  RecipeAttr recipe;
+  std::unique_ptr<mlir::MLIRContext> context;
+  std::unique_ptr<mlir::ExecutionEngine> engine;
+  std::vector<Sink> sinks;
+};
+
+} // namespace sage::test
+
+#endif // SAGE_UNITTESTS_CONVERSION_ATTENTIONJIT_H
