@@ -156,7 +156,7 @@ void KernelLowering::setFunctionAttributes(int64_t sharedBytes) {
   function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({int32_t(threads)}));
   function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(1));
   function->setAttr("sage.shared_bytes", builder.getI64IntegerAttr(sharedBytes));
-  if (kernel->hasAttr("flush_denormals"))
+  if (flushesDenormals())
     function.setDenormalFpMathF32("preserve-sign,preserve-sign");
 }
 
@@ -214,7 +214,7 @@ LogicalResult KernelLowering::lowerStructured(Operation *op) {
 }
 
 LogicalResult KernelLowering::lower(Operation *op) {
-  if (!isa<SageTileDialect>(op->getDialect()) && !isa<gpu::ShuffleOp>(op))
+  if (!isa<SageTileDialect>(op->getDialect()) && !isa<gpu::ShuffleOp, math::Log2Op>(op))
     return lowerStructured(op);
   bool isWarp = kernel.getUnit() == Unit::Warp;
   LogicalResult result =
@@ -225,6 +225,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
           })
           .Case<BlockIdOp, UnitIdOp, LaneIdOp, WarpIdOp>([&](auto id) { return lowerIdentity(id); })
           .Case([&](SpecializeOp specialize) { return lowerSpecialize(specialize); })
+          .Case([&](math::Log2Op log2) { return lowerLog2(log2, *this); })
           .Case([&](gpu::ShuffleOp shuffle) { return lowerShuffle(shuffle); })
           .Case<AllocOp, BarrierAllocOp>([&](auto) { return success(); })
           .Case([&](StageOp stage) { return lowerStage(stage); })

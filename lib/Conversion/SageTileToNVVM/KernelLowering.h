@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 
 namespace sage::tile {
@@ -42,6 +43,7 @@ public:
   Role getRole() const { return role; }
   /// Whether bulk copies or wgmma use shared memory, which see ordinary stores only after a proxy fence.
   bool usesAsyncProxy() const { return asyncProxy; }
+  bool flushesDenormals() { return kernel->hasAttr("flush_denormals"); }
   int64_t getWarpsPerUnit() { return kernel.getThreadsPerUnit() / 32; }
   /// Threads that execute the operations being lowered (of the producer, one is elected).
   int64_t getNumThreads();
@@ -146,6 +148,7 @@ mlir::LogicalResult lowerLoadMatrix(LoadMatrixOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerWgmma(MmaOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerWgmmaAsync(MmaAsyncOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerWgmmaWait(WaitOp op, KernelLowering &lowering);
+mlir::LogicalResult lowerLog2(mlir::math::Log2Op op, KernelLowering &lowering);
 mlir::LogicalResult lowerPack(PackOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerCopy(CopyOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerCopyAsync(CopyAsyncOp op, KernelLowering &lowering);

@@ -30,7 +30,7 @@ Value KernelLowering::getUnitOfBlock() {
   // derives from it, matrix descriptors above all, takes vector registers.
   Value unit = shiftRight(thread, kernel.getUnit() == Unit::Warp ? 5 : 7);
   unitOfBlock = NVVM::ShflOp::create(builder, loc, builder.getI32Type(), constant(-1), unit,
-                                     constant(0), constant(31), NVVM::ShflKind::idx, UnitAttr());
+                                     constant(0), constant(31), NVVM::ShflKind::idx, mlir::UnitAttr());
   return unitOfBlock;
 }
 
@@ -57,7 +57,8 @@ void KernelLowering::emitSync() {
     return;
   }
   // Barrier 0 is that of the whole block.
-  NVVM::BarrierOp::create(builder, loc, constant(1), constant(getNumThreads()));
+  NVVM::BarrierOp::create(builder, loc, TypeRange(), constant(1), constant(getNumThreads()),
+                          /*reductionOp=*/nullptr, /*reductionPredicate=*/Value());
 }
 
 void KernelLowering::emitProxyFence() {
@@ -130,7 +131,7 @@ LogicalResult KernelLowering::lowerShuffle(gpu::ShuffleOp op) {
     return op.emitOpError("shuffle must be of f32 or i32 and without a use of its validity, but got ")
            << type;
   Value result = NVVM::ShflOp::create(builder, loc, type, constant(-1), op.getValue(), op.getOffset(),
-                                      constant(31), kind, UnitAttr());
+                                      constant(31), kind, mlir::UnitAttr());
   op.getShuffleResult().replaceAllUsesWith(result);
   return success();
 }
