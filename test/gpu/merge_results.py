@@ -13,6 +13,7 @@ import os
 import sys
 
 SUITES = ["correctness", "stress", "accuracy", "timing", "faults"]
+PARTS = ["correctness-sm89", "correctness-sm90a", "stress", "accuracy", "timing", "faults"]
 OPTIONAL = ["sanitizer-memcheck", "sanitizer-racecheck", "sanitizer-synccheck"]
 STALE_DAYS = 60
 
@@ -24,16 +25,16 @@ def fail(message):
 
 def merge(folder, out):
     merged = None
-    for suite in SUITES + OPTIONAL:
-        path = os.path.join(folder, suite + ".json")
+    for name in PARTS + OPTIONAL:
+        path = os.path.join(folder, name + ".json")
         if not os.path.exists(path):
-            if suite in SUITES:
+            if name in PARTS:
                 return fail(f"{path} is missing")
             continue
         with open(path) as file:
             part = json.load(file)
-        for result in part["results"]:
-            result["suite"] = suite
+        for result in part["results"] if name in OPTIONAL else []:
+            result["suite"] = name
         if merged is None:
             merged = part
             continue

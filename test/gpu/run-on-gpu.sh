@@ -4,8 +4,9 @@
 #
 #   run-on-gpu.sh [BUNDLE] [YARDSTICK...]
 #
-# YARDSTICK is a command that is run right before and right after the timing suite, so that both see the same machine; its output is
-# kept beside ours. Results go to $OUT (default: ./gpu-results).
+# YARDSTICK is a command that is run right before and right after the timing suite, so that both see the same machine. Where
+# it prints "| 8K NUMBER" or "| 16K NUMBER" (TFLOP/s at head dim 128, no mask), the sm_90a kernel must reach 0.9 of the larger.
+# Results go to $OUT (default: ./gpu-results).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 bundle=${1:-$here}
@@ -38,7 +39,10 @@ nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=cs
 }
 
 step self-test 60 "$runner" --self-test
-step correctness 150 "$runner" "$bundle" --suite=correctness --json="$out/correctness.json"
+# A family at a time: a kernel that breaks the context ends the process.
+for family in sm89 sm90a; do
+  step correctness-$family 100 "$runner" "$bundle" --suite=correctness --filter="^$family-" --json="$out/correctness-$family.json"
+done
 step stress 60 "$runner" "$bundle" --suite=stress --json="$out/stress.json"
 step accuracy 90 "$runner" "$bundle" --suite=accuracy --json="$out/accuracy.json"
 [ $# -gt 0 ] && step yardstick-before 60 "$@"
@@ -56,6 +60,15 @@ if [ -n "$sanitizer" ]; then
 else
   summary+="compute-sanitizer      not installed: not run"$'\n'
 fi
+
+for size in 8K 16K; do
+  theirs=$(grep -ho "| $size [0-9.]*" "$out"/yardstick-*.log 2>/dev/null | awk '{print $3}' | sort -n | tail -n 1)
+  ours=$(sed -n "s|^ok *timing *sm90a-none-f16/$size .*kernel_tflops \([0-9.]*\).*|\1|p" "$out/timing.log" | head -n 1)
+  [ -n "$theirs" ] || continue
+  verdict=$(awk -v a="${ours:-0}" -v b="$theirs" 'BEGIN { printf "%.3f %s", a / b, a >= 0.9 * b ? "ok" : "FAIL" }')
+  summary+="sm_90a D128 $size: ${ours:-none} TFLOP/s, yardstick $theirs, ratio $verdict"$'\n'
+  case $verdict in *FAIL) status=1 ;; esac
+done
 
 echo
 for log in accuracy timing faults; do

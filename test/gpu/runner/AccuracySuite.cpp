@@ -75,6 +75,7 @@ void runAccuracy(Session &session) {
     for (size_t i = 0; i < seeds && !names.empty(); ++i) {
       Exact exact;
       for (const std::string &name : names) {
+        Report::begin(name + "/" + entry.inputs.name);
         LoadedArtifact &artifact = session.artifact(name);
         Status status;
         if (!artifact.error.empty())

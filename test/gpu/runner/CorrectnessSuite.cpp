@@ -17,6 +17,7 @@ void runCorrectness(Session &session) {
       if ((session.options.quick && !entry.quick) ||
           !session.selected(result.name))
         continue;
+      Report::begin(result.name);
       LoadedArtifact &artifact = session.artifact(name);
       CaseOutcome outcome;
       if (!created.ok())
@@ -28,7 +29,12 @@ void runCorrectness(Session &session) {
         result.fail(status.message());
       else if (!session.device.isStub)
         outcome.addTo(result);
+      bool isLast = !result.passed && session.isBroken();
+      if (isLast)
+        result.fail("the context is lost: no case after this one was run");
       session.report.add(std::move(result));
+      if (isLast)
+        return;
     }
 }
 

@@ -23,6 +23,8 @@ struct Result {
 
 class Report {
 public:
+  /// Names what runs now: if the process is told to end (a kernel hangs), it says so.
+  static void begin(const std::string &name);
   /// Failures are printed as they come.
   void add(Result result);
   void describeDevice(const Device &device);

@@ -42,6 +42,10 @@ public:
   bool selected(const std::string &name) const {
     return std::regex_search(name, filter);
   }
+  /// After a failure: whether the context is lost, so that all that follows would fail.
+  bool isBroken() const {
+    return !device.isStub && !device.synchronize().ok();
+  }
 
   Options options;
   Bundle bundle;

@@ -72,6 +72,7 @@ private:
     Result result{"stress", name + "/" + from.name + "/" + what, true, "", {}};
     if (!session.selected(result.name))
       return;
+    Report::begin(result.name);
     if (Status status = body(result); !status.ok())
       result.fail(status.message());
     session.report.add(std::move(result));

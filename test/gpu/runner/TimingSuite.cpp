@@ -252,6 +252,7 @@ void runTiming(Session &session) {
       if ((session.options.quick && !entry.inputs.quick) ||
           !session.selected(result.name))
         continue;
+      Report::begin(result.name);
       LoadedArtifact &artifact = session.artifact(name);
       if (!artifact.error.empty())
         result.fail(artifact.error);
