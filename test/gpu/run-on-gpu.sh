@@ -65,7 +65,7 @@ for size in 8K 16K; do
   theirs=$(grep -ho "| $size [0-9.]*" "$out"/yardstick-*.log 2>/dev/null | awk '{print $3}' | sort -n | tail -n 1)
   ours=$(sed -n "s|^ok *timing *sm90a-none-f16/$size .*kernel_tflops \([0-9.]*\).*|\1|p" "$out/timing.log" | head -n 1)
   [ -n "$theirs" ] || continue
-  verdict=$(awk -v a="${ours:-0}" -v b="$theirs" 'BEGIN { printf "%.3f %s", a / b, a >= 0.9 * b ? "ok" : "FAIL" }')
+  verdict=$(awk -v a="${ours:-0}" -v b="$theirs" 'BEGIN { printf "%.3f %s", a / b, (a >= 0.9 * b ? "ok" : "FAIL") }')
   summary+="sm_90a D128 $size: ${ours:-none} TFLOP/s, yardstick $theirs, ratio $verdict"$'\n'
   case $verdict in *FAIL) status=1 ;; esac
 done
