@@ -43,20 +43,21 @@ results=$build/quickstart
 mkdir -p "$results"
 for chip in $chips; do
   phase Compile "examples/attention.mlir for $chip"
-  "$build/bin/sage-compile" "$root/examples/attention.mlir" --chip="$chip" --print-schedule -o "$results/attention.$chip.ptx"
+  "$build/bin/sage-compile" "$root/examples/attention.mlir" --chip="$chip" -o "$results/attention.$chip.ptx"
   echo "    wrote build/quickstart/attention.$chip.ptx, $(wc -l <"$results/attention.$chip.ptx") lines"
 done
 
 run_example() {
-  "$build/bin/sage-run" "$results/attention.$1.ptx" "${@:2}" --check --json --quiet >"$results/run.json"
-  python3 "$root/utils/accuracy-table.py" "$results/run.json"
+  "$build/bin/sage-run" "$results/attention.$1.ptx" "${@:2}" --check --json --quiet >"$results/$1.json"
 }
 
 if [[ -n $gpu ]]; then
   phase Run "on the GPU, against float64 attention and the CPU reference"
   run_example "$gpu" --device=cuda:0 --shape=1,8,8,1024,1024
 else
-  phase Run "there is no supported GPU here: the CPU reference, against float64 attention"
+  phase Run "no GPU here that Sage has kernels for: the CPU reference, against float64 attention"
   for chip in $chips; do run_example "$chip" --shape=1,4,2,512,512; done
 fi
 finish_phase
+echo
+for chip in $chips; do python3 "$root/utils/accuracy-table.py" "$results/$chip.json"; done
