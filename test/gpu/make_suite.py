@@ -201,7 +201,7 @@ def compile_artifact(artifact, out, sage_compile, ptxas):
         os.remove(source)
         return ""
     message = (result.stderr or f"exit status {result.returncode}").strip()
-    return next((line for line in message.splitlines() if "error" in line), message.splitlines()[-1])
+    return next((line for line in message.splitlines() if "error" in line), message.splitlines()[0])
 
 
 def main():

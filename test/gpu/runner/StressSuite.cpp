@@ -154,15 +154,15 @@ private:
 
   /// Captured once, replayed with other inputs in the same memory.
   Status graph(const std::string &name, Result &result) {
+    HostInputs first, second;
+    LoadedArtifact *artifact;
+    SAGE_RETURN_IF_ERROR(prepare(name, from.seed, first, artifact));
+    SAGE_RETURN_IF_ERROR(prepare(name, from.seed + 1, second, artifact));
     if (!device.graphs.available()) {
       if (!device.isStub)
         result.fail("the driver has no graphs");
       return {};
     }
-    HostInputs first, second;
-    LoadedArtifact *artifact;
-    SAGE_RETURN_IF_ERROR(prepare(name, from.seed, first, artifact));
-    SAGE_RETURN_IF_ERROR(prepare(name, from.seed + 1, second, artifact));
     Lane lane(device, *artifact);
     SAGE_RETURN_IF_ERROR(lane.create(first));
     Results direct[2], replayed;
