@@ -20,7 +20,7 @@ parse_options "$@"
 detect_chip() {
   local capability chip
   command -v nvidia-smi >/dev/null || return 0
-  capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 | tr -d '. ') || return 0
+  capability=$(nvidia-smi --id=0 --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d '. ') || return 0
   for chip in $("$build/bin/sage-compile" --list-chips); do
     [[ $chip == "sm_$capability" || $chip == "sm_${capability}a" ]] || continue
     grep -q 'e4m3_mma = true' "$root/targets/$chip.mlir" && echo "$chip"

@@ -79,7 +79,7 @@ as_root() {
 install_packages() {
   local missing=() name
   for name in "$@"; do
-    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+    [[ $(dpkg-query -W -f='${Status}' "$name" 2>/dev/null) == *"ok installed" ]] || missing+=("$name")
   done
   ((${#missing[@]})) || return 0
   [[ $install == yes ]] || fail "missing packages: ${missing[*]}" "install them, or leave --no-install out"
@@ -89,7 +89,7 @@ install_packages() {
   echo "    installing ${missing[*]}"
   as_root apt-get update -q >/dev/null || fail "apt-get update failed" "its messages are above: mend the apt sources first"
   for name in "${missing[@]}"; do
-    apt-cache policy "$name" | grep -q 'Candidate: [^(]' ||
+    [[ $(apt-cache policy "$name") =~ Candidate:\ [^\(] ]] ||
       fail "the apt sources do not offer $name" \
         "on Debian 12 the packages of LLVM 22 are in the suite 'bookworm-security', component 'main';" \
         "add that suite to the Debian entry in /etc/apt/sources.list.d (or sources.list) and run this again"
