@@ -61,8 +61,8 @@ static std::string spell(AffineExpr expr) {
     break;
   }
   auto binary = cast<AffineBinaryOpExpr>(expr);
-  return "[\"" + std::string(name) + "\"," + spell(binary.getLHS()) + "," +
-         spell(binary.getRHS()) + "]";
+  return "[\"" + std::string(name) + "\"," + spell(binary.getLHS()) + "," + spell(binary.getRHS()) +
+         "]";
 }
 
 static sage_recipe getRecipe(RecipeAttr recipe) {
@@ -80,8 +80,7 @@ static sage_recipe getRecipe(RecipeAttr recipe) {
   return result;
 }
 
-static std::vector<double> toDouble(const std::vector<uint16_t> &elements,
-                                    sage_element_type type) {
+static std::vector<double> toDouble(const std::vector<uint16_t> &elements, sage_element_type type) {
   std::vector<double> values;
   for (uint16_t bits : elements)
     values.push_back(type == SAGE_F16 ? runtime::f16ToFloat(bits) : runtime::bf16ToFloat(bits));
@@ -113,9 +112,9 @@ std::string checkAgainstReference(DictionaryAttr description, Tensors &tensors,
   evaluation::Accuracy accuracy =
       evaluation::compare(toDouble(tensors.output, tensors.problem.element_type),
                           toDouble(output, tensors.problem.element_type));
-  llvm::outs() << llvm::format("output: cosine %.7f, relative L1 %.2e, maximum %.2e, mismatches %lld\n",
-                               accuracy.cosine, accuracy.relativeL1, accuracy.maximum,
-                               static_cast<long long>(accuracy.mismatches));
+  llvm::outs() << llvm::format(
+      "output: cosine %.7f, relative L1 %.2e, maximum %.2e, mismatches %lld\n", accuracy.cosine,
+      accuracy.relativeL1, accuracy.maximum, static_cast<long long>(accuracy.mismatches));
   std::string wrong;
   if (accuracy.mismatches || !(accuracy.relativeL1 <= tolerance.relativeL1))
     wrong = "the output differs from the reference";

@@ -21,7 +21,8 @@ struct Tolerance {
   double lse;
 };
 
-/// Compares `tensors`' outputs with the reference and prints the figures. Returns an empty text or what is wrong.
+/// Compares `tensors`' outputs with the reference and prints the figures. Returns an empty text or
+/// what is wrong.
 std::string checkAgainstReference(mlir::DictionaryAttr description, Tensors &tensors,
                                   Tolerance tolerance);
 

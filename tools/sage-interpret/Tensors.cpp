@@ -54,8 +54,7 @@ std::string Tensors::read(const std::string &queryPath, const std::string &keyPa
     std::vector<uint16_t> elements(arrays[i].elements());
     std::copy_n(arrays[i].bytes.data(), arrays[i].bytes.size(),
                 reinterpret_cast<char *>(elements.data()));
-    *targets[i] =
-        permute(elements, problem.layout, true, extents[0], extents[1], extents[2], dims);
+    *targets[i] = permute(elements, problem.layout, true, extents[0], extents[1], extents[2], dims);
   }
   const std::vector<int64_t> &q = arrays[0].shape, &k = arrays[1].shape, &v = arrays[2].shape;
   if (k[0] != q[0] || !std::equal(k.begin(), k.begin() + 3, v.begin()))

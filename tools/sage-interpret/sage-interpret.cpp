@@ -30,31 +30,39 @@ namespace {
 cl::OptionCategory category("sage-interpret options");
 
 struct Options {
-  cl::opt<std::string> input{cl::Positional, cl::desc("<input .mlir>"), cl::cat(category), cl::init("-")};
-  cl::opt<std::string> program{"program", cl::desc("Name of the program; default: the first"), cl::cat(category)};
-  cl::list<int64_t> shape{"shape", cl::CommaSeparated, cl::desc("B,Hq,Hkv,Nq,Nk of random inputs"), cl::cat(category)};
-  cl::opt<std::string> inputs{"inputs", cl::desc("Distribution of random inputs"), cl::cat(category),
-                              cl::init("normal")};
+  cl::opt<std::string> input{cl::Positional, cl::desc("<input .mlir>"), cl::cat(category),
+                             cl::init("-")};
+  cl::opt<std::string> program{"program", cl::desc("Name of the program; default: the first"),
+                               cl::cat(category)};
+  cl::list<int64_t> shape{"shape", cl::CommaSeparated, cl::desc("B,Hq,Hkv,Nq,Nk of random inputs"),
+                          cl::cat(category)};
+  cl::opt<std::string> inputs{"inputs", cl::desc("Distribution of random inputs"),
+                              cl::cat(category), cl::init("normal")};
   cl::opt<uint64_t> seed{"seed", cl::desc("Seed of random inputs"), cl::cat(category), cl::init(0)};
   cl::opt<std::string> query{"query", cl::desc("B×Hq×Nq×D .npy file"), cl::cat(category)};
   cl::opt<std::string> key{"key", cl::desc("B×Hkv×Nk×D .npy file"), cl::cat(category)};
   cl::opt<std::string> value{"value", cl::desc("B×Hkv×Nk×D .npy file"), cl::cat(category)};
-  cl::opt<std::string> output{"output", cl::desc("Write the output to this .npy file"), cl::cat(category)};
-  cl::opt<std::string> lse{"lse", cl::desc("Write the log-sum-exp to this .npy file"), cl::cat(category)};
+  cl::opt<std::string> output{"output", cl::desc("Write the output to this .npy file"),
+                              cl::cat(category)};
+  cl::opt<std::string> lse{"lse", cl::desc("Write the log-sum-exp to this .npy file"),
+                           cl::cat(category)};
   cl::list<std::string> dump{"dump-buffer",
-                             cl::desc("NAME=FILE: write the bytes of a workspace slice"), cl::cat(category)};
+                             cl::desc("NAME=FILE: write the bytes of a workspace slice"),
+                             cl::cat(category)};
   cl::list<std::string> print{"print-buffer",
-                              cl::desc("NAME:TYPE (f32, i32 or i8): print a workspace slice"), cl::cat(category)};
+                              cl::desc("NAME:TYPE (f32, i32 or i8): print a workspace slice"),
+                              cl::cat(category)};
   cl::opt<uint64_t> scheduleSeed{
-      "schedule-seed", cl::desc("0: a fixed order of units; otherwise interleaves at random"), cl::cat(category),
-      cl::init(0)};
-  cl::opt<unsigned> threads{"block-threads", cl::desc("Threads that execute blocks; 0: all"), cl::cat(category),
-                            cl::init(0)};
-  cl::opt<bool> check{"check", cl::desc("Compare with the CPU reference"), cl::cat(category), cl::init(false)};
-  cl::opt<double> tolerance{"tolerance", cl::desc("Largest relative L1 of the output"), cl::cat(category),
-                            cl::init(2e-3)};
-  cl::opt<double> lseTolerance{"lse-tolerance", cl::desc("Largest difference of the log-sum-exp"), cl::cat(category),
-                               cl::init(2.5e-3)};
+      "schedule-seed", cl::desc("0: a fixed order of units; otherwise interleaves at random"),
+      cl::cat(category), cl::init(0)};
+  cl::opt<unsigned> threads{"block-threads", cl::desc("Threads that execute blocks; 0: all"),
+                            cl::cat(category), cl::init(0)};
+  cl::opt<bool> check{"check", cl::desc("Compare with the CPU reference"), cl::cat(category),
+                      cl::init(false)};
+  cl::opt<double> tolerance{"tolerance", cl::desc("Largest relative L1 of the output"),
+                            cl::cat(category), cl::init(2e-3)};
+  cl::opt<double> lseTolerance{"lse-tolerance", cl::desc("Largest difference of the log-sum-exp"),
+                               cl::cat(category), cl::init(2.5e-3)};
 };
 
 int fail(const std::string &message) {
@@ -170,10 +178,10 @@ int run(ModuleOp module, const Options &options) {
     if (wrong.empty())
       wrong = dumpBuffer(text, workspace);
   if (wrong.empty() && options.check)
-    wrong = !description ? "the program records no problem to compare with"
-                         : interpret::checkAgainstReference(
-                               program.getProblem(), tensors,
-                               {options.tolerance, options.lseTolerance});
+    wrong = !description
+                ? "the program records no problem to compare with"
+                : interpret::checkAgainstReference(program.getProblem(), tensors,
+                                                   {options.tolerance, options.lseTolerance});
   return wrong.empty() ? 0 : fail(wrong);
 }
 

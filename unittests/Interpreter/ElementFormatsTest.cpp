@@ -47,7 +47,8 @@ TEST(ElementFormats, RoundingIsToNearestEven) {
   std::mt19937 random(1);
   for (const Format &format : formats)
     for (int i = 0; i < 100000; ++i) {
-      float value = std::ldexp(static_cast<float>(static_cast<int32_t>(random())), -31 + int(random() % 40) - 30);
+      float value = std::ldexp(static_cast<float>(static_cast<int32_t>(random())),
+                               -31 + int(random() % 40) - 30);
       APFloat expected(value);
       bool loses;
       expected.convert(format.semantics, APFloat::rmNearestTiesToEven, &loses);

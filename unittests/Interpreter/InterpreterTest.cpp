@@ -46,7 +46,8 @@ struct InterpreterTest : testing::Test {
 
   KernelOp getKernel() { return *module->getOps<KernelOp>().begin(); }
   template <typename T> static DeviceBuffer getBuffer(std::vector<T> &elements) {
-    return {reinterpret_cast<char *>(elements.data()), static_cast<int64_t>(elements.size() * sizeof(T))};
+    return {reinterpret_cast<char *>(elements.data()),
+            static_cast<int64_t>(elements.size() * sizeof(T))};
   }
 
   MLIRContext context;
@@ -69,7 +70,8 @@ TEST_F(InterpreterTest, ChecksArguments) {
                                LaunchArgument::get(2.0f)};
   EXPECT_TRUE(failed(interpretKernel(getKernel(), noStride, 1)));
   ASSERT_EQ(messages.size(), 1u);
-  EXPECT_NE(messages[0].find("launch argument #1 must be an integer: a dynamic stride"), std::string::npos);
+  EXPECT_NE(messages[0].find("launch argument #1 must be an integer: a dynamic stride"),
+            std::string::npos);
 }
 
 TEST_F(InterpreterTest, ReportsTheFirstFailingBlock) {
@@ -84,8 +86,10 @@ TEST_F(InterpreterTest, ReportsTheFirstFailingBlock) {
 }
 
 TEST_F(InterpreterTest, ContiguousStrides) {
-  ProblemInstance headMajor = ProblemInstance::getContiguous({2, 4, 2, 10, 20}, 64, 64, false, 0.125);
-  ProblemInstance tokenMajor = ProblemInstance::getContiguous({2, 4, 2, 10, 20}, 64, 64, true, 0.125);
+  ProblemInstance headMajor =
+      ProblemInstance::getContiguous({2, 4, 2, 10, 20}, 64, 64, false, 0.125);
+  ProblemInstance tokenMajor =
+      ProblemInstance::getContiguous({2, 4, 2, 10, 20}, 64, 64, true, 0.125);
   EXPECT_EQ(headMajor.symbols[5], 4 * 10 * 64); // query_b
   EXPECT_EQ(headMajor.symbols[9], 20 * 64);     // key_h
   EXPECT_EQ(tokenMajor.symbols[9], 64);

@@ -103,7 +103,8 @@ TEST_F(LayoutTest, DroppedDimensionsAreTheReducedLayouts) {
 TEST_F(LayoutTest, ProjectionMergesModes) {
   LayoutAttr layout = LayoutAttr::accumulator(&context, 4, 128);
   EXPECT_EQ(layout.project(getMap(zero, (c % 8).floorDiv(2))), LayoutAttr::quad(&context, 4));
-  EXPECT_EQ(layout.project(getMap(r, (c % 8).floorDiv(2))), LayoutAttr::accumulatorQuad(&context, 4));
+  EXPECT_EQ(layout.project(getMap(r, (c % 8).floorDiv(2))),
+            LayoutAttr::accumulatorQuad(&context, 4));
   EXPECT_EQ(layout.project(getMap(r, c)), layout);
 }
 
@@ -123,7 +124,8 @@ TEST_F(LayoutTest, ProjectionsThatAreNoLayoutAreNull) {
 
 TEST_F(LayoutTest, LaneLocality) {
   Type f32 = Float32Type::get(&context);
-  auto accumulator = FragmentType::get(&context, {16, 32}, f32, LayoutAttr::accumulator(&context, 1, 32));
+  auto accumulator =
+      FragmentType::get(&context, {16, 32}, f32, LayoutAttr::accumulator(&context, 1, 32));
   auto operand = FragmentType::get(&context, {16, 32}, f32, LayoutAttr::operandA8(&context, 1, 32));
   AffineMap identity = getMap(r, c);
   // The storage order of V (Spec N6) is what makes the accumulator's lanes hold the operand.

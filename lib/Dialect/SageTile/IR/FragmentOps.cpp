@@ -26,16 +26,16 @@ LogicalResult SplatOp::verify() {
 static LogicalResult verifyInside(Operation *op, StringRef what, FragmentType to, AffineMap map,
                                   FragmentType from) {
   if (map.getNumDims() != 2 || map.getNumSymbols() != 0 || map.getNumResults() != 2)
-    return op->emitOpError(what)
-           << " must have 2 dimensions, no symbols and 2 results, but got " << AffineMapAttr::get(map);
+    return op->emitOpError(what) << " must have 2 dimensions, no symbols and 2 results, but got "
+                                 << AffineMapAttr::get(map);
   for (int64_t row = 0; row < to.getRows(); ++row)
     for (int64_t column = 0; column < to.getColumns(); ++column) {
       std::optional<int64_t> r = evaluate(map.getResult(0), {row, column});
       std::optional<int64_t> c = evaluate(map.getResult(1), {row, column});
       if (!r || !c || *r < 0 || *r >= from.getRows() || *c < 0 || *c >= from.getColumns())
-        return op->emitOpError(what) << " must stay inside " << from.getRows() << "x"
-                                     << from.getColumns() << ", but leaves it at (" << row << ", "
-                                     << column << ")";
+        return op->emitOpError(what)
+               << " must stay inside " << from.getRows() << "x" << from.getColumns()
+               << ", but leaves it at (" << row << ", " << column << ")";
     }
   return success();
 }
@@ -80,8 +80,8 @@ static LogicalResult verifyMapBody(MapOp op) {
   auto yield = cast<YieldOp>(body.getTerminator());
   Type elementType = op.getResult().getType().getElementType();
   if (yield.getValues().size() != 1 || yield.getValues()[0].getType() != elementType)
-    return yield.emitOpError("must yield one ") << elementType << ", but got ("
-                                                << yield.getValues().getTypes() << ")";
+    return yield.emitOpError("must yield one ")
+           << elementType << ", but got (" << yield.getValues().getTypes() << ")";
   return success();
 }
 
@@ -157,8 +157,7 @@ static bool isConvertible(Type from, Type to) {
 }
 
 static LogicalResult emitMovesData(Operation *op, FragmentType from, FragmentType to) {
-  InFlightDiagnostic diagnostic =
-      op->emitOpError("result must not move elements between lanes");
+  InFlightDiagnostic diagnostic = op->emitOpError("result must not move elements between lanes");
   diagnostic.attachNote() << "layouts are " << from.getLayout() << " and " << to.getLayout();
   return diagnostic;
 }
@@ -175,7 +174,8 @@ LogicalResult ConvertOp::verify() {
   AffineExpr column = getAffineDimExpr(1, context);
   if (std::optional<AffineMap> order = getOrder()) {
     if (order->getNumDims() != 1 || order->getNumSymbols() != 0 || order->getNumResults() != 1)
-      return emitOpError("order must have one dimension and one result, but got ") << AffineMapAttr::get(*order);
+      return emitOpError("order must have one dimension and one result, but got ")
+             << AffineMapAttr::get(*order);
     column = order->getResult(0).replaceDims({column});
   }
   AffineMap map = AffineMap::get(2, 0, {getAffineDimExpr(0, context), column}, context);
@@ -187,8 +187,8 @@ LogicalResult ConvertOp::verify() {
 }
 
 static AffineMap getShiftMap(MLIRContext *context, int64_t column) {
-  return AffineMap::get(
-      2, 0, {getAffineDimExpr(0, context), getAffineDimExpr(1, context) + column}, context);
+  return AffineMap::get(2, 0, {getAffineDimExpr(0, context), getAffineDimExpr(1, context) + column},
+                        context);
 }
 
 LogicalResult SliceOp::verify() {

@@ -28,7 +28,8 @@ int64_t KernelOp::getThreadsPerUnit() { return getUnit() == Unit::Warp ? 32 : 12
 
 LogicalResult KernelOp::verify() {
   if (!getFunctionType().getResults().empty())
-    return emitOpError("kernel must not have results, but got ") << getFunctionType().getNumResults();
+    return emitOpError("kernel must not have results, but got ")
+           << getFunctionType().getNumResults();
   for (auto [index, type] : llvm::enumerate(getArgumentTypes())) {
     if (auto memref = dyn_cast<MemRefType>(type)) {
       SmallVector<int64_t> strides;

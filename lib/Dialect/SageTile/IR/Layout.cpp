@@ -223,7 +223,8 @@ static LogicalResult projectMode(AffineMap map, LayoutMode mode,
     return failure();
   bool linear = true;
   for (int64_t i = 0; i < mode.size && linear; ++i)
-    linear = apply(map, {i * mode.row, i * mode.column}) == Position(i * step->first, i * step->second);
+    linear =
+        apply(map, {i * mode.row, i * mode.column}) == Position(i * step->first, i * step->second);
   if (linear) {
     result.push_back({mode.size, step->first, step->second});
     return success();
@@ -267,7 +268,8 @@ LayoutAttr LayoutAttr::project(AffineMap map) const {
         return {};
 
   // Linear in every mode alone is not enough: (c + r) floordiv 2, say, carries between modes.
-  auto joint = LayoutAttr::get(getContext(), ArrayRef(lists[0]), ArrayRef(lists[1]), ArrayRef<LayoutMode>());
+  auto joint =
+      LayoutAttr::get(getContext(), ArrayRef(lists[0]), ArrayRef(lists[1]), ArrayRef<LayoutMode>());
   for (int64_t warp = 0, warps = getNumWarps(); warp < warps; ++warp)
     for (int64_t lane = 0; lane < 32; ++lane) {
       Position base = joint.getPosition(warp, lane, 0);
@@ -287,14 +289,14 @@ LayoutAttr LayoutAttr::project(AffineMap map) const {
 
 LayoutAttr LayoutAttr::dropRows() const {
   MLIRContext *context = getContext();
-  return project(AffineMap::get(2, 0, {getAffineConstantExpr(0, context), getAffineDimExpr(1, context)},
-                                context));
+  return project(AffineMap::get(
+      2, 0, {getAffineConstantExpr(0, context), getAffineDimExpr(1, context)}, context));
 }
 
 LayoutAttr LayoutAttr::dropColumns() const {
   MLIRContext *context = getContext();
-  return project(AffineMap::get(2, 0, {getAffineDimExpr(0, context), getAffineConstantExpr(0, context)},
-                                context));
+  return project(AffineMap::get(
+      2, 0, {getAffineDimExpr(0, context), getAffineConstantExpr(0, context)}, context));
 }
 
 bool isLaneLocal(FragmentType to, AffineMap map, FragmentType from) {

@@ -109,9 +109,8 @@ static LogicalResult verifyBlock(Block &block, SmallVector<MmaAsyncOp> inFlight)
     if (auto wait = dyn_cast<WaitOp>(op)) {
       // Products complete in order: at most the last `pending` remain.
       size_t pending = wait.getPending();
-      auto *source = llvm::find_if(inFlight, [&](MmaAsyncOp product) {
-        return product.getResult() == wait.getSource();
-      });
+      auto *source = llvm::find_if(
+          inFlight, [&](MmaAsyncOp product) { return product.getResult() == wait.getSource(); });
       if (source != inFlight.end() && size_t(inFlight.end() - source) <= pending)
         return wait.emitOpError("pending products must be fewer than those issued since the "
                                 "source, ")

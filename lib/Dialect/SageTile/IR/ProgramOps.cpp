@@ -17,7 +17,8 @@ static LogicalResult verifyProblemMap(Operation *op, StringRef what, AffineMap m
                                       unsigned numResults) {
   if (map.getNumDims() != 0 || map.getNumSymbols() > numProblemSymbols)
     return op->emitOpError(what) << " must be a map of no dimensions and at most "
-                                 << numProblemSymbols << " symbols, but got " << AffineMapAttr::get(map);
+                                 << numProblemSymbols << " symbols, but got "
+                                 << AffineMapAttr::get(map);
   if (map.getNumResults() != numResults)
     return op->emitOpError(what) << " must have " << numResults << " results, but got "
                                  << map.getNumResults();
@@ -53,8 +54,8 @@ static bool isBuffer(Operation *op, StringRef name) {
 
 static LogicalResult verifyArgument(LaunchOp op, unsigned index, Attribute argument, Type type) {
   auto mismatch = [&](StringRef expected) {
-    return op.emitOpError("argument #") << index << " must be " << expected << ", but got "
-                                        << argument;
+    return op.emitOpError("argument #")
+           << index << " must be " << expected << ", but got " << argument;
   };
   StringRef buffer;
   if (isa<MemRefType>(type)) {
@@ -78,21 +79,21 @@ static LogicalResult verifyArgument(LaunchOp op, unsigned index, Attribute argum
         map.getSwizzle() != mapType.getSwizzle() || map.getBox()[0] != mapType.getShape()[1] ||
         map.getBox()[1] != mapType.getShape()[0] ||
         llvm::any_of(map.getBox().drop_front(2), [](int64_t extent) { return extent != 1; }))
-      return op.emitOpError("argument #") << index << " must describe boxes of " << type
-                                          << ", but got " << argument;
+      return op.emitOpError("argument #")
+             << index << " must describe boxes of " << type << ", but got " << argument;
   } else if (type.isF32()) {
     if (!isa<ScaleArgAttr>(argument))
       return mismatch("a scale");
   } else {
     auto integer = dyn_cast<IntegerArgAttr>(argument);
     if (!integer || integer.getType() != type)
-      return op.emitOpError("argument #") << index << " must be an integer of type " << type
-                                          << ", but got " << argument;
+      return op.emitOpError("argument #")
+             << index << " must be an integer of type " << type << ", but got " << argument;
     return verifyProblemMap(op, "integer argument", integer.getValue(), 1);
   }
   if (!buffer.empty() && !isBuffer(op, buffer))
-    return op.emitOpError("argument #") << index << " must name a buffer of the program, but got \""
-                                        << buffer << "\"";
+    return op.emitOpError("argument #")
+           << index << " must name a buffer of the program, but got \"" << buffer << "\"";
   return success();
 }
 

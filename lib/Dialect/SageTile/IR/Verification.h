@@ -7,8 +7,8 @@
 
 namespace sage::tile {
 
-/// No A operand is packed while a product that reads registers is in flight, and no wait leaves its own product in
-/// flight, in `block` and below it.
+/// No A operand is packed while a product that reads registers is in flight, and no wait leaves its
+/// own product in flight, in `block` and below it.
 mlir::LogicalResult verifyProductsInFlight(mlir::Block &block);
 
 } // namespace sage::tile

@@ -202,9 +202,7 @@ Block::Step Block::executeTileOp(Unit &unit, const Instruction &instruction) {
       .Case([&](SliceOp) { runSlice(unit, instruction); })
       .Case([&](ConcatOp) { runConcat(unit, instruction); })
       .Case([&](SplatOp) { runSplat(unit, instruction); })
-      .Case([&](OrderAfterOp) {
-        getResult(unit, instruction) = getOperand(unit, instruction, 0);
-      })
+      .Case([&](OrderAfterOp) { getResult(unit, instruction) = getOperand(unit, instruction, 0); })
       .Case([&](StageOp) { succeeded = runStage(unit, instruction); })
       .Case([&](SubtileOp) { succeeded = runSubtile(unit, instruction); })
       .Case([&](CopyAsyncOp) { succeeded = runCopyAsync(unit, instruction); })

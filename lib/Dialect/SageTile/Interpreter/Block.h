@@ -28,8 +28,8 @@ using FragmentRef = std::shared_ptr<const Fragment>;
 /// What an SSA value holds. Which member is meant follows from the value's type.
 struct Value {
   Scalar scalar{};
-  FragmentRef fragment;     ///< also of a product in flight
-  int64_t product = -1;     ///< of a product in flight: its number in the unit
+  FragmentRef fragment; ///< also of a product in flight
+  int64_t product = -1; ///< of a product in flight: its number in the unit
   SharedView shared;
   const GlobalView *memref = nullptr;
   const TensorMapDescription *tensorMap = nullptr;

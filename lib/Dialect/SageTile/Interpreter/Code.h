@@ -1,4 +1,5 @@
-// A kernel as a list of instructions with jumps, so that a unit can stop at any of them and go on later.
+// A kernel as a list of instructions with jumps, so that a unit can stop at any of them and go on
+// later.
 
 #ifndef SAGE_LIB_DIALECT_SAGETILE_INTERPRETER_CODE_H
 #define SAGE_LIB_DIALECT_SAGETILE_INTERPRETER_CODE_H
@@ -12,16 +13,16 @@
 namespace sage::tile::interpreter {
 
 enum class Opcode : uint8_t {
-  Element,       // scalar arith or math; data: ElementData
-  Affine,        // affine.apply, min, max; data: AffineData
-  Move,          // results := operands, all at once
-  Jump,          // to target
-  JumpUnless,    // to target unless operand 0
-  LoopTest,      // to target unless operand 0 < operand 1
-  LoopNext,      // result 0 := operand 0 + operand 1, to target
+  Element,        // scalar arith or math; data: ElementData
+  Affine,         // affine.apply, min, max; data: AffineData
+  Move,           // results := operands, all at once
+  Jump,           // to target
+  JumpUnless,     // to target unless operand 0
+  LoopTest,       // to target unless operand 0 < operand 1
+  LoopNext,       // result 0 := operand 0 + operand 1, to target
   JumpIfProducer, // enters specialize; to target in the producer
   LeaveRegion,    // of specialize
-  Tile,          // an operation of the dialect: by `op`
+  Tile,           // an operation of the dialect: by `op`
   Return
 };
 
@@ -61,8 +62,8 @@ struct MapData : InstructionData {
   std::vector<Gather> gathers; ///< one per input
   std::vector<Step> steps;
   int numRegisters = 0;
-  int firstInput = 0;                           ///< register of the first input
-  std::vector<std::pair<int, int>> captured;    ///< register and frame slot of outer scalars
+  int firstInput = 0;                        ///< register of the first input
+  std::vector<std::pair<int, int>> captured; ///< register and frame slot of outer scalars
   int result = 0;
 };
 

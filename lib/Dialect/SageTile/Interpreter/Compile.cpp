@@ -58,7 +58,8 @@ private:
 std::unique_ptr<Code> Compiler::run() {
   KernelOp kernel = code->kernel;
   if (!kernel.getBody().hasOneBlock()) {
-    kernel.emitOpError("kernel must have one block to be interpreted, with structured control flow");
+    kernel.emitOpError(
+        "kernel must have one block to be interpreted, with structured control flow");
     return nullptr;
   }
   code->numConsumers = kernel.getUnits();

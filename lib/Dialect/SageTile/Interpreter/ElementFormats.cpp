@@ -156,8 +156,8 @@ void encodeFloat(ElementKind kind, float value, uint8_t *bytes) {
   float rounded = roundTo(kind, value);
   switch (kind) {
   case ElementKind::E4M3:
-    *bytes = std::isnan(value) ? 0x7F
-                               : static_cast<uint8_t>(sign << 7 | encodeExact(rounded, -6, 3));
+    *bytes =
+        std::isnan(value) ? 0x7F : static_cast<uint8_t>(sign << 7 | encodeExact(rounded, -6, 3));
     return;
   case ElementKind::F16: {
     uint32_t magnitude = std::isnan(value)     ? 0x7E00

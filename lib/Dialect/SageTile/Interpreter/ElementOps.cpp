@@ -226,8 +226,8 @@ static ElementOp::Function getIntegerFunction(Operation *op) {
       .Case([](arith::FPToSIOp) { return INTEGER(fromFloat(op, A.number, true)); })
       .Case([](arith::FPToUIOp) { return INTEGER(fromFloat(op, A.number, false)); })
       .Case([](arith::CmpIOp) {
-        return INTEGER(compare(static_cast<arith::CmpIPredicate>(op.immediate), A.integer,
-                               B.integer, UA, UB));
+        return INTEGER(
+            compare(static_cast<arith::CmpIPredicate>(op.immediate), A.integer, B.integer, UA, UB));
       })
       .Case([](arith::CmpFOp) {
         return INTEGER(

@@ -10,7 +10,8 @@ namespace sage::tile::interpreter {
 // sync, fill, copy: all units of a region together
 //===----------------------------------------------------------------------===//
 
-/// Units that run the region that `unit` is in: above specialize all, below it consumers or the producer.
+/// Units that run the region that `unit` is in: above specialize all, below it consumers or the
+/// producer.
 SmallVector<Unit *> Block::getGroup(const Unit &unit) {
   SmallVector<Unit *> group;
   for (Unit &other : units)
@@ -68,8 +69,8 @@ bool Block::runTogether(const Instruction &instruction, ArrayRef<Unit *> group) 
       Value &a = first.slots[slot], &b = other->slots[slot];
       if (a.scalar.integer != b.scalar.integer || a.shared.tile != b.shared.tile ||
           a.shared.firstRow != b.shared.firstRow)
-        return fail(instruction.op, "operand #" + std::to_string(index) +
-                                        " must be the same in all units");
+        return fail(instruction.op,
+                    "operand #" + std::to_string(index) + " must be the same in all units");
     }
   if (isa<CopyOp>(instruction.op))
     return runCopy(first, instruction);
@@ -110,8 +111,9 @@ bool Block::completePhase(Operation *op, Barrier &barrier) {
   if (barrier.missingArrivals > 0 || barrier.missingBytes > 0)
     return true;
   if (barrier.missingBytes < 0)
-    return fail(op, "copies must move the bytes announced for the phase, but moved " +
-                        std::to_string(-barrier.missingBytes) + " more",
+    return fail(op,
+                "copies must move the bytes announced for the phase, but moved " +
+                    std::to_string(-barrier.missingBytes) + " more",
                 barrier.alloc, "the barrier is allocated here");
   ++barrier.phase;
   barrier.missingArrivals = barrier.alloc.getArrivals();
@@ -161,7 +163,8 @@ void Block::landCopy(size_t index) {
   BulkCopy copy = std::move(copies[index]);
   copies.erase(copies.begin() + index);
   Barrier &barrier = *copy.barrier;
-  std::copy(copy.bytes.begin(), copy.bytes.end(), copy.target.tile->getData(copy.target.firstRow, 0));
+  std::copy(copy.bytes.begin(), copy.bytes.end(),
+            copy.target.tile->getData(copy.target.firstRow, 0));
   endBulkCopy(copy.target, barrier);
   join(barrier.current, copy.issuer);
   barrier.current[barrier.component] = barrier.phase + 1;

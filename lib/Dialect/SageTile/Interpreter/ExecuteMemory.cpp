@@ -237,8 +237,8 @@ static void readBox(const TensorMapDescription &map, ArrayRef<int64_t> indices,
     int64_t index = firstRow + row;
     if (index < 0 || index >= map.extents[1])
       continue;
-    const char *source = map.buffer.data + offset + index * map.strides[0] +
-                         (firstColumn + begin) * elementBytes;
+    const char *source =
+        map.buffer.data + offset + index * map.strides[0] + (firstColumn + begin) * elementBytes;
     std::copy(source, source + (end - begin) * elementBytes,
               bytes.data() + (row * columns + begin) * elementBytes);
   }

@@ -33,7 +33,8 @@ template <typename T> static Matrix<T> decodeFragment(const Fragment &fragment) 
   return matrix;
 }
 
-/// sums[m][n] += Σ a[m][k]·b[n][k] over [begin, end); `b` transposed, so that the inner loop is over neighbours.
+/// sums[m][n] += Σ a[m][k]·b[n][k] over [begin, end); `b` transposed, so that the inner loop is
+/// over neighbours.
 template <typename T>
 static void accumulate(const Matrix<T> &a, const std::vector<T> &bTransposed, int64_t n,
                        int64_t begin, int64_t end, std::vector<T> &sums) {
@@ -109,7 +110,8 @@ bool Block::runMma(Unit &unit, const Instruction &instruction) {
   return result != nullptr;
 }
 
-/// The value is computed here, but nobody sees it before the wait; until then writes to the tiles are errors.
+/// The value is computed here, but nobody sees it before the wait; until then writes to the tiles
+/// are errors.
 bool Block::runMmaAsync(Unit &unit, const Instruction &instruction) {
   Product product{unit.numProducts++, instruction.op, {}};
   FragmentRef value = multiply(unit, instruction, &product);

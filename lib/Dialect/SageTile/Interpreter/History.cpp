@@ -1,4 +1,5 @@
-// Whether accesses to shared memory are ordered by synchronization (vector clocks, as in FastTrack).
+// Whether accesses to shared memory are ordered by synchronization (vector clocks, as in
+// FastTrack).
 
 #include "Block.h"
 
@@ -35,8 +36,8 @@ bool Block::checkRead(Unit &unit, Operation *op, SharedTile &tile, History &hist
                 "the tile is allocated here");
   if (covers(unit, history))
     return true;
-  bool isCopy = history.writer == History::allGroups ||
-                history.writer >= static_cast<int>(2 * units.size());
+  bool isCopy =
+      history.writer == History::allGroups || history.writer >= static_cast<int>(2 * units.size());
   if (isCopy)
     return fail(op,
                 getUnitName(unit) + " reads a tile " + describe(tile) +
@@ -62,8 +63,8 @@ bool Block::checkWrite(Unit &unit, Operation *op, SharedTile &tile, const Histor
   for (size_t reader = 0; reader < history.readTimes.size(); ++reader)
     if (history.readTimes[reader] > unit.clock[reader])
       return fail(op,
-                  "race: " + getUnitName(unit) + " writes a tile " + describe(tile) +
-                      " that " + getUnitName(units[reader]) + " reads without synchronization",
+                  "race: " + getUnitName(unit) + " writes a tile " + describe(tile) + " that " +
+                      getUnitName(units[reader]) + " reads without synchronization",
                   history.readOp, "the other access is here");
   return true;
 }

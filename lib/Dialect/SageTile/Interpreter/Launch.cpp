@@ -175,7 +175,8 @@ LogicalResult interpretKernel(KernelOp kernel, ArrayRef<LaunchArgument> argument
   if (!code || failed(Binder(kernel, arguments).bind(binding)))
     return failure();
 
-  // Blocks are taken in order; the failure that is reported is the first one's, for any number of threads.
+  // Blocks are taken in order; the failure that is reported is the first one's, for any number of
+  // threads.
   std::vector<std::optional<Failure>> failures(blocks);
   std::atomic<int64_t> next{0}, firstFailure{blocks};
   auto work = [&] {

@@ -1,4 +1,5 @@
-// Shared tiles with the history that tells whether an access is synchronized, and views of device memory.
+// Shared tiles with the history that tells whether an access is synchronized, and views of device
+// memory.
 
 #ifndef SAGE_LIB_DIALECT_SAGETILE_INTERPRETER_MEMORY_H
 #define SAGE_LIB_DIALECT_SAGETILE_INTERPRETER_MEMORY_H
@@ -18,8 +19,8 @@ struct Failure {
   std::vector<std::pair<mlir::Operation *, std::string>> notes;
 };
 
-/// For every component (a unit, the copy groups of a unit, the bulk copies of an mbarrier): how much of what it did is
-/// known to have happened before now.
+/// For every component (a unit, the copy groups of a unit, the bulk copies of an mbarrier): how
+/// much of what it did is known to have happened before now.
 using Clock = std::vector<uint32_t>;
 
 inline void join(Clock &clock, const Clock &other) {
@@ -43,7 +44,8 @@ struct History {
   mlir::Operation *productOp = nullptr;
 };
 
-/// A tile in shared memory; stages are rows. Histories are kept per row while all of the row has one.
+/// A tile in shared memory; stages are rows. Histories are kept per row while all of the row has
+/// one.
 class SharedTile {
 public:
   SharedTile(SharedType type, mlir::Operation *alloc);
@@ -99,7 +101,7 @@ struct GlobalView {
 struct Barrier {
   BarrierAllocOp alloc;
   int slot = 0;
-  int component = 0; ///< of the copies that arrive on it
+  int component = 0;  ///< of the copies that arrive on it
   uint32_t phase = 0; ///< completed phases
   int64_t missingArrivals = 0;
   int64_t missingBytes = 0;

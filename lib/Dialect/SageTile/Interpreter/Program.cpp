@@ -122,8 +122,8 @@ private:
       return failure();
     if (grid->front() <= 0)
       return success();
-    auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(program->getParentOp(),
-                                                            op.getKernelAttr());
+    auto kernel =
+        symbols.lookupNearestSymbolFrom<KernelOp>(program->getParentOp(), op.getKernelAttr());
     if (!kernel)
       return op.emitOpError("kernel must be a sage_tile.kernel of the module, but got ")
              << op.getKernelAttr();

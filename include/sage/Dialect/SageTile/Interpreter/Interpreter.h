@@ -1,13 +1,16 @@
-// Executes sage_tile programs on host memory, one fragment at a time, and checks how units synchronize.
+// Executes sage_tile programs on host memory, one fragment at a time, and checks how units
+// synchronize.
 //
-// Blocks are independent. Inside a block the units (and the producer of a specialized kernel) take turns; copies land
-// some time after they were issued. Any of the following ends the run with an error at the operation: deadlock, a
-// read of shared memory that nothing wrote, unsynchronized accesses of two units (or a unit and a copy) to the same
-// elements, a write to a tile that a product in flight reads, an arrival too many, an access outside a buffer or tile.
-// Unsynchronized accesses are found from the order that barriers establish, whatever the interleaving was.
+// Blocks are independent. Inside a block the units (and the producer of a specialized kernel) take
+// turns; copies land some time after they were issued. Any of the following ends the run with an
+// error at the operation: deadlock, a read of shared memory that nothing wrote, unsynchronized
+// accesses of two units (or a unit and a copy) to the same elements, a write to a tile that a
+// product in flight reads, an arrival too many, an access outside a buffer or tile. Unsynchronized
+// accesses are found from the order that barriers establish, whatever the interleaving was.
 //
-// Not modelled: lanes and warps inside a unit, the fences between ordinary and asynchronous accesses, races in device
-// memory, bits that tensor cores drop (float products are summed in double precision and rounded once).
+// Not modelled: lanes and warps inside a unit, the fences between ordinary and asynchronous
+// accesses, races in device memory, bits that tensor cores drop (float products are summed in
+// double precision and rounded once).
 
 #ifndef SAGE_DIALECT_SAGETILE_INTERPRETER_INTERPRETER_H
 #define SAGE_DIALECT_SAGETILE_INTERPRETER_INTERPRETER_H
@@ -24,8 +27,8 @@
 namespace sage::tile {
 
 struct InterpreterOptions {
-  /// 0: units run until they must wait, copies land in order. Otherwise units are interleaved, and copies land, at
-  /// random, reproducibly for a seed.
+  /// 0: units run until they must wait, copies land in order. Otherwise units are interleaved, and
+  /// copies land, at random, reproducibly for a seed.
   uint64_t scheduleSeed = 0;
   /// Threads that execute blocks; 0: one per processor. Results do not depend on it.
   unsigned threads = 0;
@@ -44,7 +47,8 @@ struct TensorMapDescription {
   std::vector<int64_t> strides; ///< bytes, of the dimensions after the first
 };
 
-/// One launch argument. A memref parameter takes a pointer and one integer for each dynamic stride of its layout.
+/// One launch argument. A memref parameter takes a pointer and one integer for each dynamic stride
+/// of its layout.
 struct LaunchArgument {
   enum class Kind { Pointer, Integer, Float, TensorMap } kind = Kind::Integer;
   DeviceBuffer pointer;
@@ -62,7 +66,8 @@ struct LaunchArgument {
 mlir::LogicalResult interpretKernel(KernelOp kernel, llvm::ArrayRef<LaunchArgument> arguments,
                                     int64_t blocks, const InterpreterOptions &options = {});
 
-/// Values of the symbols of a program's expressions (see `sage_tile.program`), and the softmax scale.
+/// Values of the symbols of a program's expressions (see `sage_tile.program`), and the softmax
+/// scale.
 struct ProblemInstance {
   static constexpr unsigned numSymbols = 17;
   /// B, Hq, Hkv, Nq, Nk, then batch, head and token stride of query, key, value and output.
@@ -74,8 +79,9 @@ struct ProblemInstance {
                                        int64_t valueHeadDim, bool tokenMajor, double scale);
 };
 
-/// Runs the launches of `program` in order. `buffers` holds the caller's tensors by name; workspace slices are
-/// allocated, filled with 0xFF (NaN in every float type) and, if `workspace` is given, handed out in it.
+/// Runs the launches of `program` in order. `buffers` holds the caller's tensors by name; workspace
+/// slices are allocated, filled with 0xFF (NaN in every float type) and, if `workspace` is given,
+/// handed out in it.
 mlir::LogicalResult interpretProgram(ProgramOp program, const ProblemInstance &problem,
                                      const llvm::StringMap<DeviceBuffer> &buffers,
                                      const InterpreterOptions &options = {},
