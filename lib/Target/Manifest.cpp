@@ -102,7 +102,6 @@ json::Object getRecipe(RecipeAttr recipe) {
       {"pv", stringifyEnum(recipe.getPv())},
       {"accumulation", stringifyEnum(recipe.getAccumulation())},
       {"inner", stringifyEnum(recipe.getInner())},
-      {"interval", recipe.getInterval()},
       {"row_sum", stringifyEnum(recipe.getRowSum())}};
 }
 

@@ -2,17 +2,13 @@
 
 #include "Assembler.h"
 
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "sage/Dialect/Sage/IR/SageOps.h"
+#include "sage/Dialect/SageTile/Transforms/Passes.h"
 #include "sage/Pipelines/Pipelines.h"
 #include "sage/Schedule/ScheduleLookup.h"
 #include "sage/Target/Artifact.h"
@@ -63,6 +59,9 @@ cl::opt<std::string> saveTemps("save-temps", cl::desc("Write every level to this
 cl::opt<bool> printSchedule("print-schedule", cl::desc("Print the schedule and the geometry that were chosen, to standard error"),
                             cl::cat(category));
 cl::opt<bool> verbose("v", cl::desc("Report registers and spills of every kernel (with --emit=cubin)"), cl::cat(category));
+cl::opt<std::string> fault("inject-fault", cl::desc("Plant a known error in the attention kernel, for tests of tests "
+                                                    "(sage-tile-inject-fault lists the kinds)"),
+                           cl::value_desc("kind"), cl::Hidden, cl::cat(category));
 cl::opt<bool> listChipsOnly("list-chips", cl::desc("List the chips and exit"), cl::cat(category));
 
 int fail(const llvm::Twine &message) {
@@ -102,6 +101,18 @@ LogicalResult runStage(ModuleOp module, llvm::StringRef fileName,
   llvm::SmallString<128> path(saveTemps);
   llvm::sys::path::append(path, fileName);
   return writeFile(path, print(module));
+}
+
+/// Plants the error that --inject-fault names. Errors of synchronization exist only in scheduled kernels, and
+/// errors of arithmetic are recognized in sequential ones.
+LogicalResult plantFault(ModuleOp module, bool scheduled) {
+  bool ofSynchronization = llvm::is_contained({"stale-stage", "missing-full-wait", "missing-empty-wait"}, fault);
+  if (fault.empty() || ofSynchronization != scheduled)
+    return success();
+  PassManager manager(module.getContext());
+  manager.nest<gpu::GPUModuleOp>().nest<sage::tile::KernelOp>().addPass(
+      sage::tile::createInjectFault({fault, "attention"}));
+  return manager.run(module);
 }
 
 void reportSchedules(ModuleOp module) {
@@ -152,7 +163,10 @@ int compile(ModuleOp module) {
     return 1;
   if (printSchedule)
     reportSchedules(module);
-  if (failed(runStage(module, "3-tile.mlir", [](OpPassManager &pm) { sage::buildTileSchedulePipeline(pm); })))
+  if (failed(plantFault(module, /*scheduled=*/false)))
+    return 1;
+  if (failed(runStage(module, "3-tile.mlir", [](OpPassManager &pm) { sage::buildTileSchedulePipeline(pm); })) ||
+      failed(plantFault(module, /*scheduled=*/true)))
     return 1;
   if (emit == Emit::Tile)
     return failed(writeFile(output, print(module)));

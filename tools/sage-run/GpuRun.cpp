@@ -176,6 +176,8 @@ Status execute(const Module &module, const Options &options,
     return module.launch(call, watch.stream, aligned,
                          timing.workspaceBytes);
   };
+  // Uploads may end after their call returns, and the stream does not wait for the default one.
+  SAGE_RETURN_IF_ERROR(module.primary.api().check(module.primary.api().streamSynchronize(nullptr), "cuStreamSynchronize"));
   SAGE_RETURN_IF_ERROR(launch());
   SAGE_RETURN_IF_ERROR(watch.synchronize());
   SAGE_RETURN_IF_ERROR(out.download(output));

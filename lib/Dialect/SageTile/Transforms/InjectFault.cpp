@@ -91,7 +91,7 @@ bool plantWrongScaleIndex(KernelOp kernel) {
       return false;
     AffineExpr column = getAffineDimExpr(1, load.getContext());
     int64_t columns = load.getResult().getType().getColumns();
-    load.setMapAttr(AffineMapAttr::get(AffineMap::get(2, 0, (column + 1) % columns)));
+    load.setMapAttr(AffineMapAttr::get(AffineMap::get(2, 0, columns - 1 - column)));
     return true;
   });
 }

@@ -35,8 +35,16 @@ sage_tile.kernel @map(%s: f32) attributes {unit = #sage_tile.unit<warp>, units =
   sage_tile.return
 }
 
-// Positions are what the lane and what the register contributes.
+// A bound is compared with constants: what the lane contributes is subtracted from it once.
 // CHECK-LABEL: sage_tile.kernel @positions
+// CHECK-SAME:    %[[N:[a-z0-9]+]]: i32
+// CHECK:       sage_tile.lane_id
+// CHECK:       %[[BOUND:.*]] = arith.subi %[[N]], %{{.*}} : i32
+// CHECK:       %[[COLUMNS:.*]] = arith.constant dense<[0, 1, 0, 1, 8, 9, 8, 9,
+// CHECK:       %[[BOUNDS:.*]] = vector.broadcast %[[BOUND]] : i32 to vector<32xi32>
+// CHECK:       arith.cmpi slt, %[[COLUMNS]], %[[BOUNDS]] : vector<32xi32>
+// CHECK:       arith.select %{{.*}}, %{{.*}}, %{{.*}} : vector<32xi1>, vector<32xf32>
+sage_tile.kernel @positions
 // CHECK:       %[[LANE:.*]] = sage_tile.lane_id
 // CHECK:       arith.constant dense<[0, 1, 0, 1, 8, 9, 8, 9,
 // CHECK:       arith.andi

@@ -94,12 +94,10 @@ sage_tile.kernel @masked(%p: memref<?x8xf32>, %maxima: memref<?x4xf32>, %factors
   sage_tile.return
 }
 
-// A warpgroup loads the start value from a shared word; a use that is no multiply-add subtracts.
+// A use that is no multiply-add subtracts.
 // CHECK-LABEL: sage_tile.kernel @warpgroup
 sage_tile.kernel @warpgroup(%p: memref<?x8xf32>) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
-  // CHECK: %[[WORD:.+]] = sage_tile.alloc : <4xi32>
-  // CHECK: sage_tile.fill %[[WORD]] with 1262485504 : i32
-  // CHECK: %[[START:.+]] = sage_tile.load %[[WORD]][%{{.+}}] map #{{.+}} : !sage_tile.shared<4xi32> to <64x8xi32
+  // CHECK: %[[START:.+]] = sage_tile.splat %c1262485504_i32 : i32 to !sage_tile.fragment<64x8xi32
   // CHECK: sage_tile.mma %{{.+}}, %{{.+}}, %[[START]]
   // CHECK: arith.subf
   // CHECK: sage_tile.store

@@ -8,7 +8,7 @@
 // RUN: sage-opt %S/Inputs/attention.mlir --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-inject-fault{kind=stale-stage kernel=other})))" | FileCheck %s --check-prefix=OTHER
 // RUN: not sage-opt %S/Inputs/attention.mlir --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-inject-fault{kind=gremlin})))" 2>&1 | FileCheck %s --check-prefix=KIND
 
-// SCALE: #[[NEXT:.+]] = affine_map<(d0, d1) -> ((d1 + 1) mod 4)>
+// SCALE: #[[NEXT:.+]] = affine_map<(d0, d1) -> (-d1 + 3)>
 // SCALE: sage_tile.load {{.*}} map #[[NEXT]] : !sage_tile.shared<4xf32>
 
 // RESCALE: sage_tile.copy {{.*}} to <128x128xf8E4M3FN

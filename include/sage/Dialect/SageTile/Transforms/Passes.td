@@ -180,7 +180,7 @@ def InjectFault : SageTile_Pass<"sage-tile-inject-fault"> {
     Test-only: an accuracy or race test that passes with one of these faults is too weak. A kernel
     to which the fault does not apply is an error. Kinds:
 
-    * `wrong-scale-index`: each column takes the key scale of the next group.
+    * `wrong-scale-index`: columns take the key scales of the groups in reverse.
     * `missing-rescale`: the output of earlier tiles is not rescaled (alpha = 1).
     * `mask-off-by-one`: one key too many is visible.
     * `swapped-value-order`: neighbouring probabilities are packed in each other's place.
