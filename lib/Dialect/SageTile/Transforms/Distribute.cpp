@@ -49,6 +49,7 @@ void Distribute::runOnOperation() {
   scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
   patterns.add<DistributeSelect>(converter, &getContext());
   populateDistributeArithmeticPatterns(converter, patterns);
+  populateDistributeMapPatterns(converter, patterns);
   populateDistributeReductionPatterns(converter, patterns);
   populateDistributeMemoryPatterns(converter, patterns);
   populateDistributeProductPatterns(converter, patterns);

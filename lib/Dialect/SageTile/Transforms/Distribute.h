@@ -16,6 +16,8 @@ mlir::Value pickRegisters(mlir::OpBuilder &builder, mlir::Location loc, mlir::Va
 
 void populateDistributeArithmeticPatterns(const mlir::TypeConverter &converter,
                                           mlir::RewritePatternSet &patterns);
+void populateDistributeMapPatterns(const mlir::TypeConverter &converter,
+                                   mlir::RewritePatternSet &patterns);
 void populateDistributeReductionPatterns(const mlir::TypeConverter &converter,
                                          mlir::RewritePatternSet &patterns);
 void populateDistributeMemoryPatterns(const mlir::TypeConverter &converter,

@@ -1,4 +1,4 @@
-// Distribution of element-wise arithmetic, conversions, slices and joins.
+// Distribution of conversions, slices, joins and constants.
 
 #include "Distribute.h"
 #include "LaneMapping.h"
@@ -6,7 +6,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -35,119 +34,6 @@ Value pickRegisters(OpBuilder &builder, Location loc, Value vector, ArrayRef<int
 }
 
 namespace {
-
-//===----------------------------------------------------------------------===//
-// map
-//===----------------------------------------------------------------------===//
-
-/// Clones a map's body on vectors. Values that depend on no element stay scalars until they meet one that does.
-class BodyVectorizer {
-public:
-  BodyVectorizer(OpBuilder &builder, int64_t size) : builder(builder), size(size) {}
-
-  void map(Value scalar, Value vector) { mapping.map(scalar, vector); }
-
-  Value getVector(Location loc, Value scalar) {
-    Value value = mapping.lookupOrDefault(scalar);
-    if (isa<VectorType>(value.getType()))
-      return value;
-    return vector::BroadcastOp::create(builder, loc, VectorType::get({size}, value.getType()), value);
-  }
-
-  void clone(Operation *op) {
-    bool isScalar = llvm::none_of(op->getOperands(), [&](Value operand) {
-      return isa<VectorType>(mapping.lookupOrDefault(operand).getType());
-    });
-    if (isScalar) {
-      builder.clone(*op, mapping);
-      return;
-    }
-    SmallVector<Value> operands;
-    for (auto [index, operand] : llvm::enumerate(op->getOperands())) {
-      Value value = mapping.lookupOrDefault(operand);
-      // A condition that is the same for all elements selects whole vectors.
-      bool isCondition = index == 0 && isa<arith::SelectOp>(op) && !isa<VectorType>(value.getType());
-      operands.push_back(isCondition ? value : getVector(op->getLoc(), operand));
-    }
-    OperationState state(op->getLoc(), op->getName(), operands,
-                         {VectorType::get({size}, op->getResult(0).getType())});
-    state.addAttributes(llvm::to_vector(op->getDiscardableAttrs()));
-    state.propertiesAttr = op->getPropertiesAsAttribute();
-    mapping.map(op->getResult(0), builder.create(state)->getResult(0));
-  }
-
-private:
-  OpBuilder &builder;
-  int64_t size;
-  IRMapping mapping;
-};
-
-struct DistributeMap : OpConversionPattern<MapOp> {
-  using OpConversionPattern::OpConversionPattern;
-
-  LogicalResult matchAndRewrite(MapOp op, OpAdaptor adaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    FragmentType type = op.getResult().getType();
-    LayoutAttr layout = type.getLayout();
-    Location loc = op.getLoc();
-    if (isPacked(type.getElementType()))
-      return op.emitOpError("result must not have 8-bit elements after distribution, but got ")
-             << type.getElementType();
-    Block &body = op.getBody().front();
-    BodyVectorizer vectorizer(rewriter, layout.getNumRegisters());
-    unsigned argument = 0;
-    if (op.getPositions())
-      for (; argument < 2; ++argument) {
-        Value position = emitPositions(rewriter, op, argument);
-        if (!position)
-          return failure();
-        vectorizer.map(body.getArgument(argument), position);
-      }
-    for (auto [index, input] : llvm::enumerate(adaptor.getInputs())) {
-      auto inputType = cast<FragmentType>(op.getInputs()[index].getType());
-      if (isPacked(inputType.getElementType()))
-        return op.emitOpError("input #") << index << " must not have 8-bit elements, but got "
-                                         << inputType.getElementType();
-      AffineMap map = op.getInputMap(index);
-      auto registers = findRegisters(layout, [&](Position p) { return applyMap(map, p); },
-                                     inputType.getLayout());
-      if (failed(registers))
-        return op.emitOpError("input #")
-               << index << " must be in the same register of every lane, but " << AffineMapAttr::get(map) << " of "
-               << inputType.getLayout() << " is not";
-      vectorizer.map(body.getArgument(argument + index),
-                     pickRegisters(rewriter, loc, input, *registers, inputType.getElementType()));
-    }
-    for (Operation &nested : body.without_terminator())
-      vectorizer.clone(&nested);
-    rewriter.replaceOp(op, vectorizer.getVector(loc, body.getTerminator()->getOperand(0)));
-    return success();
-  }
-
-private:
-  /// Rows (dimension 0) or columns (1) of the lane's elements as i32.
-  Value emitPositions(OpBuilder &builder, MapOp op, unsigned dimension) const {
-    LayoutAttr layout = op.getResult().getType().getLayout();
-    auto function = LaneFunction::get(layout, [&](Position p) -> std::optional<int64_t> {
-      return dimension == 0 ? p.first : p.second;
-    });
-    if (failed(function)) {
-      op.emitOpError("layout must have a number of warps that is a power of two, but got ") << layout;
-      return {};
-    }
-    Location loc = op.getLoc();
-    SmallVector<int32_t> offsets(function->getOffsets());
-    auto vectorType = VectorType::get({int64_t(offsets.size())}, builder.getI32Type());
-    Value result = arith::ConstantOp::create(builder, loc,
-                                             DenseElementsAttr::get(vectorType, ArrayRef(offsets)));
-    Value base = function->emitBase(builder, loc);
-    if (!base)
-      return result;
-    base = arith::IndexCastOp::create(builder, loc, builder.getI32Type(), base);
-    base = vector::BroadcastOp::create(builder, loc, vectorType, base);
-    return arith::AddIOp::create(builder, loc, base, result);
-  }
-};
 
 //===----------------------------------------------------------------------===//
 // splat, order_after
@@ -317,7 +203,7 @@ struct DistributeConcat : OpConversionPattern<ConcatOp> {
 
 void populateDistributeArithmeticPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns) {
-  patterns.add<DistributeMap, DistributeSplat, DistributeOrderAfter, DistributeConvert,
+  patterns.add<DistributeSplat, DistributeOrderAfter, DistributeConvert,
                DistributeSlice, DistributeConcat>(converter, patterns.getContext());
 }
 
