@@ -78,7 +78,7 @@ check_folders() {
 }
 
 phase Packages
-command -v clang-format-22 >/dev/null || install_packages clang-format-22
+install_packages clang-format-22 python3
 
 phase Checks "$(git ls-files | wc -l) tracked files"
 check "format" "run utils/lint.sh --fix" check_format
