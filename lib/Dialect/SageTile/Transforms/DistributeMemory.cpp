@@ -144,8 +144,9 @@ private:
   Value constant(OpBuilder &builder, int64_t value) const {
     return arith::ConstantIndexOp::create(builder, loc, value);
   }
+  /// Indices are below 2^31 (the contract of a launch), so that sums of 32 bits extend to addresses term by term.
   Value add(OpBuilder &builder, Value a, Value b) const {
-    return b ? arith::AddIOp::create(builder, loc, a, b).getResult() : a;
+    return b ? arith::AddIOp::create(builder, loc, a, b, arith::IntegerOverflowFlags::nsw).getResult() : a;
   }
   Value addConstant(OpBuilder &builder, Value a, int64_t value) const {
     return value == 0 ? a : add(builder, a, constant(builder, value));
