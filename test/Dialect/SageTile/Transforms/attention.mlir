@@ -7,7 +7,7 @@
 // CHECK-DAG: %[[K:.+]] = sage_tile.alloc : <2x128x128xi8, swizzle = 128>
 // CHECK-DAG: %[[KS:.+]] = sage_tile.alloc : <2x4xf32>
 // CHECK-DAG: %[[V:.+]] = sage_tile.alloc : <2x136x128xf8E4M3FN, swizzle = 128>
-// CHECK-DAG: sage_tile.alloc : <4xi32>
+// CHECK-DAG: %[[MAGIC:.+]] = arith.constant 1262485504 : i32
 // CHECK: %[[QFULL:.+]] = sage_tile.barrier_alloc arrivals(1) : <1>
 // CHECK: %[[KFULL:.+]] = sage_tile.barrier_alloc arrivals(1) : <2>
 // CHECK: %[[KEMPTY:.+]] = sage_tile.barrier_alloc arrivals(2) : <2>
@@ -35,7 +35,7 @@
 // CHECK-NOT: arith.select
 // CHECK: sage_tile.barrier_wait %[[KFULL]]
 // CHECK: sage_tile.load {{.*}} to <1x4xf32
-// CHECK: sage_tile.load {{.*}} : !sage_tile.shared<4xi32> to <64x128xi32
+// CHECK: sage_tile.splat %[[MAGIC]] : i32
 // CHECK: sage_tile.mma_async
 // CHECK: sage_tile.wait %{{.+}} pending(0)
 // CHECK: sage_tile.barrier_arrive %[[KEMPTY]]
