@@ -1,5 +1,6 @@
 // Which thread does what: units, lanes, producer and consumers.
 
+#include "Atoms/InlinePtx.h"
 #include "KernelLowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -36,7 +37,9 @@ Value KernelLowering::getUnitOfBlock() {
 
 LogicalResult KernelLowering::lowerIdentity(Operation *op) {
   Value result;
-  if (isa<BlockIdOp>(op)) {
+  if (auto block = dyn_cast<BlockIdOp>(op); block && block.getReload()) {
+    result = emitReloadBlockId(builder, loc);
+  } else if (block) {
     result = NVVM::BlockIdXOp::create(builder, loc, builder.getI32Type());
   } else if (isa<UnitIdOp>(op)) {
     result = getUnitOfBlock();

@@ -49,7 +49,8 @@ private:
 
   bool sumsQuantized() const { return outputColumns != channels; }
   void addParameters();
-  void decodeBlock();
+  void decodeBlock(bool reload = false);
+
   void countKeyTiles();
   void prepareQuery();
   State addKeyTile(Value iteration, const State &state);
@@ -139,8 +140,8 @@ void AttentionKernel::addParameters() {
 
 /// Which head and query tile the block computes. Neighbouring blocks share a head; causal problems start the longest
 /// tiles first, a few heads at a time.
-void AttentionKernel::decodeBlock() {
-  Value block = tile::BlockIdOp::create(b);
+void AttentionKernel::decodeBlock(bool reload) {
+  Value block = tile::BlockIdOp::create(b, reload);
   Value allHeads, tileIndex;
   if (problem.mask == Mask::None) {
     std::tie(allHeads, tileIndex) = b.divide(block, queryTiles);
@@ -328,6 +329,9 @@ void AttentionKernel::finish(const State &state) {
   Type f32 = b.getF32Type();
   Value zero = b.index(0);
   auto rowType = getRow(f32);
+  // The loop has no registers to spare for what only its end needs.
+  decodeBlock(/*reload=*/true);
+  firstUnitQuery = b.add(firstQuery, b.mul(tile::UnitIdOp::create(b), unitRows));
   Value accumulated = state.output, sum;
   if (sumsQuantized()) {
     // All columns of the block of ones hold the same sum.

@@ -40,14 +40,16 @@ SmallVector<Value> Statement::emit(OpBuilder &builder, Location loc, bool hasSid
   llvm::interleave(list, stream, ",");
   SmallVector<Value> operands(inputs);
   llvm::append_range(operands, tied);
-  Type type = results.size() == 1 ? results.front()
-                                  : Type(LLVM::LLVMStructType::getLiteral(context, results));
+  SmallVector<Type, 1> types;
+  if (!results.empty())
+    types.push_back(results.size() == 1 ? results.front()
+                                        : Type(LLVM::LLVMStructType::getLiteral(context, results)));
   auto op = LLVM::InlineAsmOp::create(
-      builder, loc, type, operands, text, constraints, hasSideEffects, /*is_align_stack=*/false,
+      builder, loc, types, operands, text, constraints, hasSideEffects, /*is_align_stack=*/false,
       LLVM::TailCallKind::None, LLVM::AsmDialectAttr::get(context, LLVM::AsmDialect::AD_ATT),
       /*operand_attrs=*/ArrayAttr());
-  if (results.size() == 1)
-    return {op.getRes()};
+  if (results.size() <= 1)
+    return SmallVector<Value>(op->getResults());
   SmallVector<Value> values;
   for (int64_t i = 0, count = results.size(); i < count; ++i)
     values.push_back(LLVM::ExtractValueOp::create(builder, loc, op.getRes(), i));
@@ -103,6 +105,19 @@ void emitArrive(OpBuilder &builder, Location loc, Value barrier, Value predicate
   // Predicated: behind a branch the assembler no longer proves that the loop around it is uniform.
   NVVM::InlinePtxOp::create(builder, loc, TypeRange(), ValueRange{barrier}, ValueRange(),
                             "mbarrier.arrive.shared::cta.b64 _, [$0];", predicate);
+}
+
+Value emitReloadBlockId(OpBuilder &builder, Location loc) {
+  return Statement{"mov.u32 $0, %ctaid.x;", {builder.getI32Type()}, {}, {}}.emit(builder, loc).front();
+}
+
+void emitTryWaitLoop(OpBuilder &builder, Location loc, Value barrier, Value parity) {
+  Statement statement;
+  // Labels are local to the braces.
+  statement.text = "{ .reg .pred done; wait: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; "
+                   "@!done bra wait; }";
+  statement.inputs = {LLVM::PtrToIntOp::create(builder, loc, builder.getI32Type(), barrier), parity};
+  statement.emit(builder, loc);
 }
 
 Value emitPackSaturate(OpBuilder &builder, Location loc, Value a0, Value a1, Value high) {

@@ -25,6 +25,14 @@ llvm::SmallVector<mlir::Value> emitWgmmaWait(mlir::OpBuilder &builder, mlir::Loc
 void emitArrive(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value barrier,
                 mlir::Value predicate);
 
+/// Waits until the phase of parity `parity` of an mbarrier has completed. Without a suspension hint: one costs up to 9 %
+/// on a grid of one block per tile (docs/Performance.md), and NVVM's operation has no form without.
+void emitTryWaitLoop(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value barrier,
+                     mlir::Value parity);
+
+/// %ctaid.x, read where the statement stands: LLVM merges reads of the special register, and keeps the first.
+mlir::Value emitReloadBlockId(mlir::OpBuilder &builder, mlir::Location loc);
+
 /// Saturates two i32 to i8 and packs them below the low half of `high`: high << 16 | a1 << 8 | a0.
 mlir::Value emitPackSaturate(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a0,
                              mlir::Value a1, mlir::Value high);

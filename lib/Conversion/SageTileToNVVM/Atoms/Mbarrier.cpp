@@ -10,9 +10,7 @@ using namespace mlir;
 namespace sage::tile {
 
 void emitBarrierWait(Value barrier, Value parity, KernelLowering &lowering) {
-  // The time limit only bounds one attempt of the loop.
-  Value ticks = lowering.constant(10000000);
-  NVVM::MBarrierTryWaitParityOp::create(lowering.builder, lowering.getLoc(), barrier, parity, ticks);
+  emitTryWaitLoop(lowering.builder, lowering.getLoc(), barrier, parity);
 }
 
 void emitBarrierExpect(Value barrier, int64_t bytes, KernelLowering &lowering) {

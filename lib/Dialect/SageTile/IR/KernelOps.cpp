@@ -99,4 +99,14 @@ LogicalResult SpecializeOp::verify() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// BlockIdOp
+//===----------------------------------------------------------------------===//
+
+void BlockIdOp::getEffects(SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  // Neither merged nor moved.
+  if (getReload())
+    effects.emplace_back(MemoryEffects::Write::get());
+}
+
 } // namespace sage::tile

@@ -63,10 +63,19 @@ def SageTile_ReturnOp : SageTile_Op<"return", [Pure, Terminator, HasParent<"Kern
   let assemblyFormat = "attr-dict";
 }
 
-def SageTile_BlockIdOp : SageTile_Op<"block_id", [Pure]> {
+def SageTile_BlockIdOp : SageTile_Op<"block_id", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "Index of the thread block in the (one-dimensional) grid.";
+  let description = [{
+    With `reload` it is read again where the operation stands, and what is computed from it is not merged with
+    what was computed before: cheaper than registers that hold it across a loop.
+
+    ```mlir
+    %block = sage_tile.block_id reload
+    ```
+  }];
+  let arguments = (ins UnitAttr:$reload);
   let results = (outs Index:$result);
-  let assemblyFormat = "attr-dict";
+  let assemblyFormat = "(`reload` $reload^)? attr-dict";
 }
 
 def SageTile_UnitIdOp : SageTile_Op<"unit_id", [Pure]> {
