@@ -1,0 +1,72 @@
+// RUN: sage-opt %s --pass-pipeline='builtin.module(gpu.module(convert-sage-tile-to-nvvm))' --split-input-file --verify-diagnostics
+
+#acc = #sage_tile.layout<lane = [4:(0, 2), 8:(1, 0)], reg = [2:(0, 1), 2:(8, 0)]>
+gpu.module @kernels {
+sage_tile.kernel @fragments(%s: f32) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %x = sage_tile.splat %s : f32 to !sage_tile.fragment<16x8xf32, #acc>
+  // expected-error @-1 {{must be lowered by sage-tile-distribute first}}
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels {
+sage_tile.kernel @unswizzled(%z: i32) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  %q = sage_tile.alloc : !sage_tile.shared<64x64xi8>
+  %k = sage_tile.alloc : !sage_tile.shared<8x64xi8, swizzle = 64>
+  %zero = arith.constant dense<0> : vector<4xi32>
+  // expected-error @below {{tile must be swizzled for wgmma}}
+  %s = sage_tile.mma %q, %k, %zero : !sage_tile.shared<64x64xi8>, !sage_tile.shared<8x64xi8, swizzle = 64> to vector<4xi32>
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels {
+sage_tile.kernel @arrivals() attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  // expected-error @below {{barrier must not mix arrivals of the producer and of units}}
+  %b = sage_tile.barrier_alloc arrivals(2) : !sage_tile.barrier<1>
+  sage_tile.specialize producer registers(0) {
+    sage_tile.barrier_expect %b[%c0] bytes(16) : !sage_tile.barrier<1>
+  } consumer registers(0) {
+    sage_tile.barrier_arrive %b[%c0] : !sage_tile.barrier<1>
+  }
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels {
+sage_tile.kernel @swizzled_bulk(%k: memref<?x128xi8>) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %b = sage_tile.barrier_alloc arrivals(1) : !sage_tile.barrier<1>
+  %t = sage_tile.alloc : !sage_tile.shared<8x128xi8, swizzle = 128>
+  sage_tile.specialize producer registers(0) {
+    sage_tile.barrier_expect %b[%c0] bytes(1024) : !sage_tile.barrier<1>
+    // expected-error @below {{bulk copy from a memref must not have a swizzled target}}
+    // expected-note @below {{use a tensor map}}
+    sage_tile.copy_async %k[%c0, %c0] to %t arrive %b[%c0] : memref<?x128xi8> to !sage_tile.shared<8x128xi8, swizzle = 128>, !sage_tile.barrier<1>
+  } consumer registers(0) {
+  }
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels {
+sage_tile.kernel @synchronous(%k: memref<?x128xi8>) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %t = sage_tile.alloc : !sage_tile.shared<8x128xi8, swizzle = 128>
+  sage_tile.specialize producer registers(0) {
+  } consumer registers(0) {
+    // expected-error @below {{synchronous copy must not be in a specialized region}}
+    sage_tile.copy %k[%c0, %c0] to %t : memref<?x128xi8> to !sage_tile.shared<8x128xi8, swizzle = 128>
+  }
+  sage_tile.return
+}
+}
