@@ -159,7 +159,8 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace,
   SAGE_RETURN_IF_ERROR(WorkspaceLayout::create(*artifact, symbols, layout));
   SAGE_RETURN_IF_ERROR(checkWorkspace(layout, workspace, workspaceBytes));
   Addresses addresses = resolveBuffers(*artifact, call, layout, workspace);
-  double scale = resolvedScale(artifact->problem);
+  // Spec N8: the scale is a float32 number.
+  double scale = static_cast<float>(resolvedScale(artifact->problem));
   return withContext(primary, [&]() -> Status {
     for (size_t i = 0; i < functions.size(); ++i) {
       const Kernel &kernel = artifact->kernels[i];

@@ -125,10 +125,8 @@ Status checkGeometry(const Geometry &geometry) {
 }
 
 double resolvedScale(const sage_problem &problem) {
-  // Spec N8: the scale is a float32 number.
-  return static_cast<float>(problem.scale != 0
-                                ? problem.scale
-                                : 1.0 / std::sqrt(double(problem.head_dim)));
+  return problem.scale != 0 ? problem.scale
+                            : 1.0 / std::sqrt(double(problem.head_dim));
 }
 
 } // namespace sage::runtime

@@ -264,7 +264,8 @@ Status prepareReference(const sage_program &program, const sage_call &call,
                                         operands.extents.keys, operands.keyMap)
                            .within("geometry.key_groups"));
   constexpr double log2e = 1.44269504088896340736;
-  double scale = resolvedScale(program.problem);
+  // Spec N8: the scale is a float32 number.
+  double scale = static_cast<float>(resolvedScale(program.problem));
   operands.scale = float(scale);
   operands.scaleLog2e = float(scale * log2e);
   return {};

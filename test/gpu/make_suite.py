@@ -21,10 +21,10 @@ MASKS = {"none": "none", "causal_top_left": "tl", "causal_bottom_right": "br"}
 HEAD_DIM = 128
 LENGTHS = [1, 63, 64, 65, 127, 129, 1000, 4096]
 DISTRIBUTIONS = ["normal", "outliers", "channel-bias", "group-magnitudes", "position", "uniform"]
-# The kinds of sage-tile-inject-fault.
+# The kinds of sage-tile-inject-fault that change numbers. missing-full-wait is not among them: copies usually land in time on
+# a GPU; the interpreter reports it always (unittests/Dialect/SageTile/TransformsTest.cpp).
 FAULTS = ["wrong-scale-index", "missing-rescale", "mask-off-by-one", "swapped-value-order", "dropped-lse-correction",
-          "missing-value-scale", "wrong-tile-order", "unmasked-tail", "stale-stage", "missing-full-wait",
-          "missing-empty-wait"]
+          "missing-value-scale", "wrong-tile-order", "unmasked-tail", "stale-stage", "missing-empty-wait"]
 # SageAttention2 at head dim 128 (relative L1, cosine), 5 seeds may be 3 % worse.
 ACCURACY = {"normal": (0.0384, 0.99926), "outliers": (0.0422, 0.99939), "channel-bias": (0.0402, 0.99917)}
 ACCURACY_SLACK = 1.03

@@ -56,10 +56,10 @@ TEST_F(ScheduleLookupTest, EveryChipHasAScheduleForEveryRecipeItRuns) {
       }
 }
 
-TEST_F(ScheduleLookupTest, OrderAndRecipePickTheRow) {
+TEST_F(ScheduleLookupTest, RecipeAndChipPickTheRow) {
   TargetAttr hopper = target("sm_90a");
-  EXPECT_EQ(schedule(hopper, 128, "sage2-8b").getConversion(), Conversion::Magic);
-  EXPECT_EQ(schedule(hopper, 128, "sage2-4b").getConversion(), Conversion::Convert);
+  EXPECT_EQ(schedule(hopper, 128, "sage2-8b").getFamily(), Family::Wgmma);
+  EXPECT_EQ(schedule(target("sm_89"), 128, "sage2-8b").getFamily(), Family::MmaSync);
 }
 
 TEST_F(ScheduleLookupTest, ReportsWhatIsOnOffer) {

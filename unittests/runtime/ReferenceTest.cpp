@@ -81,8 +81,11 @@ TEST(Reference, EveryRecipeIsNearFloat64) {
     const char *recipe;
     double relativeL1, lse;
   };
+  // Row sums of e4m3 values: each is at most 2^-4 of itself away from P, and so
+  // is the sum, ln(1 / (1 - 2^-4)) of the LSE.
+  const double roundedSums = -std::log1p(-0.0625);
   for (const Bound &bound : {Bound{"f16", 0.002, 1e-5}, Bound{"sage1", 0.02, 0.02},
-                             Bound{"sage2-8b", 0.08, 0.02},
+                             Bound{"sage2-8b", 0.08, 0.02 + roundedSums},
                              Bound{"sage2pp", 0.08, 0.02},
                              Bound{"sage2-4b", 0.4, 0.3}})
     for (int64_t dims : {32, 64, 128})

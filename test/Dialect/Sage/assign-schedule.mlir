@@ -1,9 +1,11 @@
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_90a -sage-assign-schedule | FileCheck %s
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_89 -sage-assign-schedule | FileCheck %s --check-prefix=MMA
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_89 -sage-assign-schedule=schedule-file=%S/Inputs/schedules.mlir | FileCheck %s --check-prefix=FILE
+// RUN: sage-opt %s -sage-legalize-recipe=chip=sm_90a -sage-assign-schedule=schedule-file=%S/Inputs/magic-first.mlir | FileCheck %s --check-prefix=MAGIC
 
-// CHECK-DAG: #[[INT8:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, exp_chunks = 8, conversion = magic, producer_registers = 32, consumer_registers = 160>
-// CHECK-DAG: #[[INT4:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, exp_chunks = 8, producer_registers = 32, consumer_registers = 160>
+// CHECK-DAG: #[[INT8:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, producer_registers = 32, consumer_registers = 160>
+// MAGIC-DAG: #[[INT8:.+]] = #sage.schedule<{{.+}}, conversion = magic, producer_registers = 32, consumer_registers = 160>
+// MAGIC-DAG: #[[INT4:.+]] = #sage.schedule<{{.+}}, exp_chunks = 8, producer_registers = 32, consumer_registers = 160>
 // CHECK-DAG: #[[K128:.+]] = affine_map<(d0) -> ((d0 floordiv 128) * 4 + (d0 mod 8) floordiv 2)>
 // CHECK-DAG: #[[Q:.+]] = affine_map<(d0) -> ((d0 floordiv 16) * 8 + d0 mod 8)>
 // CHECK-DAG: #[[V:.+]] = affine_map<(d0) -> ((d0 floordiv 16) * 16 + ((d0 mod 4) floordiv 2) * 8 + ((d0 mod 16) floordiv 4) * 2 + d0 mod 2)>
@@ -17,6 +19,8 @@
 // CHECK-LABEL: func @int8
 // CHECK: geometry = #[[THREAD]]
 // CHECK-SAME: schedule = #[[INT8]]
+// MAGIC-LABEL: func @int8
+// MAGIC: schedule = #[[INT8]]
 // MMA-LABEL: func @int8
 // MMA: schedule = #[[ROW]]
 // FILE-LABEL: func @int8
@@ -30,7 +34,8 @@ func.func @int8(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
 // INT4 scores do not bear the magic start value: the next row is taken.
 // CHECK-LABEL: func @int4
 // CHECK: geometry = #[[THREAD]]
-// CHECK-SAME: schedule = #[[INT4]]
+// MAGIC-LABEL: func @int4
+// MAGIC: schedule = #[[INT4]]
 func.func @int4(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
   %o = sage.attention ins(%q, %q, %q : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>)
       outs(%q : tensor<1x8x?x128xf16>) {recipe = #sage.recipe<"sage2-4b">} -> tensor<1x8x?x128xf16>
