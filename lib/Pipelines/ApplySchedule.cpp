@@ -47,14 +47,17 @@ public:
       return;
     auto recipe = getOperation()->getAttrOfType<RecipeAttr>("sage.recipe");
     if (!recipe) {
-      InFlightDiagnostic diagnostic = getOperation().emitOpError("must have sage.recipe beside sage.schedule");
+      InFlightDiagnostic diagnostic =
+          getOperation().emitOpError("must have sage.recipe beside sage.schedule");
       diagnostic.attachNote() << "convert-sage-to-sage-tile sets both";
       return signalPassFailure();
     }
     OpPassManager manager(tile::KernelOp::getOperationName());
     addPasses(manager, schedule, recipe);
     if (failed(runPipeline(manager, getOperation())))
-      signalPassFailure();
+      return signalPassFailure();
+    // Applied once: a scheduled kernel that is read back is left alone.
+    getOperation()->removeAttr("sage.schedule");
   }
 };
 

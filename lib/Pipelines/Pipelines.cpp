@@ -67,18 +67,22 @@ void sage::buildSageToPTXPipeline(OpPassManager &manager, const PipelineOptions 
 void sage::registerPipelines() {
   registerSagePipelinesPasses();
   PassPipelineRegistration<PipelineOptions>(
-      "sage-to-tile", "Compile sage.attention to scheduled tile kernels and a host program", buildSageToTilePipeline);
+      "sage-to-tile", "Compile sage.attention to scheduled tile kernels and a host program",
+      buildSageToTilePipeline);
   PassPipelineRegistration<PipelineOptions>(
-      "sage-to-nvvm", "Compile sage.attention to one chip's instructions and a host program", buildSageToNVVMPipeline);
+      "sage-to-nvvm", "Compile sage.attention to one chip's instructions and a host program",
+      buildSageToNVVMPipeline);
   PassPipelineRegistration<PipelineOptions>(
-      "sage-to-ptx", "Compile sage.attention to a gpu.binary of PTX and a host program", buildSageToPTXPipeline);
+      "sage-to-ptx", "Compile sage.attention to a gpu.binary of PTX and a host program",
+      buildSageToPTXPipeline);
 }
 
 void sage::registerCompilerDialects(DialectRegistry &registry) {
-  registry.insert<affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect,
-                  gpu::GPUDialect, linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
-                  memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect, SageDialect, tensor::TensorDialect,
-                  tile::SageTileDialect, vector::VectorDialect>();
+  registry
+      .insert<affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect,
+              gpu::GPUDialect, linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
+              memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect, SageDialect,
+              tensor::TensorDialect, tile::SageTileDialect, vector::VectorDialect>();
   NVVM::registerNVVMTargetInterfaceExternalModels(registry);
   registerBuiltinDialectTranslation(registry);
   registerGPUDialectTranslation(registry);

@@ -1,11 +1,11 @@
 // Scheduled tile kernels to one chip's instructions.
 
-#include "sage/Pipelines/Pipelines.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Transforms/Passes.h"
 #include "sage/Conversion/SageTileToNVVM/Passes.h"
 #include "sage/Dialect/SageTile/Transforms/Passes.h"
+#include "sage/Pipelines/Pipelines.h"
 
 using namespace mlir;
 

@@ -13,7 +13,8 @@ using namespace sage;
 FailureOr<tile::ProgramOp> sage::findProgram(ModuleOp module, StringRef name) {
   SmallVector<tile::ProgramOp> programs(module.getOps<tile::ProgramOp>());
   std::string names = llvm::join(
-      llvm::map_range(programs, [](tile::ProgramOp op) { return "@" + op.getSymName().str(); }), ", ");
+      llvm::map_range(programs, [](tile::ProgramOp op) { return "@" + op.getSymName().str(); }),
+      ", ");
   if (name.empty() && programs.size() == 1)
     return programs.front();
   for (tile::ProgramOp program : programs)
@@ -65,5 +66,6 @@ FailureOr<std::string> sage::emitArtifact(tile::ProgramOp program) {
     body += ("// sage-manifest: " + line + "\n").str();
   body += *ptx;
   uint64_t checksum = llvm::xxh3_64bits(body);
-  return llvm::formatv("// sage-artifact: 1\n// sage-checksum: xxh3 {0:x-16}\n", checksum).str() + body;
+  return llvm::formatv("// sage-artifact: 1\n// sage-checksum: xxh3 {0:x-16}\n", checksum).str() +
+         body;
 }

@@ -15,7 +15,8 @@ namespace json = llvm::json;
 
 namespace {
 
-/// Prints `value` on one line where that fits, otherwise one element a line: people read manifests too.
+/// Prints `value` on one line where that fits, otherwise one element a line: people read manifests
+/// too.
 void printReadably(llvm::raw_ostream &os, const json::Value &value, unsigned indent = 0) {
   constexpr size_t lineLength = 110;
   std::string flat = llvm::formatv("{0}", value);
@@ -49,9 +50,8 @@ void printReadably(llvm::raw_ostream &os, const json::Value &value, unsigned ind
 
 /// In the order that `sage_tile.program` documents.
 constexpr llvm::StringLiteral symbolNames[] = {
-    "B",       "Hq",      "Hkv",     "Nq",       "Nk",       "query_b",
-    "query_h", "query_n", "key_b",   "key_h",    "key_n",    "value_b",
-    "value_h", "value_n", "output_b", "output_h", "output_n"};
+    "B",     "Hq",    "Hkv",     "Nq",      "Nk",      "query_b",  "query_h",  "query_n", "key_b",
+    "key_h", "key_n", "value_b", "value_h", "value_n", "output_b", "output_h", "output_n"};
 
 json::Value getExpression(AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))
@@ -63,11 +63,21 @@ json::Value getExpression(AffineExpr expr) {
   auto binary = cast<AffineBinaryOpExpr>(expr);
   StringRef name;
   switch (expr.getKind()) {
-  case AffineExprKind::Add: name = "add"; break;
-  case AffineExprKind::Mul: name = "mul"; break;
-  case AffineExprKind::Mod: name = "mod"; break;
-  case AffineExprKind::FloorDiv: name = "floordiv"; break;
-  default: name = "ceildiv"; break;
+  case AffineExprKind::Add:
+    name = "add";
+    break;
+  case AffineExprKind::Mul:
+    name = "mul";
+    break;
+  case AffineExprKind::Mod:
+    name = "mod";
+    break;
+  case AffineExprKind::FloorDiv:
+    name = "floordiv";
+    break;
+  default:
+    name = "ceildiv";
+    break;
   }
   return json::Array{name, getExpression(binary.getLHS()), getExpression(binary.getRHS())};
 }
@@ -92,17 +102,16 @@ std::string print(Type type) {
 }
 
 json::Object getRecipe(RecipeAttr recipe) {
-  return json::Object{
-      {"name", recipe.getName().value_or("custom")},
-      {"qk", stringifyEnum(recipe.getQk())},
-      {"granularity", stringifyEnum(recipe.getGranularity())},
-      {"smooth_q", recipe.smoothsQuery()},
-      {"smooth_k", recipe.smoothsKey()},
-      {"smooth_v", recipe.smoothsValue()},
-      {"pv", stringifyEnum(recipe.getPv())},
-      {"accumulation", stringifyEnum(recipe.getAccumulation())},
-      {"inner", stringifyEnum(recipe.getInner())},
-      {"row_sum", stringifyEnum(recipe.getRowSum())}};
+  return json::Object{{"name", recipe.getName().value_or("custom")},
+                      {"qk", stringifyEnum(recipe.getQk())},
+                      {"granularity", stringifyEnum(recipe.getGranularity())},
+                      {"smooth_q", recipe.smoothsQuery()},
+                      {"smooth_k", recipe.smoothsKey()},
+                      {"smooth_v", recipe.smoothsValue()},
+                      {"pv", stringifyEnum(recipe.getPv())},
+                      {"accumulation", stringifyEnum(recipe.getAccumulation())},
+                      {"inner", stringifyEnum(recipe.getInner())},
+                      {"row_sum", stringifyEnum(recipe.getRowSum())}};
 }
 
 json::Object getGeometry(GeometryAttr geometry) {
@@ -121,15 +130,14 @@ json::Object getProblem(DictionaryAttr problem) {
   if (auto attr = problem.getAs<FloatAttr>("scale"))
     scale = attr.getValueAsDouble();
   int64_t headDim = problem.getAs<IntegerAttr>("head_dim").getInt();
-  return json::Object{
-      {"head_dim", headDim},
-      {"value_head_dim", headDim},
-      {"element_type", print(problem.getAs<TypeAttr>("element_type").getValue())},
-      {"layout", stringifyEnum(problem.getAs<LayoutAttr>("layout").getValue())},
-      {"mask", stringifyEnum(problem.getAs<MaskAttr>("mask").getValue())},
-      {"scale", std::move(scale)},
-      {"lse", problem.getAs<BoolAttr>("lse").getValue()},
-      {"shape", std::move(shape)}};
+  return json::Object{{"head_dim", headDim},
+                      {"value_head_dim", headDim},
+                      {"element_type", print(problem.getAs<TypeAttr>("element_type").getValue())},
+                      {"layout", stringifyEnum(problem.getAs<LayoutAttr>("layout").getValue())},
+                      {"mask", stringifyEnum(problem.getAs<MaskAttr>("mask").getValue())},
+                      {"scale", std::move(scale)},
+                      {"lse", problem.getAs<BoolAttr>("lse").getValue()},
+                      {"shape", std::move(shape)}};
 }
 
 FailureOr<json::Object> getArgument(tile::LaunchOp launch, Attribute argument) {
@@ -139,12 +147,12 @@ FailureOr<json::Object> getArgument(tile::LaunchOp launch, Attribute argument) {
     return json::Object{{"kind", print(integer.getType())},
                         {"value", getExpression(integer.getValue().getResult(0))}};
   if (auto scale = dyn_cast<tile::ScaleArgAttr>(argument))
-    return json::Object{{"kind", "f32"},
-                        {"symbol", "scale"},
-                        {"factor", scale.getFactor().getValueAsDouble()}};
+    return json::Object{
+        {"kind", "f32"}, {"symbol", "scale"}, {"factor", scale.getFactor().getValueAsDouble()}};
   auto map = dyn_cast<tile::TensorMapArgAttr>(argument);
   if (!map)
-    return launch.emitOpError("argument must be a pointer, integer, scale or tensor map, but got ") << argument;
+    return launch.emitOpError("argument must be a pointer, integer, scale or tensor map, but got ")
+           << argument;
   Type type = map.getElementType();
   bool isByte = type.getIntOrFloatBitWidth() == 8;
   return json::Object{{"kind", "tensor_map"},
@@ -200,15 +208,14 @@ FailureOr<std::string> sage::emitManifest(tile::ProgramOp program) {
     kernels.push_back(std::move(*kernel));
   }
   auto target = problem.getAs<TargetAttr>("target");
-  json::Object manifest{
-      {"producer", "sage " SAGE_VERSION},
-      {"target", json::Object{{"chip", target.getChip()}}},
-      {"problem", getProblem(problem)},
-      {"recipe", getRecipe(problem.getAs<RecipeAttr>("recipe"))},
-      {"geometry", getGeometry(problem.getAs<GeometryAttr>("geometry"))},
-      {"schedule", print(problem.get("schedule"))},
-      {"workspace", std::move(workspace)},
-      {"kernels", std::move(kernels)}};
+  json::Object manifest{{"producer", "sage " SAGE_VERSION},
+                        {"target", json::Object{{"chip", target.getChip()}}},
+                        {"problem", getProblem(problem)},
+                        {"recipe", getRecipe(problem.getAs<RecipeAttr>("recipe"))},
+                        {"geometry", getGeometry(problem.getAs<GeometryAttr>("geometry"))},
+                        {"schedule", print(problem.get("schedule"))},
+                        {"workspace", std::move(workspace)},
+                        {"kernels", std::move(kernels)}};
   std::string text;
   llvm::raw_string_ostream stream(text);
   printReadably(stream, json::Value(std::move(manifest)));

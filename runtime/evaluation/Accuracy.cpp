@@ -6,8 +6,7 @@
 
 namespace sage::evaluation {
 
-Accuracy compare(const std::vector<double> &values,
-                 const std::vector<double> &reference) {
+Accuracy compare(const std::vector<double> &values, const std::vector<double> &reference) {
   Accuracy result;
   double product = 0, valueSquares = 0, referenceSquares = 0;
   double differences = 0, magnitudes = 0, squares = 0;
@@ -32,10 +31,9 @@ Accuracy compare(const std::vector<double> &values,
   if (counted == 0)
     return result;
   double norm = std::sqrt(valueSquares) * std::sqrt(referenceSquares);
-  result.cosine = norm > 0 ? product / norm
-                           : (valueSquares == referenceSquares ? 1.0 : 0.0);
-  result.relativeL1 = magnitudes > 0 ? differences / magnitudes
-                                     : (differences > 0 ? INFINITY : 0.0);
+  result.cosine = norm > 0 ? product / norm : (valueSquares == referenceSquares ? 1.0 : 0.0);
+  result.relativeL1 =
+      magnitudes > 0 ? differences / magnitudes : (differences > 0 ? INFINITY : 0.0);
   result.rmse = std::sqrt(squares / double(counted));
   return result;
 }

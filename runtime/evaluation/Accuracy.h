@@ -18,8 +18,7 @@ struct Accuracy {
   int64_t mismatches = 0;
 };
 
-Accuracy compare(const std::vector<double> &values,
-                 const std::vector<double> &reference);
+Accuracy compare(const std::vector<double> &values, const std::vector<double> &reference);
 
 } // namespace sage::evaluation
 

@@ -29,10 +29,9 @@ enum class InputTensor : uint32_t { Query, Key, Value };
 
 /// Dense B×H×N×D elements, head-major. Element i depends only on (distribution,
 /// seed, tensor, i, the extents), not on the machine.
-std::vector<uint16_t> makeInput(InputDistribution distribution, uint64_t seed,
-                                InputTensor tensor, sage_element_type type,
-                                int64_t batch, int64_t heads, int64_t tokens,
-                                int64_t headDim);
+std::vector<uint16_t> makeInput(InputDistribution distribution, uint64_t seed, InputTensor tensor,
+                                sage_element_type type, int64_t batch, int64_t heads,
+                                int64_t tokens, int64_t headDim);
 
 } // namespace sage::evaluation
 

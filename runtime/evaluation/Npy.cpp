@@ -33,8 +33,7 @@ bool parseShape(const std::string &header, std::vector<int64_t> &shape) {
     }
     int64_t extent = 0;
     size_t digits = 0;
-    for (; at < header.size() && header[at] >= '0' && header[at] <= '9';
-         ++at, ++digits) {
+    for (; at < header.size() && header[at] >= '0' && header[at] <= '9'; ++at, ++digits) {
       extent = extent * 10 + (header[at] - '0');
       if (extent > elementLimit)
         return false;
@@ -85,8 +84,7 @@ std::string readNpy(const std::string &path, NpyArray &array) {
 
   size_t type = valueOf(header, "descr"), order = valueOf(header, "fortran_order");
   array = {};
-  if (type == std::string::npos || order == std::string::npos ||
-      !parseShape(header, array.shape))
+  if (type == std::string::npos || order == std::string::npos || !parseShape(header, array.shape))
     return "'" + path + "' has a header that does not parse";
   array.type = header.substr(type + 1, 3);
   int64_t elementBytes = NpyArray::elementBytes(array.type);
@@ -94,7 +92,8 @@ std::string readNpy(const std::string &path, NpyArray &array) {
     return "'" + path + "' holds '" + array.type +
            "'; accepted: <f2, <f4, <f8, and <u2 (the bits of bfloat16)";
   if (header.compare(order, 5, "False") != 0)
-    return "'" + path + "' is in Fortran order; save it with "
+    return "'" + path +
+           "' is in Fortran order; save it with "
            "numpy.ascontiguousarray";
   array.bytes = bytes.substr(begin + length);
   if (int64_t(array.bytes.size()) != array.elements() * elementBytes)
@@ -103,8 +102,7 @@ std::string readNpy(const std::string &path, NpyArray &array) {
 }
 
 std::string writeNpy(const std::string &path, const NpyArray &array) {
-  std::string header =
-      "{'descr': '" + array.type + "', 'fortran_order': False, 'shape': (";
+  std::string header = "{'descr': '" + array.type + "', 'fortran_order': False, 'shape': (";
   for (int64_t extent : array.shape)
     header += std::to_string(extent) + ", ";
   header += "), }";
@@ -113,8 +111,8 @@ std::string writeNpy(const std::string &path, const NpyArray &array) {
   header.append((64 - unpadded % 64) % 64, ' ');
   header += '\n';
   std::ofstream file(path, std::ios::binary);
-  file << magic << '\x01' << '\x00' << char(header.size() & 255)
-       << char(header.size() >> 8) << header << array.bytes;
+  file << magic << '\x01' << '\x00' << char(header.size() & 255) << char(header.size() >> 8)
+       << header << array.bytes;
   file.close();
   return file ? "" : "cannot write '" + path + "'";
 }

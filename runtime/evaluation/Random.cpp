@@ -30,15 +30,13 @@ double naturalLogarithm(double x) {
 std::array<uint32_t, 4> Random::bits(uint64_t index, uint32_t attempt) const {
   constexpr uint64_t multiplier0 = 0xD2511F53u, multiplier1 = 0xCD9E8D57u;
   constexpr uint32_t weyl0 = 0x9E3779B9u, weyl1 = 0xBB67AE85u;
-  std::array<uint32_t, 4> counter = {uint32_t(index), uint32_t(index >> 32),
-                                     stream, attempt};
+  std::array<uint32_t, 4> counter = {uint32_t(index), uint32_t(index >> 32), stream, attempt};
   uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
   for (int round = 0; round < 10; ++round) {
     uint64_t product0 = multiplier0 * counter[0];
     uint64_t product1 = multiplier1 * counter[2];
     counter = {uint32_t(product1 >> 32) ^ counter[1] ^ key0, uint32_t(product1),
-               uint32_t(product0 >> 32) ^ counter[3] ^ key1,
-               uint32_t(product0)};
+               uint32_t(product0 >> 32) ^ counter[3] ^ key1, uint32_t(product0)};
     key0 += weyl0;
     key1 += weyl1;
   }

@@ -53,13 +53,11 @@ std::string contentHash(std::string_view bytes) {
 Status readFile(const std::string &path, std::string &bytes) {
   std::ifstream file(path, std::ios::binary);
   if (!file)
-    return failure(SAGE_IO_ERROR, "cannot open '", path,
-                   "': ", std::strerror(errno));
+    return failure(SAGE_IO_ERROR, "cannot open '", path, "': ", std::strerror(errno));
   std::ostringstream content;
   content << file.rdbuf();
   if (file.bad())
-    return failure(SAGE_IO_ERROR, "cannot read '", path,
-                   "': ", std::strerror(errno));
+    return failure(SAGE_IO_ERROR, "cannot read '", path, "': ", std::strerror(errno));
   bytes = content.str();
   return {};
 }
@@ -69,24 +67,21 @@ Status Artifact::parse(std::string text, Artifact &result) {
   artifact.text = std::move(text);
   std::string_view rest = artifact.text, line;
   if (!takeLine(rest, line) || !startsWith(line, versionPrefix))
-    return invalidArtifact("the file must begin with '", versionPrefix,
-                           knownVersion, "', but begins with '",
-                           printable(artifact.text), "'");
+    return invalidArtifact("the file must begin with '", versionPrefix, knownVersion,
+                           "', but begins with '", printable(artifact.text), "'");
   line.remove_prefix(versionPrefix.size());
   if (line != knownVersion)
-    return invalidArtifact("the artifact version must be ", knownVersion,
-                           ", but got '", printable(line), "'")
+    return invalidArtifact("the artifact version must be ", knownVersion, ", but got '",
+                           printable(line), "'")
         .withRemedy("use a runtime of the same release as sage-compile");
 
   if (!takeLine(rest, line) || !startsWith(line, checksumPrefix))
-    return invalidArtifact("the second line must begin with '", checksumPrefix,
-                           "'");
+    return invalidArtifact("the second line must begin with '", checksumPrefix, "'");
   line.remove_prefix(checksumPrefix.size());
   artifact.checksum = contentHash(rest);
   if (line != artifact.checksum)
     return invalidArtifact("the checksum must be ", artifact.checksum,
-                           " for this content, but the file says '",
-                           printable(line), "'")
+                           " for this content, but the file says '", printable(line), "'")
         .withRemedy("the file was changed or cut off after it was written: "
                     "copy it again, or compile the artifact again");
 
@@ -94,12 +89,10 @@ Status Artifact::parse(std::string text, Artifact &result) {
   while (startsWith(rest, manifestPrefix) && takeLine(rest, line)) {
     json += line.substr(manifestPrefix.size());
     if (json.size() > manifestLimit)
-      return invalidArtifact("the manifest must be at most ", manifestLimit,
-                             " bytes");
+      return invalidArtifact("the manifest must be at most ", manifestLimit, " bytes");
   }
   if (json.empty())
-    return invalidArtifact("the third line must begin with '", manifestPrefix,
-                           "'");
+    return invalidArtifact("the third line must begin with '", manifestPrefix, "'");
   SAGE_RETURN_IF_ERROR(parseManifest(json, artifact).within("manifest"));
   result = std::move(artifact);
   return {};
@@ -116,9 +109,8 @@ Status Artifact::load(const std::string &path, Artifact &result) {
 sage_program Artifact::program() const {
   sage_program program{problem, recipe, {}};
   program.recipe.name = recipeName.c_str();
-  program.geometry = {geometry.queryBlock, geometry.keyTile,
-                      queryGroupsText.c_str(), keyGroupsText.c_str(),
-                      valueOrderText.c_str()};
+  program.geometry = {geometry.queryBlock, geometry.keyTile, queryGroupsText.c_str(),
+                      keyGroupsText.c_str(), valueOrderText.c_str()};
   return program;
 }
 

@@ -17,8 +17,7 @@ extern "C" sage_status *sage_artifact_parse(const char *text, size_t size,
   });
 }
 
-extern "C" sage_status *sage_artifact_load(const char *path,
-                                           sage_artifact **artifact) {
+extern "C" sage_status *sage_artifact_load(const char *path, sage_artifact **artifact) {
   *artifact = nullptr;
   return guarded([&]() -> Status {
     auto parsed = std::make_shared<Artifact>();
@@ -28,9 +27,7 @@ extern "C" sage_status *sage_artifact_load(const char *path,
   });
 }
 
-extern "C" void sage_artifact_destroy(sage_artifact *artifact) {
-  delete artifact;
-}
+extern "C" void sage_artifact_destroy(sage_artifact *artifact) { delete artifact; }
 
 extern "C" const char *sage_artifact_producer(const sage_artifact *artifact) {
   return artifact->artifact->producer.c_str();
@@ -48,8 +45,7 @@ extern "C" const char *sage_artifact_checksum(const sage_artifact *artifact) {
   return artifact->artifact->checksum.c_str();
 }
 
-extern "C" void sage_artifact_program(const sage_artifact *artifact,
-                                      sage_program *program) {
+extern "C" void sage_artifact_program(const sage_artifact *artifact, sage_program *program) {
   *program = artifact->artifact->program();
 }
 
@@ -57,14 +53,13 @@ extern "C" size_t sage_artifact_kernel_count(const sage_artifact *artifact) {
   return artifact->artifact->kernels.size();
 }
 
-extern "C" sage_status *sage_artifact_kernel(const sage_artifact *artifact,
-                                             size_t index,
+extern "C" sage_status *sage_artifact_kernel(const sage_artifact *artifact, size_t index,
                                              sage_kernel_info *kernel) {
   return guarded([&]() -> Status {
     const auto &kernels = artifact->artifact->kernels;
     if (index >= kernels.size())
-      return invalidArgument("the kernel index must be below ", kernels.size(),
-                             ", but got ", index);
+      return invalidArgument("the kernel index must be below ", kernels.size(), ", but got ",
+                             index);
     const Kernel &found = kernels[index];
     *kernel = {found.name.c_str(),
                {found.block[0], found.block[1], found.block[2]},
@@ -74,25 +69,21 @@ extern "C" sage_status *sage_artifact_kernel(const sage_artifact *artifact,
   });
 }
 
-extern "C" sage_status *
-sage_artifact_check_call(const sage_artifact *artifact, const sage_call *call) {
+extern "C" sage_status *sage_artifact_check_call(const sage_artifact *artifact,
+                                                 const sage_call *call) {
   return guarded([&]() -> Status {
     SymbolValues symbols{};
-    return checkCallOfArtifact(*artifact->artifact, *call, CallUse::Launch,
-                               symbols);
+    return checkCallOfArtifact(*artifact->artifact, *call, CallUse::Launch, symbols);
   });
 }
 
-extern "C" sage_status *
-sage_artifact_workspace_bytes(const sage_artifact *artifact,
-                              const sage_call *call, uint64_t *bytes) {
+extern "C" sage_status *sage_artifact_workspace_bytes(const sage_artifact *artifact,
+                                                      const sage_call *call, uint64_t *bytes) {
   return guarded([&]() -> Status {
     SymbolValues symbols{};
-    SAGE_RETURN_IF_ERROR(checkCallOfArtifact(*artifact->artifact, *call,
-                                             CallUse::Shapes, symbols));
+    SAGE_RETURN_IF_ERROR(checkCallOfArtifact(*artifact->artifact, *call, CallUse::Shapes, symbols));
     WorkspaceLayout layout;
-    SAGE_RETURN_IF_ERROR(
-        WorkspaceLayout::create(*artifact->artifact, symbols, layout));
+    SAGE_RETURN_IF_ERROR(WorkspaceLayout::create(*artifact->artifact, symbols, layout));
     *bytes = layout.bytes;
     return {};
   });

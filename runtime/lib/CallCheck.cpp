@@ -23,12 +23,10 @@ std::array<NamedTensor, 4> tensorsOf(const sage_call &call) {
            {"output", &call.output, Symbol::OutputB}}};
 }
 
-Status checkExtent(const char *tensor, const char *axis, int64_t got,
-                   int64_t wanted) {
+Status checkExtent(const char *tensor, const char *axis, int64_t got, int64_t wanted) {
   if (got == wanted)
     return {};
-  return invalidArgument(tensor, ".extents: ", axis, " must be ", wanted,
-                         ", but got ", got);
+  return invalidArgument(tensor, ".extents: ", axis, " must be ", wanted, ", but got ", got);
 }
 
 bool isEmpty(const sage_tensor &tensor) {
@@ -50,8 +48,7 @@ Status checkSpan(const char *name, const sage_tensor &tensor) {
   }
   int64_t elements = 1;
   for (int64_t extent : tensor.extents)
-    if (__builtin_mul_overflow(elements, extent, &elements) ||
-        elements > INT64_MAX / 16)
+    if (__builtin_mul_overflow(elements, extent, &elements) || elements > INT64_MAX / 16)
       return invalidArgument(name, ": the extents' product overflows");
   return {};
 }
@@ -62,8 +59,10 @@ Status checkStrides(const NamedTensor &named, CallUse use) {
     return {};
   static constexpr std::array<const char *, 3> axes = {"batch", "head", "token"};
   if (tensor.strides[3] != 1 && tensor.extents[3] > 1)
-    return invalidArgument(named.name, ": the head dim must be contiguous "
-                           "(stride 1), but got stride ", tensor.strides[3])
+    return invalidArgument(named.name,
+                           ": the head dim must be contiguous "
+                           "(stride 1), but got stride ",
+                           tensor.strides[3])
         .withRemedy("make the tensor contiguous in its last dimension");
   bool written = named.firstStride == Symbol::OutputB;
   for (size_t axis = 0; axis < 3; ++axis) {
@@ -71,13 +70,13 @@ Status checkStrides(const NamedTensor &named, CallUse use) {
     if (tensor.extents[axis] <= 1)
       continue;
     if (stride < (written ? 1 : 0))
-      return invalidArgument(named.name, ": the ", axes[axis],
-                             " stride must be ", written ? "positive" : "≥ 0",
-                             ", but got ", stride);
+      return invalidArgument(named.name, ": the ", axes[axis], " stride must be ",
+                             written ? "positive" : "≥ 0", ", but got ", stride);
     if (use == CallUse::Launch && stride * elementBytes % accessAlignment != 0)
       return invalidArgument(named.name, ": the ", axes[axis],
                              " stride must be a multiple of 8 elements (16 "
-                             "bytes), but got ", stride)
+                             "bytes), but got ",
+                             stride)
           .withRemedy("copy the tensor into an aligned one");
   }
   return {};
@@ -90,32 +89,27 @@ Status checkPointer(const NamedTensor &named, CallUse use) {
   auto address = reinterpret_cast<uintptr_t>(tensor.data);
   if (address == 0)
     return invalidArgument(named.name, ".data must not be NULL");
-  uintptr_t alignment =
-      use == CallUse::Launch ? accessAlignment : uintptr_t(elementBytes);
+  uintptr_t alignment = use == CallUse::Launch ? accessAlignment : uintptr_t(elementBytes);
   if (address % alignment != 0)
-    return invalidArgument(named.name, ".data must be aligned to ", alignment,
-                           " bytes, but is ", address % alignment,
-                           " bytes past that")
+    return invalidArgument(named.name, ".data must be aligned to ", alignment, " bytes, but is ",
+                           address % alignment, " bytes past that")
         .withRemedy("copy the tensor into an aligned one");
   return {};
 }
 
 Status checkShape(const sage_problem &problem, const Extents &extents) {
-  const std::array<int64_t, 5> got = {extents.batch, extents.queryHeads,
-                                      extents.keyHeads, extents.queries,
-                                      extents.keys};
+  const std::array<int64_t, 5> got = {extents.batch, extents.queryHeads, extents.keyHeads,
+                                      extents.queries, extents.keys};
   for (size_t i = 0; i < 5; ++i)
     if (problem.shape[i] != -1 && problem.shape[i] != got[i])
-      return invalidArgument(symbolNames[i], " must be ", problem.shape[i],
-                             ", but got ", got[i])
+      return invalidArgument(symbolNames[i], " must be ", problem.shape[i], ", but got ", got[i])
           .withRemedy("the artifact was compiled for this extent: compile one "
                       "for yours, or with a dynamic extent");
-  bool grouped = extents.keyHeads > 0 &&
-                 extents.queryHeads % extents.keyHeads == 0;
+  bool grouped = extents.keyHeads > 0 && extents.queryHeads % extents.keyHeads == 0;
   if (!grouped && extents.queryHeads != 0)
     return invalidArgument("query heads must be a multiple of key heads, but "
-                           "got ", extents.queryHeads, " and ",
-                           extents.keyHeads);
+                           "got ",
+                           extents.queryHeads, " and ", extents.keyHeads);
   return {};
 }
 
@@ -134,19 +128,17 @@ Status checkLse(const sage_problem &problem, const sage_call &call) {
 
 } // namespace
 
-Status checkCall(const sage_problem &problem, const sage_call &call,
-                 CallUse use, Extents &extents) {
+Status checkCall(const sage_problem &problem, const sage_call &call, CallUse use,
+                 Extents &extents) {
   extents = {call.query.extents[0], call.query.extents[1], call.key.extents[1],
              call.query.extents[2], call.key.extents[2]};
   const std::array<std::array<int64_t, 4>, 4> wanted = {{
       {extents.batch, extents.queryHeads, extents.queries, problem.head_dim},
       {extents.batch, extents.keyHeads, extents.keys, problem.head_dim},
       {extents.batch, extents.keyHeads, extents.keys, problem.value_head_dim},
-      {extents.batch, extents.queryHeads, extents.queries,
-       problem.value_head_dim},
+      {extents.batch, extents.queryHeads, extents.queries, problem.value_head_dim},
   }};
-  static constexpr std::array<const char *, 4> axes = {"batch", "heads",
-                                                       "tokens", "head dim"};
+  static constexpr std::array<const char *, 4> axes = {"batch", "heads", "tokens", "head dim"};
   const auto tensors = tensorsOf(call);
   size_t count = use == CallUse::HostInputs ? 3 : 4;
   for (size_t i = 0; i < count; ++i) {
@@ -154,11 +146,9 @@ Status checkCall(const sage_problem &problem, const sage_call &call,
     for (size_t axis = 0; axis < 4; ++axis) {
       if (named.tensor->extents[axis] < 0)
         return invalidArgument(named.name, ".extents: ", axes[axis],
-                               " must be at least 0, but got ",
-                               named.tensor->extents[axis]);
-      SAGE_RETURN_IF_ERROR(checkExtent(named.name, axes[axis],
-                                       named.tensor->extents[axis],
-                                       wanted[i][axis]));
+                               " must be at least 0, but got ", named.tensor->extents[axis]);
+      SAGE_RETURN_IF_ERROR(
+          checkExtent(named.name, axes[axis], named.tensor->extents[axis], wanted[i][axis]));
     }
     if (numberOf(named.tensor->element_type) != numberOf(problem.element_type))
       return invalidArgument(named.name, ".element_type must be ",
@@ -174,27 +164,24 @@ Status checkCall(const sage_problem &problem, const sage_call &call,
   return use == CallUse::Launch ? checkLse(problem, call) : Status();
 }
 
-Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call,
-                           CallUse use, SymbolValues &symbols) {
+Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call, CallUse use,
+                           SymbolValues &symbols) {
   Extents extents;
   SAGE_RETURN_IF_ERROR(checkCall(artifact.problem, call, use, extents));
-  symbols = {extents.batch, extents.queryHeads, extents.keyHeads,
-             extents.queries, extents.keys};
+  symbols = {extents.batch, extents.queryHeads, extents.keyHeads, extents.queries, extents.keys};
   for (const NamedTensor &named : tensorsOf(call)) {
     const sage_tensor &given = *named.tensor;
-    sage_tensor dense = sage_tensor_dense(
-        nullptr, artifact.problem.layout, given.element_type, given.extents[0],
-        given.extents[1], given.extents[2], given.extents[3]);
+    sage_tensor dense =
+        sage_tensor_dense(nullptr, artifact.problem.layout, given.element_type, given.extents[0],
+                          given.extents[1], given.extents[2], given.extents[3]);
     for (size_t axis = 0; axis < 3; ++axis) {
       size_t symbol = size_t(named.firstStride) + axis;
       symbols[symbol] = given.strides[axis];
       bool read = artifact.usedSymbols & (1u << symbol);
       if (!read && !isEmpty(given) && given.extents[axis] > 1 &&
           given.strides[axis] != dense.strides[axis])
-        return invalidArgument(symbolNames[symbol], " must be ",
-                               dense.strides[axis],
-                               " (the artifact takes dense tensors), but got ",
-                               given.strides[axis])
+        return invalidArgument(symbolNames[symbol], " must be ", dense.strides[axis],
+                               " (the artifact takes dense tensors), but got ", given.strides[axis])
             .withRemedy("make the tensor contiguous in the artifact's layout");
     }
   }
@@ -204,15 +191,12 @@ Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call,
 } // namespace sage::runtime
 
 extern "C" sage_tensor sage_tensor_dense(void *data, sage_layout layout,
-                                         sage_element_type element_type,
-                                         int64_t batch, int64_t heads,
-                                         int64_t tokens, int64_t head_dim) {
+                                         sage_element_type element_type, int64_t batch,
+                                         int64_t heads, int64_t tokens, int64_t head_dim) {
   sage_tensor tensor{data, {batch, heads, tokens, head_dim}, {}, element_type};
   bool headMajor = layout == SAGE_HEAD_MAJOR;
   // Unsigned: extents that overflow are refused later, with a message.
-  auto product = [](int64_t a, int64_t b) {
-    return int64_t(uint64_t(a) * uint64_t(b));
-  };
+  auto product = [](int64_t a, int64_t b) { return int64_t(uint64_t(a) * uint64_t(b)); };
   tensor.strides[0] = product(product(heads, tokens), head_dim);
   tensor.strides[1] = headMajor ? product(tokens, head_dim) : head_dim;
   tensor.strides[2] = headMajor ? head_dim : product(heads, head_dim);

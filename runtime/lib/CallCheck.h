@@ -18,13 +18,12 @@ struct Extents {
 /// kernel relies on.
 enum class CallUse { Shapes, HostInputs, Host, Launch };
 
-Status checkCall(const sage_problem &problem, const sage_call &call,
-                 CallUse use, Extents &extents);
+Status checkCall(const sage_problem &problem, const sage_call &call, CallUse use, Extents &extents);
 
 /// checkCall, and that strides which the artifact's expressions never read are
 /// those of the dense layout it was compiled for.
-Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call,
-                           CallUse use, SymbolValues &symbols);
+Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call, CallUse use,
+                           SymbolValues &symbols);
 
 } // namespace sage::runtime
 

@@ -12,13 +12,12 @@ Status Chip::parse(const std::string &name, Chip &result) {
   std::string suffix = plausible ? name.substr(end) : "";
   if (!plausible || (!suffix.empty() && suffix != "a" && suffix != "f"))
     return invalidArtifact("target.chip must look like sm_89 or sm_90a, but "
-                           "got '", name.substr(0, 20), "'");
+                           "got '",
+                           name.substr(0, 20), "'");
   int number = std::stoi(name.substr(3, end - 3));
   result.name = name;
   result.capability = {number / 10, number % 10};
-  result.scope = suffix == "a"   ? Scope::Exact
-                 : suffix == "f" ? Scope::Family
-                                 : Scope::AndLater;
+  result.scope = suffix == "a" ? Scope::Exact : suffix == "f" ? Scope::Family : Scope::AndLater;
   return {};
 }
 
@@ -39,11 +38,10 @@ Status Chip::checkRunsOn(ComputeCapability device) const {
   if (runs)
     return {};
   return failure(SAGE_WRONG_DEVICE, "the artifact is for ", name,
-                 ", but the device has compute capability ", device.major, ".",
-                 device.minor)
+                 ", but the device has compute capability ", device.major, ".", device.minor)
       .withRemedy(text("compile for the device's chip: sage-compile "
-                       "--chip=sm_", device.major, device.minor,
-                       device.major >= 9 ? "a" : ""));
+                       "--chip=sm_",
+                       device.major, device.minor, device.major >= 9 ? "a" : ""));
 }
 
 bool Chip::cubinRunsOn(ComputeCapability device) const {

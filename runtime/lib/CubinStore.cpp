@@ -25,14 +25,12 @@ std::string fieldOf(const nlohmann::json &json, const char *name) {
 
 } // namespace
 
-Reason findCubinBeside(const Artifact &artifact, ComputeCapability device,
-                       std::string &cubin) {
+Reason findCubinBeside(const Artifact &artifact, ComputeCapability device, std::string &cubin) {
   if (artifact.path.empty())
     return "the artifact came from memory";
   fs::path path = fs::path(artifact.path).replace_extension(".cubin");
   std::string sidecarText, bytes;
-  if (!readFile(path.string() + ".json", sidecarText).ok() ||
-      !readFile(path.string(), bytes).ok())
+  if (!readFile(path.string() + ".json", sidecarText).ok() || !readFile(path.string(), bytes).ok())
     return "no cubin beside the artifact";
   nlohmann::json sidecar;
   if (!parseJson(sidecarText, sidecar).ok())
@@ -42,19 +40,17 @@ Reason findCubinBeside(const Artifact &artifact, ComputeCapability device,
   if (fieldOf(sidecar, "cubin_xxh3") != contentHash(bytes))
     return "the cubin beside the artifact is damaged";
   Chip chip;
-  if (!Chip::parse(fieldOf(sidecar, "chip"), chip).ok() ||
-      !chip.cubinRunsOn(device))
+  if (!Chip::parse(fieldOf(sidecar, "chip"), chip).ok() || !chip.cubinRunsOn(device))
     return "the cubin beside the artifact is for another chip";
   cubin = std::move(bytes);
   return {};
 }
 
-CubinCache::CubinCache(std::string folderPath, const Artifact &artifact,
-                       ComputeCapability device, int driverVersion)
+CubinCache::CubinCache(std::string folderPath, const Artifact &artifact, ComputeCapability device,
+                       int driverVersion)
     : folder(std::move(folderPath)) {
-  path = (fs::path(folder) / text(artifact.checksum, "-", artifact.chip.name,
-                                  "-cc", device.major, device.minor, "-driver",
-                                  driverVersion, ".cubin"))
+  path = (fs::path(folder) / text(artifact.checksum, "-", artifact.chip.name, "-cc", device.major,
+                                  device.minor, "-driver", driverVersion, ".cubin"))
              .string();
 }
 
@@ -76,8 +72,7 @@ Reason CubinCache::store(const std::string &cubin) const {
   std::error_code error;
   fs::create_directories(folder, error);
   // Threads and processes may store the same file at once.
-  std::string temporary =
-      text(path, ".", getpid(), ".", static_cast<const void *>(&cubin));
+  std::string temporary = text(path, ".", getpid(), ".", static_cast<const void *>(&cubin));
   {
     std::ofstream file(temporary, std::ios::binary);
     file << cacheMagic << contentHash(cubin) << cubin;

@@ -13,15 +13,14 @@ using Reason = std::string;
 
 /// `<stem>.cubin` beside the artifact, if its `<stem>.cubin.json` names this
 /// artifact's checksum and chip and the cubin's own hash (docs/Artifact.md).
-Reason findCubinBeside(const Artifact &artifact, ComputeCapability device,
-                       std::string &cubin);
+Reason findCubinBeside(const Artifact &artifact, ComputeCapability device, std::string &cubin);
 
 /// A folder of what the driver assembled. One file per (artifact's content,
 /// chip, device, driver version), with its own hash: a damaged file is not used.
 class CubinCache {
 public:
-  CubinCache(std::string folder, const Artifact &artifact,
-             ComputeCapability device, int driverVersion);
+  CubinCache(std::string folder, const Artifact &artifact, ComputeCapability device,
+             int driverVersion);
 
   Reason find(std::string &cubin) const;
   /// Written under another name and then renamed: readers see all or nothing.

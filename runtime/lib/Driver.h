@@ -40,14 +40,12 @@ public:
 
 /// Makes the context current, runs `body` (which returns a Status), and makes
 /// current again what was before, whatever happened.
-template <typename Body>
-Status withContext(const PrimaryContext &primary, Body body) {
-  SAGE_RETURN_IF_ERROR(primary.api().check(
-      primary.api().ctxPushCurrent(primary.context), "cuCtxPushCurrent"));
+template <typename Body> Status withContext(const PrimaryContext &primary, Body body) {
+  SAGE_RETURN_IF_ERROR(
+      primary.api().check(primary.api().ctxPushCurrent(primary.context), "cuCtxPushCurrent"));
   Status status = body();
   cuda::Context popped;
-  Status left = primary.api().check(primary.api().ctxPopCurrent(&popped),
-                                    "cuCtxPopCurrent");
+  Status left = primary.api().check(primary.api().ctxPopCurrent(&popped), "cuCtxPopCurrent");
   return status.ok() ? std::move(left) : std::move(status);
 }
 

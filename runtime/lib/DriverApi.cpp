@@ -43,15 +43,14 @@ Status DriverApi::open(const char *path) {
   if (!library)
     return failure(SAGE_NO_DRIVER, "cannot open the CUDA driver: ", dlerror())
         .withRemedy("install NVIDIA's driver, or run on the CPU");
-#define SAGE_DRIVER_RESOLVE(member, name, parameters)                          \
+#define SAGE_DRIVER_RESOLVE(member, name, parameters)                                              \
   member = reinterpret_cast<decltype(member)>(dlsym(library, name));
   SAGE_DRIVER_FUNCTIONS(SAGE_DRIVER_RESOLVE)
   SAGE_DRIVER_OPTIONAL_FUNCTIONS(SAGE_DRIVER_RESOLVE)
 #undef SAGE_DRIVER_RESOLVE
-#define SAGE_DRIVER_REQUIRE(member, symbol, parameters)                        \
-  if (!member)                                                                 \
-    return failure(SAGE_NO_DRIVER, "the CUDA driver '", name, "' lacks ",      \
-                   symbol)                                                     \
+#define SAGE_DRIVER_REQUIRE(member, symbol, parameters)                                            \
+  if (!member)                                                                                     \
+    return failure(SAGE_NO_DRIVER, "the CUDA driver '", name, "' lacks ", symbol)                  \
         .withRemedy("update the driver to CUDA 11 or later");
   SAGE_DRIVER_FUNCTIONS(SAGE_DRIVER_REQUIRE)
 #undef SAGE_DRIVER_REQUIRE
@@ -64,8 +63,7 @@ Status DriverApi::describe(cuda::Result result, const std::string &what) const {
     name = "unknown error";
   if (getErrorString(result, &explanation) != cuda::Success || !explanation)
     explanation = "no text";
-  return failure(SAGE_DRIVER_ERROR, what, " failed: ", name, " (", result,
-                 "), ", explanation)
+  return failure(SAGE_DRIVER_ERROR, what, " failed: ", name, " (", result, "), ", explanation)
       .withRemedy(remedyFor(result));
 }
 

@@ -46,88 +46,71 @@ enum DeviceAttribute : int {
   MaxSharedMemoryPerBlockOptin = 97
 };
 enum FunctionAttribute : int { MaxDynamicSharedSizeBytes = 8 };
-enum JitOption : int {
-  JitErrorLogBuffer = 5,
-  JitErrorLogBufferSizeBytes = 6
-};
+enum JitOption : int { JitErrorLogBuffer = 5, JitErrorLogBufferSizeBytes = 6 };
 enum JitInputType : int { JitInputPtx = 1 };
-enum TensorMapDataType : int {
-  TensorMapUint8 = 0,
-  TensorMapFloat16 = 6,
-  TensorMapBfloat16 = 9
-};
+enum TensorMapDataType : int { TensorMapUint8 = 0, TensorMapFloat16 = 6, TensorMapBfloat16 = 9 };
 enum TensorMapInterleave : int { InterleaveNone = 0 };
 enum TensorMapSwizzle : int { SwizzleNone, Swizzle32B, Swizzle64B, Swizzle128B };
 enum TensorMapL2Promotion : int { L2Promotion256B = 3 };
 enum TensorMapOobFill : int { OobFillZero = 0 };
 
 // member, exported name, parameters
-#define SAGE_DRIVER_FUNCTIONS(X)                                               \
-  X(init, "cuInit", (unsigned flags))                                          \
-  X(driverGetVersion, "cuDriverGetVersion", (int *version))                    \
-  X(getErrorName, "cuGetErrorName", (Result error, const char **name))         \
-  X(getErrorString, "cuGetErrorString", (Result error, const char **text))     \
-  X(deviceGetCount, "cuDeviceGetCount", (int *count))                          \
-  X(deviceGet, "cuDeviceGet", (Device *device, int ordinal))                   \
-  X(deviceGetName, "cuDeviceGetName", (char *name, int length, Device device)) \
-  X(deviceTotalMem, "cuDeviceTotalMem_v2", (size_t *bytes, Device device))     \
-  X(deviceGetAttribute, "cuDeviceGetAttribute",                                \
-    (int *value, DeviceAttribute attribute, Device device))                    \
-  X(deviceGetPciBusId, "cuDeviceGetPCIBusId",                                  \
-    (char *text, int length, Device device))                                   \
-  X(primaryCtxRetain, "cuDevicePrimaryCtxRetain",                              \
-    (Context *context, Device device))                                         \
-  X(primaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (Device device))        \
-  X(ctxPushCurrent, "cuCtxPushCurrent_v2", (Context context))                  \
-  X(ctxPopCurrent, "cuCtxPopCurrent_v2", (Context *context))                   \
-  X(moduleLoadDataEx, "cuModuleLoadDataEx",                                    \
-    (Module *module, const void *image, unsigned optionCount,                  \
-     JitOption *options, void **optionValues))                                 \
-  X(moduleGetFunction, "cuModuleGetFunction",                                  \
-    (Function *function, Module module, const char *name))                     \
-  X(moduleUnload, "cuModuleUnload", (Module module))                           \
-  X(funcSetAttribute, "cuFuncSetAttribute",                                    \
-    (Function function, FunctionAttribute attribute, int value))               \
-  X(linkCreate, "cuLinkCreate_v2",                                             \
-    (unsigned optionCount, JitOption *options, void **optionValues,            \
-     LinkState *state))                                                        \
-  X(linkAddData, "cuLinkAddData_v2",                                           \
-    (LinkState state, JitInputType type, void *data, size_t size,              \
-     const char *name, unsigned optionCount, JitOption *options,               \
-     void **optionValues))                                                     \
-  X(linkComplete, "cuLinkComplete",                                            \
-    (LinkState state, void **cubin, size_t *size))                             \
-  X(linkDestroy, "cuLinkDestroy", (LinkState state))                           \
-  X(launchKernel, "cuLaunchKernel",                                            \
-    (Function function, unsigned gridX, unsigned gridY, unsigned gridZ,        \
-     unsigned blockX, unsigned blockY, unsigned blockZ, unsigned sharedBytes,  \
-     Stream stream, void **arguments, void **extra))                           \
-  X(memAlloc, "cuMemAlloc_v2", (DevicePointer *pointer, size_t bytes))         \
-  X(memFree, "cuMemFree_v2", (DevicePointer pointer))                          \
-  X(memcpyHtoD, "cuMemcpyHtoD_v2",                                             \
-    (DevicePointer to, const void *from, size_t bytes))                        \
-  X(memcpyDtoH, "cuMemcpyDtoH_v2",                                             \
-    (void *to, DevicePointer from, size_t bytes))                              \
-  X(memsetD8, "cuMemsetD8_v2",                                                 \
-    (DevicePointer to, unsigned char value, size_t bytes))                     \
-  X(streamCreate, "cuStreamCreate", (Stream *stream, unsigned flags))          \
-  X(streamSynchronize, "cuStreamSynchronize", (Stream stream))                 \
-  X(streamDestroy, "cuStreamDestroy_v2", (Stream stream))                      \
-  X(eventCreate, "cuEventCreate", (Event *event, unsigned flags))              \
-  X(eventRecord, "cuEventRecord", (Event event, Stream stream))                \
-  X(eventSynchronize, "cuEventSynchronize", (Event event))                     \
-  X(eventElapsedTime, "cuEventElapsedTime",                                    \
-    (float *milliseconds, Event start, Event end))                             \
+#define SAGE_DRIVER_FUNCTIONS(X)                                                                   \
+  X(init, "cuInit", (unsigned flags))                                                              \
+  X(driverGetVersion, "cuDriverGetVersion", (int *version))                                        \
+  X(getErrorName, "cuGetErrorName", (Result error, const char **name))                             \
+  X(getErrorString, "cuGetErrorString", (Result error, const char **text))                         \
+  X(deviceGetCount, "cuDeviceGetCount", (int *count))                                              \
+  X(deviceGet, "cuDeviceGet", (Device * device, int ordinal))                                      \
+  X(deviceGetName, "cuDeviceGetName", (char *name, int length, Device device))                     \
+  X(deviceTotalMem, "cuDeviceTotalMem_v2", (size_t *bytes, Device device))                         \
+  X(deviceGetAttribute, "cuDeviceGetAttribute",                                                    \
+    (int *value, DeviceAttribute attribute, Device device))                                        \
+  X(deviceGetPciBusId, "cuDeviceGetPCIBusId", (char *text, int length, Device device))             \
+  X(primaryCtxRetain, "cuDevicePrimaryCtxRetain", (Context * context, Device device))              \
+  X(primaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (Device device))                            \
+  X(ctxPushCurrent, "cuCtxPushCurrent_v2", (Context context))                                      \
+  X(ctxPopCurrent, "cuCtxPopCurrent_v2", (Context * context))                                      \
+  X(moduleLoadDataEx, "cuModuleLoadDataEx",                                                        \
+    (Module * module, const void *image, unsigned optionCount, JitOption *options,                 \
+     void **optionValues))                                                                         \
+  X(moduleGetFunction, "cuModuleGetFunction",                                                      \
+    (Function * function, Module module, const char *name))                                        \
+  X(moduleUnload, "cuModuleUnload", (Module module))                                               \
+  X(funcSetAttribute, "cuFuncSetAttribute",                                                        \
+    (Function function, FunctionAttribute attribute, int value))                                   \
+  X(linkCreate, "cuLinkCreate_v2",                                                                 \
+    (unsigned optionCount, JitOption *options, void **optionValues, LinkState *state))             \
+  X(linkAddData, "cuLinkAddData_v2",                                                               \
+    (LinkState state, JitInputType type, void *data, size_t size, const char *name,                \
+     unsigned optionCount, JitOption *options, void **optionValues))                               \
+  X(linkComplete, "cuLinkComplete", (LinkState state, void **cubin, size_t *size))                 \
+  X(linkDestroy, "cuLinkDestroy", (LinkState state))                                               \
+  X(launchKernel, "cuLaunchKernel",                                                                \
+    (Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,           \
+     unsigned blockY, unsigned blockZ, unsigned sharedBytes, Stream stream, void **arguments,      \
+     void **extra))                                                                                \
+  X(memAlloc, "cuMemAlloc_v2", (DevicePointer * pointer, size_t bytes))                            \
+  X(memFree, "cuMemFree_v2", (DevicePointer pointer))                                              \
+  X(memcpyHtoD, "cuMemcpyHtoD_v2", (DevicePointer to, const void *from, size_t bytes))             \
+  X(memcpyDtoH, "cuMemcpyDtoH_v2", (void *to, DevicePointer from, size_t bytes))                   \
+  X(memsetD8, "cuMemsetD8_v2", (DevicePointer to, unsigned char value, size_t bytes))              \
+  X(streamCreate, "cuStreamCreate", (Stream * stream, unsigned flags))                             \
+  X(streamSynchronize, "cuStreamSynchronize", (Stream stream))                                     \
+  X(streamDestroy, "cuStreamDestroy_v2", (Stream stream))                                          \
+  X(eventCreate, "cuEventCreate", (Event * event, unsigned flags))                                 \
+  X(eventRecord, "cuEventRecord", (Event event, Stream stream))                                    \
+  X(eventSynchronize, "cuEventSynchronize", (Event event))                                         \
+  X(eventElapsedTime, "cuEventElapsedTime", (float *milliseconds, Event start, Event end))         \
   X(eventDestroy, "cuEventDestroy_v2", (Event event))
 
 // Not in every driver: since CUDA 12.0.
-#define SAGE_DRIVER_OPTIONAL_FUNCTIONS(X)                                      \
-  X(tensorMapEncodeTiled, "cuTensorMapEncodeTiled",                            \
-    (TensorMap * map, TensorMapDataType type, uint32_t rank, void *address,    \
-     const uint64_t *extents, const uint64_t *strides, const uint32_t *box,    \
-     const uint32_t *elementStrides, TensorMapInterleave interleave,           \
-     TensorMapSwizzle swizzle, TensorMapL2Promotion l2Promotion,               \
-     TensorMapOobFill oobFill))
+#define SAGE_DRIVER_OPTIONAL_FUNCTIONS(X)                                                          \
+  X(tensorMapEncodeTiled, "cuTensorMapEncodeTiled",                                                \
+    (TensorMap * map, TensorMapDataType type, uint32_t rank, void *address,                        \
+     const uint64_t *extents, const uint64_t *strides, const uint32_t *box,                        \
+     const uint32_t *elementStrides, TensorMapInterleave interleave, TensorMapSwizzle swizzle,     \
+     TensorMapL2Promotion l2Promotion, TensorMapOobFill oobFill))
 
 } // namespace sage::runtime::cuda
 
@@ -153,8 +136,7 @@ public:
     return result == cuda::Success ? Status() : describe(result, what);
   }
 
-#define SAGE_DRIVER_MEMBER(member, name, parameters)                           \
-  cuda::Result(*member) parameters = nullptr;
+#define SAGE_DRIVER_MEMBER(member, name, parameters) cuda::Result(*member) parameters = nullptr;
   // The parameter lists above name the driver's types.
   using Result = cuda::Result;
   using Device = cuda::Device;

@@ -22,8 +22,8 @@ struct ExactOperands {
 };
 
 /// scores[r][j] = scale·Σ_d q·k for `rows` queries and all keys.
-void exactScores(const ExactOperands &operands, const float *query,
-                 const float *keys, int64_t rows, double *scores) {
+void exactScores(const ExactOperands &operands, const float *query, const float *keys, int64_t rows,
+                 double *scores) {
   int64_t count = operands.extents.keys;
   std::fill(scores, scores + rows * count, 0.0);
   for (int64_t first = 0; first < count; first += keyBlock) {
@@ -41,8 +41,8 @@ void exactScores(const ExactOperands &operands, const float *query,
 }
 
 /// Softmax over the first `visible` scores, in place, and its product with V.
-void exactRow(const ExactOperands &operands, int64_t visible, double *scores,
-              const float *values, double *output, double *lse) {
+void exactRow(const ExactOperands &operands, int64_t visible, double *scores, const float *values,
+              double *output, double *lse) {
   std::fill(output, output + operands.valueDims, 0.0);
   if (lse)
     *lse = -INFINITY;
@@ -63,16 +63,14 @@ void exactRow(const ExactOperands &operands, int64_t visible, double *scores,
     *lse = maximum + std::log(sum);
 }
 
-std::vector<float> transposeHeads(const std::vector<float> &rows,
-                                  int64_t heads, int64_t tokens, int64_t dims,
-                                  int32_t threads) {
+std::vector<float> transposeHeads(const std::vector<float> &rows, int64_t heads, int64_t tokens,
+                                  int64_t dims, int32_t threads) {
   std::vector<float> columns(rows.size());
   parallelFor(heads, threads, [&](int64_t head) {
     int64_t base = head * tokens * dims;
     for (int64_t n = 0; n < tokens; ++n)
       for (int64_t d = 0; d < dims; ++d)
-        columns[size_t(base + d * tokens + n)] =
-            rows[size_t(base + n * dims + d)];
+        columns[size_t(base + d * tokens + n)] = rows[size_t(base + n * dims + d)];
   });
   return columns;
 }
@@ -80,12 +78,10 @@ std::vector<float> transposeHeads(const std::vector<float> &rows,
 } // namespace
 
 Status exactAttention(const sage_problem &problem, const sage_call &call,
-                      const sage_reference_options &options, double *output,
-                      double *lse) {
+                      const sage_reference_options &options, double *output, double *lse) {
   SAGE_RETURN_IF_ERROR(checkProblem(problem));
   ExactOperands operands{};
-  SAGE_RETURN_IF_ERROR(
-      checkCall(problem, call, CallUse::HostInputs, operands.extents));
+  SAGE_RETURN_IF_ERROR(checkCall(problem, call, CallUse::HostInputs, operands.extents));
   const Extents &extents = operands.extents;
   operands.dims = problem.head_dim;
   operands.valueDims = problem.value_head_dim;
@@ -93,9 +89,9 @@ Status exactAttention(const sage_problem &problem, const sage_call &call,
   operands.mask = problem.mask;
   operands.query = loadTensor(call.query, options.threads);
   operands.value = loadTensor(call.value, options.threads);
-  operands.keyTransposed = transposeHeads(
-      loadTensor(call.key, options.threads), extents.batch * extents.keyHeads,
-      extents.keys, operands.dims, options.threads);
+  operands.keyTransposed =
+      transposeHeads(loadTensor(call.key, options.threads), extents.batch * extents.keyHeads,
+                     extents.keys, operands.dims, options.threads);
 
   int64_t blocks = (extents.queries + rowBlock - 1) / rowBlock;
   int64_t tasks = extents.batch * extents.queryHeads * blocks;
@@ -106,16 +102,13 @@ Status exactAttention(const sage_problem &problem, const sage_call &call,
     int64_t row = head * extents.queries + first;
     std::vector<double> scores(size_t(rows * extents.keys));
     exactScores(operands, operands.query.data() + row * operands.dims,
-                operands.keyTransposed.data() +
-                    keyHead * operands.dims * extents.keys,
-                rows, scores.data());
+                operands.keyTransposed.data() + keyHead * operands.dims * extents.keys, rows,
+                scores.data());
     for (int64_t r = 0; r < rows; ++r)
       exactRow(operands, visibleKeys(operands.mask, extents, first + r),
                scores.data() + r * extents.keys,
-               operands.value.data() +
-                   keyHead * extents.keys * operands.valueDims,
-               output + (row + r) * operands.valueDims,
-               lse ? lse + row + r : nullptr);
+               operands.value.data() + keyHead * extents.keys * operands.valueDims,
+               output + (row + r) * operands.valueDims, lse ? lse + row + r : nullptr);
   };
   parallelFor(tasks, options.threads, task, progressOf(options, tasks));
   return {};

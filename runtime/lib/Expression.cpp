@@ -8,14 +8,13 @@
 namespace sage::runtime {
 
 const std::array<std::string_view, symbolCount> symbolNames = {
-    "B",       "Hq",      "Hkv",     "Nq",       "Nk",       "query_b",
-    "query_h", "query_n", "key_b",   "key_h",    "key_n",    "value_b",
-    "value_h", "value_n", "output_b", "output_h", "output_n", "n"};
+    "B",     "Hq",    "Hkv",     "Nq",      "Nk",      "query_b",  "query_h",  "query_n",  "key_b",
+    "key_h", "key_n", "value_b", "value_h", "value_n", "output_b", "output_h", "output_n", "n"};
 
 namespace {
 
-constexpr std::array<std::string_view, 8> operatorNames = {
-    "add", "sub", "mul", "mod", "floordiv", "ceildiv", "min", "max"};
+constexpr std::array<std::string_view, 8> operatorNames = {"add",      "sub",     "mul", "mod",
+                                                           "floordiv", "ceildiv", "min", "max"};
 
 std::string acceptedSymbols(SymbolSet allowed) {
   std::string names;
@@ -32,12 +31,10 @@ int64_t floorDivide(int64_t left, int64_t right) {
 
 } // namespace
 
-Status Expression::append(const nlohmann::json &json, SymbolSet allowed,
-                          size_t depth) {
+Status Expression::append(const nlohmann::json &json, SymbolSet allowed, size_t depth) {
   // A right operand waits for its left one: depth bounds the stack as well.
   if (depth > stackLimit)
-    return invalidArtifact("expression must be nested at most ", stackLimit,
-                           " deep");
+    return invalidArtifact("expression must be nested at most ", stackLimit, " deep");
   if (json.is_number_integer()) {
     if (json.is_number_unsigned() && json.get<uint64_t>() > uint64_t(INT64_MAX))
       return invalidArtifact("expression has an integer above 2^63-1");
@@ -67,33 +64,27 @@ Status Expression::append(const nlohmann::json &json, SymbolSet allowed,
                            "ceildiv, min, max");
   SAGE_RETURN_IF_ERROR(append(json[1], allowed, depth + 1));
   SAGE_RETURN_IF_ERROR(append(json[2], allowed, depth + 1));
-  steps.push_back(
-      {Kind(size_t(Kind::Add) + size_t(found - operatorNames.begin())), 0});
+  steps.push_back({Kind(size_t(Kind::Add) + size_t(found - operatorNames.begin())), 0});
   return {};
 }
 
-Status Expression::parse(const nlohmann::json &json, SymbolSet allowed,
-                         Expression &result) {
+Status Expression::parse(const nlohmann::json &json, SymbolSet allowed, Expression &result) {
   Expression parsed;
   SAGE_RETURN_IF_ERROR(parsed.append(json, allowed, 1));
   result = std::move(parsed);
   return {};
 }
 
-Status Expression::parseText(std::string_view text, SymbolSet allowed,
-                             Expression &result) {
+Status Expression::parseText(std::string_view text, SymbolSet allowed, Expression &result) {
   nlohmann::json json;
   SAGE_RETURN_IF_ERROR(parseJson(text, json));
   return parse(json, allowed, result);
 }
 
-Status Expression::apply(Kind kind, int64_t left, int64_t right,
-                         int64_t &result) {
-  bool divides =
-      kind == Kind::Mod || kind == Kind::FloorDiv || kind == Kind::CeilDiv;
+Status Expression::apply(Kind kind, int64_t left, int64_t right, int64_t &result) {
+  bool divides = kind == Kind::Mod || kind == Kind::FloorDiv || kind == Kind::CeilDiv;
   if (divides && right <= 0)
-    return invalidArtifact("expression divides by ", right,
-                           "; divisors must be positive");
+    return invalidArtifact("expression divides by ", right, "; divisors must be positive");
   bool overflow = false;
   switch (kind) {
   case Kind::Add:
@@ -131,8 +122,7 @@ Status Expression::apply(Kind kind, int64_t left, int64_t right,
   return {};
 }
 
-Status Expression::evaluate(const SymbolValues &symbols,
-                            int64_t &result) const {
+Status Expression::evaluate(const SymbolValues &symbols, int64_t &result) const {
   std::array<int64_t, stackLimit + 1> stack;
   size_t height = 0;
   for (const Step &step : steps) {
@@ -166,8 +156,7 @@ std::string Expression::json() const {
       std::string right = std::move(stack.back());
       stack.pop_back();
       auto name = operatorNames[size_t(step.kind) - size_t(Kind::Add)];
-      stack.back() = "[\"" + std::string(name) + "\"," + stack.back() + "," +
-                     right + "]";
+      stack.back() = "[\"" + std::string(name) + "\"," + stack.back() + "," + right + "]";
     }
   }
   return stack.empty() ? "0" : stack.back();

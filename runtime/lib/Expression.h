@@ -14,9 +14,23 @@ namespace sage::runtime {
 
 /// The symbols of docs/Artifact.md, in the order of `symbolNames`.
 enum class Symbol : uint8_t {
-  B, Hq, Hkv, Nq, Nk,
-  QueryB, QueryH, QueryN, KeyB, KeyH, KeyN,
-  ValueB, ValueH, ValueN, OutputB, OutputH, OutputN,
+  B,
+  Hq,
+  Hkv,
+  Nq,
+  Nk,
+  QueryB,
+  QueryH,
+  QueryN,
+  KeyB,
+  KeyH,
+  KeyN,
+  ValueB,
+  ValueH,
+  ValueN,
+  OutputB,
+  OutputH,
+  OutputN,
   N
 };
 constexpr size_t symbolCount = 18;
@@ -39,11 +53,9 @@ public:
   Expression() = default;
   explicit Expression(int64_t constant) { steps.push_back({Kind::Constant, constant}); }
 
-  static Status parse(const nlohmann::json &json, SymbolSet allowed,
-                      Expression &result);
+  static Status parse(const nlohmann::json &json, SymbolSet allowed, Expression &result);
   /// Of JSON text, as in sage_geometry.
-  static Status parseText(std::string_view json, SymbolSet allowed,
-                          Expression &result);
+  static Status parseText(std::string_view json, SymbolSet allowed, Expression &result);
 
   Status evaluate(const SymbolValues &symbols, int64_t &result) const;
   /// Of a map, in the one symbol `n`.
@@ -53,9 +65,7 @@ public:
   std::string json() const;
 
 private:
-  enum class Kind : uint8_t {
-    Constant, Symbol, Add, Sub, Mul, Mod, FloorDiv, CeilDiv, Min, Max
-  };
+  enum class Kind : uint8_t { Constant, Symbol, Add, Sub, Mul, Mod, FloorDiv, CeilDiv, Min, Max };
   struct Step {
     Kind kind;
     int64_t value;

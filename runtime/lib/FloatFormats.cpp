@@ -7,12 +7,10 @@ namespace sage::runtime {
 namespace {
 
 /// Exact value of the finite number with these fields.
-float decodeFinite(uint32_t exponent, uint32_t mantissa, int mantissaBits,
-                   int bias) {
+float decodeFinite(uint32_t exponent, uint32_t mantissa, int mantissaBits, int bias) {
   if (exponent == 0)
     return std::ldexp(float(mantissa), 1 - bias - mantissaBits);
-  return std::ldexp(float(mantissa | (1u << mantissaBits)),
-                    int(exponent) - bias - mantissaBits);
+  return std::ldexp(float(mantissa | (1u << mantissaBits)), int(exponent) - bias - mantissaBits);
 }
 
 /// Bits, without sign, of a finite number that the format can hold.
@@ -24,15 +22,11 @@ uint32_t encodeExact(float magnitude, int mantissaBits, int bias) {
   exponent += bias - 1;
   if (exponent <= 0)
     return uint32_t(std::ldexp(magnitude, bias - 1 + mantissaBits));
-  uint32_t significand = uint32_t(
-      std::ldexp(magnitude, mantissaBits - (exponent - bias)));
-  return (uint32_t(exponent) << mantissaBits) |
-         (significand & ((1u << mantissaBits) - 1u));
+  uint32_t significand = uint32_t(std::ldexp(magnitude, mantissaBits - (exponent - bias)));
+  return (uint32_t(exponent) << mantissaBits) | (significand & ((1u << mantissaBits) - 1u));
 }
 
-float withSign(float magnitude, bool negative) {
-  return negative ? -magnitude : magnitude;
-}
+float withSign(float magnitude, bool negative) { return negative ? -magnitude : magnitude; }
 
 } // namespace
 
@@ -83,8 +77,7 @@ float e5m2ToFloat(uint8_t bits) {
   bool negative = bits & 0x80u;
   uint32_t exponent = (bits >> 2) & 0x1fu, mantissa = bits & 3u;
   if (exponent == 0x1f)
-    return floatOf((negative ? 0x80000000u : 0u) |
-                   (mantissa ? 0x7fc00000u : 0x7f800000u));
+    return floatOf((negative ? 0x80000000u : 0u) | (mantissa ? 0x7fc00000u : 0x7f800000u));
   return withSign(decodeFinite(exponent, mantissa, 2, 15), negative);
 }
 

@@ -49,8 +49,7 @@ static inline float roundToFormat(float value, float smallest, float largest) {
   uint32_t sign = bits & 0x80000000u;
   uint32_t magnitude = bits & 0x7fffffffu;
   uint32_t odd = (magnitude >> dropped) & 1u;
-  uint32_t normal =
-      (magnitude + ((1u << (dropped - 1)) - 1u) + odd) & ~((1u << dropped) - 1u);
+  uint32_t normal = (magnitude + ((1u << (dropped - 1)) - 1u) + odd) & ~((1u << dropped) - 1u);
   // Adding 2^23·smallest leaves no bits below `smallest`: the float adder
   // itself rounds to nearest even.
   float shift = smallest * 8388608.0f;
@@ -62,18 +61,13 @@ static inline float roundToFormat(float value, float smallest, float largest) {
   rounded = magnitude > 0x7f800000u ? value : rounded;
   return floatOf(bitsOf(rounded) | sign);
 }
-static inline float roundToE4m3(float value) {
-  return roundToFormat<3>(value, 0x1p-9f, e4m3Max);
-}
-static inline float roundToE5m2(float value) {
-  return roundToFormat<2>(value, 0x1p-16f, e5m2Max);
-}
+static inline float roundToE4m3(float value) { return roundToFormat<3>(value, 0x1p-9f, e4m3Max); }
+static inline float roundToE5m2(float value) { return roundToFormat<2>(value, 0x1p-16f, e5m2Max); }
 /// Infinity from 65520 on, as IEEE conversion gives.
 static inline float roundToF16(float value) {
   float rounded = roundToFormat<10>(value, 0x1p-24f, 131072.0f);
   constexpr float infinity = __builtin_inff();
-  return rounded >= 65536.0f ? infinity
-                             : (rounded <= -65536.0f ? -infinity : rounded);
+  return rounded >= 65536.0f ? infinity : (rounded <= -65536.0f ? -infinity : rounded);
 }
 static inline float roundToBf16(float value) {
   uint32_t bits = bitsOf(value);

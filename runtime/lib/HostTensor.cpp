@@ -19,15 +19,15 @@ std::vector<float> loadTensor(const sage_tensor &tensor, int32_t threads) {
   std::vector<float> dense(size_t(batch * heads * tokens * dims));
   if (dense.empty())
     return dense;
-  parallelFor(batch * heads, threads, [&, heads = heads, tokens = tokens,
-                                       dims = dims](int64_t slice) {
-    float *rows = dense.data() + slice * tokens * dims;
-    for (int64_t n = 0; n < tokens; ++n) {
-      const uint16_t *bits = tokenAt(tensor, slice / heads, slice % heads, n);
-      for (int64_t d = 0; d < dims; ++d)
-        rows[n * dims + d] = decodeElement(tensor.element_type, bits[d]);
-    }
-  });
+  parallelFor(batch * heads, threads,
+              [&, heads = heads, tokens = tokens, dims = dims](int64_t slice) {
+                float *rows = dense.data() + slice * tokens * dims;
+                for (int64_t n = 0; n < tokens; ++n) {
+                  const uint16_t *bits = tokenAt(tensor, slice / heads, slice % heads, n);
+                  for (int64_t d = 0; d < dims; ++d)
+                    rows[n * dims + d] = decodeElement(tensor.element_type, bits[d]);
+                }
+              });
   return dense;
 }
 

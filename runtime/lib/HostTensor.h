@@ -12,8 +12,7 @@ namespace sage::runtime {
 std::vector<float> loadTensor(const sage_tensor &tensor, int32_t threads);
 
 /// The first channel of a token.
-inline uint16_t *tokenAt(const sage_tensor &tensor, int64_t batch,
-                           int64_t head, int64_t token) {
+inline uint16_t *tokenAt(const sage_tensor &tensor, int64_t batch, int64_t head, int64_t token) {
   return static_cast<uint16_t *>(tensor.data) + batch * tensor.strides[0] +
          head * tensor.strides[1] + token * tensor.strides[2];
 }

@@ -26,8 +26,7 @@ static size_t nestingDepth(std::string_view text) {
 
 Status parseJson(std::string_view text, nlohmann::json &result) {
   if (nestingDepth(text) > jsonDepthLimit)
-    return invalidArtifact("JSON must be nested at most ", jsonDepthLimit,
-                           " deep");
+    return invalidArtifact("JSON must be nested at most ", jsonDepthLimit, " deep");
   result = nlohmann::json::parse(text.begin(), text.end(), nullptr,
                                  /*allow_exceptions=*/false);
   if (result.is_discarded())
@@ -37,8 +36,7 @@ Status parseJson(std::string_view text, nlohmann::json &result) {
 
 std::string shortText(const nlohmann::json &json) {
   constexpr size_t limit = 60;
-  std::string text =
-      json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return text.size() > limit ? text.substr(0, limit) + "…" : text;
 }
 

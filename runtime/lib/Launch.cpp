@@ -15,23 +15,18 @@ namespace {
 /// Device addresses by buffer index.
 using Addresses = std::array<uint64_t, size_t(FirstSlice) + sliceLimit>;
 
-uint64_t addressOf(const void *pointer) {
-  return uint64_t(reinterpret_cast<uintptr_t>(pointer));
-}
+uint64_t addressOf(const void *pointer) { return uint64_t(reinterpret_cast<uintptr_t>(pointer)); }
 
-Status checkWorkspace(const WorkspaceLayout &layout, const void *workspace,
-                      uint64_t bytes) {
+Status checkWorkspace(const WorkspaceLayout &layout, const void *workspace, uint64_t bytes) {
   if (layout.bytes == 0)
     return {};
   if (!workspace || bytes < layout.bytes)
     return invalidArgument("the workspace must have ", layout.bytes,
-                           " bytes for this call, but has ",
-                           workspace ? bytes : 0)
+                           " bytes for this call, but has ", workspace ? bytes : 0)
         .withRemedy("ask sage_artifact_workspace_bytes");
   if (addressOf(workspace) % workspaceAlignment != 0)
-    return invalidArgument("the workspace must be aligned to ",
-                           workspaceAlignment, " bytes, but is ",
-                           addressOf(workspace) % workspaceAlignment,
+    return invalidArgument("the workspace must be aligned to ", workspaceAlignment,
+                           " bytes, but is ", addressOf(workspace) % workspaceAlignment,
                            " bytes past that");
   return {};
 }
@@ -58,9 +53,8 @@ Addresses resolveBuffers(const Artifact &artifact, const sage_call &call,
 /// One kernel's arguments, as cuLaunchKernel reads them.
 class ArgumentBlock {
 public:
-  Status add(const DriverApi &api, const Argument &argument,
-             const Addresses &addresses, const SymbolValues &symbols,
-             double scale) {
+  Status add(const DriverApi &api, const Argument &argument, const Addresses &addresses,
+             const SymbolValues &symbols, double scale) {
     size_t alignment = argument.alignment();
     used = (used + alignment - 1) / alignment * alignment;
     uint8_t *place = storage + used;
@@ -82,8 +76,8 @@ public:
       break;
     }
     cuda::TensorMap map;
-    SAGE_RETURN_IF_ERROR(encodeTensorMap(api, argument.tensorMap, symbols,
-                                         addresses[argument.buffer], map));
+    SAGE_RETURN_IF_ERROR(
+        encodeTensorMap(api, argument.tensorMap, symbols, addresses[argument.buffer], map));
     std::memcpy(place, &map, sizeof(map));
     return {};
   }
@@ -91,8 +85,7 @@ public:
   void **data() { return pointers; }
 
 private:
-  static Status addInteger(const Argument &argument,
-                           const SymbolValues &symbols, uint8_t *place) {
+  static Status addInteger(const Argument &argument, const SymbolValues &symbols, uint8_t *place) {
     int64_t value;
     SAGE_RETURN_IF_ERROR(argument.value.evaluate(symbols, value));
     if (argument.kind == Argument::Kind::I64) {
@@ -101,8 +94,7 @@ private:
     }
     int32_t narrow = int32_t(value);
     if (narrow != value)
-      return invalidArgument("a 32-bit argument would be ", value,
-                             " for this shape");
+      return invalidArgument("a 32-bit argument would be ", value, " for this shape");
     std::memcpy(place, &narrow, 4);
     return {};
   }
@@ -120,17 +112,16 @@ Status evaluateGrid(const Kernel &kernel, const SymbolValues &symbols,
     int64_t extent;
     SAGE_RETURN_IF_ERROR(kernel.grid[i].evaluate(symbols, extent));
     if (extent < 0 || extent > limits[i])
-      return invalidArgument("grid axis ", i, " must be 0 to ", limits[i],
-                             ", but is ", extent, " for this shape")
+      return invalidArgument("grid axis ", i, " must be 0 to ", limits[i], ", but is ", extent,
+                             " for this shape")
           .withRemedy("split the call by batches or heads");
     grid[i] = unsigned(extent);
   }
   return {};
 }
 
-Status launchKernel(const DriverApi &api, cuda::Function function,
-                    const Kernel &kernel, const Addresses &addresses,
-                    const SymbolValues &symbols, double scale,
+Status launchKernel(const DriverApi &api, cuda::Function function, const Kernel &kernel,
+                    const Addresses &addresses, const SymbolValues &symbols, double scale,
                     cuda::Stream stream) {
   std::array<unsigned, 3> grid;
   SAGE_RETURN_IF_ERROR(evaluateGrid(kernel, symbols, grid));
@@ -138,14 +129,12 @@ Status launchKernel(const DriverApi &api, cuda::Function function,
     return {};
   ArgumentBlock arguments;
   for (const Argument &argument : kernel.arguments)
-    SAGE_RETURN_IF_ERROR(
-        arguments.add(api, argument, addresses, symbols, scale));
-  return api.check(
-      api.launchKernel(function, grid[0], grid[1], grid[2],
-                       unsigned(kernel.block[0]), unsigned(kernel.block[1]),
-                       unsigned(kernel.block[2]), unsigned(kernel.sharedBytes),
-                       stream, arguments.data(), nullptr),
-      "cuLaunchKernel");
+    SAGE_RETURN_IF_ERROR(arguments.add(api, argument, addresses, symbols, scale));
+  return api.check(api.launchKernel(function, grid[0], grid[1], grid[2], unsigned(kernel.block[0]),
+                                    unsigned(kernel.block[1]), unsigned(kernel.block[2]),
+                                    unsigned(kernel.sharedBytes), stream, arguments.data(),
+                                    nullptr),
+                   "cuLaunchKernel");
 }
 
 } // namespace
@@ -153,8 +142,7 @@ Status launchKernel(const DriverApi &api, cuda::Function function,
 Status Module::launch(const sage_call &call, void *stream, void *workspace,
                       uint64_t workspaceBytes) const {
   SymbolValues symbols{};
-  SAGE_RETURN_IF_ERROR(
-      checkCallOfArtifact(*artifact, call, CallUse::Launch, symbols));
+  SAGE_RETURN_IF_ERROR(checkCallOfArtifact(*artifact, call, CallUse::Launch, symbols));
   WorkspaceLayout layout;
   SAGE_RETURN_IF_ERROR(WorkspaceLayout::create(*artifact, symbols, layout));
   SAGE_RETURN_IF_ERROR(checkWorkspace(layout, workspace, workspaceBytes));
@@ -164,8 +152,7 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace,
   return withContext(primary, [&]() -> Status {
     for (size_t i = 0; i < functions.size(); ++i) {
       const Kernel &kernel = artifact->kernels[i];
-      Status status = launchKernel(primary.api(), functions[i], kernel,
-                                   addresses, symbols, scale,
+      Status status = launchKernel(primary.api(), functions[i], kernel, addresses, symbols, scale,
                                    static_cast<cuda::Stream>(stream));
       if (!status.ok())
         return std::move(status).within("kernel " + kernel.name);

@@ -11,19 +11,16 @@
 namespace sage::runtime {
 namespace {
 
-constexpr std::array<std::string_view, 5> callerBuffers = {
-    "query", "key", "value", "output", "lse"};
+constexpr std::array<std::string_view, 5> callerBuffers = {"query", "key", "value", "output",
+                                                           "lse"};
 
 Status parseProblem(ManifestObject object, sage_problem &problem) {
   SAGE_RETURN_IF_ERROR(object.integer("head_dim", problem.head_dim));
   SAGE_RETURN_IF_ERROR(object.integer("value_head_dim", problem.value_head_dim));
-  SAGE_RETURN_IF_ERROR(object.choice("element_type", {"f16", "bf16"},
-                                     problem.element_type));
+  SAGE_RETURN_IF_ERROR(object.choice("element_type", {"f16", "bf16"}, problem.element_type));
+  SAGE_RETURN_IF_ERROR(object.choice("layout", {"head_major", "token_major"}, problem.layout));
   SAGE_RETURN_IF_ERROR(
-      object.choice("layout", {"head_major", "token_major"}, problem.layout));
-  SAGE_RETURN_IF_ERROR(object.choice(
-      "mask", {"none", "causal_top_left", "causal_bottom_right"},
-      problem.mask));
+      object.choice("mask", {"none", "causal_top_left", "causal_bottom_right"}, problem.mask));
   SAGE_RETURN_IF_ERROR(object.boolean("lse", problem.lse));
   const nlohmann::json *scale, *shape;
   SAGE_RETURN_IF_ERROR(object.value("scale", scale));
@@ -33,13 +30,11 @@ Status parseProblem(ManifestObject object, sage_problem &problem) {
       return invalidArtifact("problem.scale must be a number or null");
     problem.scale = scale->get<double>();
     if (!(problem.scale > 0))
-      return invalidArtifact("problem.scale must be positive, but got ",
-                             problem.scale);
+      return invalidArtifact("problem.scale must be positive, but got ", problem.scale);
   }
   SAGE_RETURN_IF_ERROR(object.array("shape", 5, 5, shape));
   for (size_t i = 0; i < 5; ++i)
-    SAGE_RETURN_IF_ERROR(
-        integerOf((*shape)[i], "problem.shape", problem.shape[i]));
+    SAGE_RETURN_IF_ERROR(integerOf((*shape)[i], "problem.shape", problem.shape[i]));
   SAGE_RETURN_IF_ERROR(object.finish());
   return checkProblem(problem);
 }
@@ -47,22 +42,17 @@ Status parseProblem(ManifestObject object, sage_problem &problem) {
 Status parseRecipe(ManifestObject object, Artifact &artifact) {
   sage_recipe &recipe = artifact.recipe;
   SAGE_RETURN_IF_ERROR(object.string("name", artifact.recipeName));
-  SAGE_RETURN_IF_ERROR(
-      object.choice("qk", {"int8", "int4", "e4m3", "f16"}, recipe.qk));
+  SAGE_RETURN_IF_ERROR(object.choice("qk", {"int8", "int4", "e4m3", "f16"}, recipe.qk));
   SAGE_RETURN_IF_ERROR(object.choice(
-      "granularity",
-      {"per_tensor", "per_block", "per_warp", "per_thread", "per_token"},
+      "granularity", {"per_tensor", "per_block", "per_warp", "per_thread", "per_token"},
       recipe.granularity));
   SAGE_RETURN_IF_ERROR(object.boolean("smooth_q", recipe.smooth_q));
   SAGE_RETURN_IF_ERROR(object.boolean("smooth_k", recipe.smooth_k));
   SAGE_RETURN_IF_ERROR(object.boolean("smooth_v", recipe.smooth_v));
-  SAGE_RETURN_IF_ERROR(
-      object.choice("pv", {"e4m3", "e5m2", "f16"}, recipe.pv));
-  SAGE_RETURN_IF_ERROR(object.choice("accumulation", {"single", "two_level"},
-                                     recipe.accumulation));
+  SAGE_RETURN_IF_ERROR(object.choice("pv", {"e4m3", "e5m2", "f16"}, recipe.pv));
+  SAGE_RETURN_IF_ERROR(object.choice("accumulation", {"single", "two_level"}, recipe.accumulation));
   SAGE_RETURN_IF_ERROR(object.choice("inner", {"f32", "f16"}, recipe.inner));
-  SAGE_RETURN_IF_ERROR(
-      object.choice("row_sum", {"float", "quantized"}, recipe.row_sum));
+  SAGE_RETURN_IF_ERROR(object.choice("row_sum", {"float", "quantized"}, recipe.row_sum));
   SAGE_RETURN_IF_ERROR(object.finish());
   return checkRecipe(recipe);
 }
@@ -71,12 +61,9 @@ Status parseGeometry(ManifestObject object, Artifact &artifact) {
   Geometry &geometry = artifact.geometry;
   SAGE_RETURN_IF_ERROR(object.integer("query_block", geometry.queryBlock));
   SAGE_RETURN_IF_ERROR(object.integer("key_tile", geometry.keyTile));
-  SAGE_RETURN_IF_ERROR(
-      object.expression("query_groups", mapSymbols, geometry.queryGroups));
-  SAGE_RETURN_IF_ERROR(
-      object.expression("key_groups", mapSymbols, geometry.keyGroups));
-  SAGE_RETURN_IF_ERROR(
-      object.expression("value_order", mapSymbols, geometry.valueOrder));
+  SAGE_RETURN_IF_ERROR(object.expression("query_groups", mapSymbols, geometry.queryGroups));
+  SAGE_RETURN_IF_ERROR(object.expression("key_groups", mapSymbols, geometry.keyGroups));
+  SAGE_RETURN_IF_ERROR(object.expression("value_order", mapSymbols, geometry.valueOrder));
   artifact.queryGroupsText = geometry.queryGroups.json();
   artifact.keyGroupsText = geometry.keyGroups.json();
   artifact.valueOrderText = geometry.valueOrder.json();
@@ -91,21 +78,19 @@ Status parseWorkspace(const nlohmann::json &slices, Artifact &artifact) {
     SAGE_RETURN_IF_ERROR(object.string("name", slice.name));
     SAGE_RETURN_IF_ERROR(object.expression("bytes", callSymbols, slice.bytes));
     SAGE_RETURN_IF_ERROR(object.finish());
-    bool taken = std::find(callerBuffers.begin(), callerBuffers.end(),
-                           slice.name) != callerBuffers.end();
+    bool taken =
+        std::find(callerBuffers.begin(), callerBuffers.end(), slice.name) != callerBuffers.end();
     for (const WorkspaceSlice &other : artifact.workspace)
       taken |= other.name == slice.name;
     if (taken || slice.name.empty())
-      return invalidArtifact("workspace: the name '", slice.name,
-                             "' is empty or taken");
+      return invalidArtifact("workspace: the name '", slice.name, "' is empty or taken");
     artifact.usedSymbols |= slice.bytes.symbols();
     artifact.workspace.push_back(std::move(slice));
   }
   return {};
 }
 
-Status parseBuffer(ManifestObject &object, const Artifact &artifact,
-                   uint32_t &buffer) {
+Status parseBuffer(ManifestObject &object, const Artifact &artifact, uint32_t &buffer) {
   std::string name;
   SAGE_RETURN_IF_ERROR(object.string("buffer", name));
   for (size_t i = 0; i < callerBuffers.size(); ++i)
@@ -122,27 +107,24 @@ Status parseBuffer(ManifestObject &object, const Artifact &artifact,
       return {};
     }
   return invalidArtifact("buffer must be query, key, value, output, lse or a "
-                         "workspace slice, but got '", name, "'");
+                         "workspace slice, but got '",
+                         name, "'");
 }
 
 Status parseTensorMap(ManifestObject &object, TensorMapDescription &map) {
-  SAGE_RETURN_IF_ERROR(
-      object.choice("element", {"u8", "f16", "bf16"}, map.element));
+  SAGE_RETURN_IF_ERROR(object.choice("element", {"u8", "f16", "bf16"}, map.element));
   const nlohmann::json *extents, *strides, *box;
   SAGE_RETURN_IF_ERROR(object.array("extents", 1, tensorRankLimit, extents));
   map.rank = uint32_t(extents->size());
-  SAGE_RETURN_IF_ERROR(object.array("strides", map.rank - 1, map.rank - 1,
-                                    strides));
+  SAGE_RETURN_IF_ERROR(object.array("strides", map.rank - 1, map.rank - 1, strides));
   SAGE_RETURN_IF_ERROR(object.array("box", map.rank, map.rank, box));
   int64_t swizzle;
   SAGE_RETURN_IF_ERROR(object.integer("swizzle", swizzle));
   if (swizzle != 0 && swizzle != 32 && swizzle != 64 && swizzle != 128)
-    return invalidArtifact("swizzle must be 0, 32, 64 or 128, but got ",
-                           swizzle);
+    return invalidArtifact("swizzle must be 0, 32, 64 or 128, but got ", swizzle);
   map.swizzleBytes = uint32_t(swizzle);
   for (size_t i = 0; i < map.rank; ++i) {
-    SAGE_RETURN_IF_ERROR(
-        Expression::parse((*extents)[i], callSymbols, map.extents[i]));
+    SAGE_RETURN_IF_ERROR(Expression::parse((*extents)[i], callSymbols, map.extents[i]));
     int64_t tile;
     SAGE_RETURN_IF_ERROR(integerOf((*box)[i], "box", tile));
     // PTX ISA, tensor maps: a box has at most 256 elements a dimension.
@@ -151,13 +133,12 @@ Status parseTensorMap(ManifestObject &object, TensorMapDescription &map) {
     map.box[i] = uint32_t(tile);
   }
   for (size_t i = 0; i + 1 < map.rank; ++i)
-    SAGE_RETURN_IF_ERROR(
-        Expression::parse((*strides)[i], callSymbols, map.strides[i]));
+    SAGE_RETURN_IF_ERROR(Expression::parse((*strides)[i], callSymbols, map.strides[i]));
   uint32_t rowBytes = map.box[0] * map.elementBytes();
   if (rowBytes % 16 != 0 || (swizzle != 0 && rowBytes > map.swizzleBytes))
     return invalidArtifact("the box's inner extent must be a multiple of 16 "
-                           "bytes and at most the swizzle, but is ", rowBytes,
-                           " bytes");
+                           "bytes and at most the swizzle, but is ",
+                           rowBytes, " bytes");
   return {};
 }
 
@@ -170,18 +151,16 @@ SymbolSet symbolsOf(const Argument &argument) {
   return used;
 }
 
-Status parseArgument(ManifestObject object, Artifact &artifact,
-                     Argument &argument) {
-  SAGE_RETURN_IF_ERROR(object.choice(
-      "kind", {"pointer", "i32", "i64", "f32", "tensor_map"}, argument.kind));
+Status parseArgument(ManifestObject object, Artifact &artifact, Argument &argument) {
+  SAGE_RETURN_IF_ERROR(
+      object.choice("kind", {"pointer", "i32", "i64", "f32", "tensor_map"}, argument.kind));
   switch (argument.kind) {
   case Argument::Kind::Pointer:
     SAGE_RETURN_IF_ERROR(parseBuffer(object, artifact, argument.buffer));
     break;
   case Argument::Kind::I32:
   case Argument::Kind::I64:
-    SAGE_RETURN_IF_ERROR(
-        object.expression("value", callSymbols, argument.value));
+    SAGE_RETURN_IF_ERROR(object.expression("value", callSymbols, argument.value));
     break;
   case Argument::Kind::F32: {
     int scale;
@@ -205,8 +184,8 @@ Status checkParameters(const Kernel &kernel) {
     bytes = (bytes + alignment - 1) / alignment * alignment + argument.bytes();
   }
   if (bytes > parameterBytesLimit)
-    return invalidArtifact("arguments must take at most ", parameterBytesLimit,
-                           " bytes, but take ", bytes);
+    return invalidArtifact("arguments must take at most ", parameterBytesLimit, " bytes, but take ",
+                           bytes);
   int64_t threads = 1;
   for (int64_t extent : kernel.block) {
     if (extent < 1 || extent > 1024)
@@ -214,11 +193,9 @@ Status checkParameters(const Kernel &kernel) {
     threads *= extent;
   }
   if (threads > 1024)
-    return invalidArtifact("block must have at most 1024 threads, but has ",
-                           threads);
+    return invalidArtifact("block must have at most 1024 threads, but has ", threads);
   if (kernel.sharedBytes < 0 || kernel.sharedBytes > (1 << 20))
-    return invalidArtifact("shared_bytes must be 0 to 1048576, but got ",
-                           kernel.sharedBytes);
+    return invalidArtifact("shared_bytes must be 0 to 1048576, but got ", kernel.sharedBytes);
   return {};
 }
 
@@ -228,15 +205,12 @@ Status parseKernel(ManifestObject object, Artifact &artifact, Kernel &kernel) {
   auto isIdentifier = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$';
   };
-  if (kernel.name.empty() ||
-      !std::all_of(kernel.name.begin(), kernel.name.end(), isIdentifier))
+  if (kernel.name.empty() || !std::all_of(kernel.name.begin(), kernel.name.end(), isIdentifier))
     return invalidArtifact("name must be a PTX identifier");
   SAGE_RETURN_IF_ERROR(object.array("grid", 3, 3, grid));
   SAGE_RETURN_IF_ERROR(object.array("block", 3, 3, block));
   for (size_t i = 0; i < 3; ++i) {
-    SAGE_RETURN_IF_ERROR(
-        Expression::parse((*grid)[i], callSymbols, kernel.grid[i])
-            .within("grid"));
+    SAGE_RETURN_IF_ERROR(Expression::parse((*grid)[i], callSymbols, kernel.grid[i]).within("grid"));
     artifact.usedSymbols |= kernel.grid[i].symbols();
     SAGE_RETURN_IF_ERROR(integerOf((*block)[i], "block", kernel.block[i]));
   }
@@ -245,9 +219,8 @@ Status parseKernel(ManifestObject object, Artifact &artifact, Kernel &kernel) {
   kernel.arguments.resize(arguments->size());
   for (size_t i = 0; i < arguments->size(); ++i) {
     std::string place = text("arguments[", i, "]");
-    SAGE_RETURN_IF_ERROR(parseArgument({(*arguments)[i], place}, artifact,
-                                       kernel.arguments[i])
-                             .within(place));
+    SAGE_RETURN_IF_ERROR(
+        parseArgument({(*arguments)[i], place}, artifact, kernel.arguments[i]).within(place));
   }
   SAGE_RETURN_IF_ERROR(object.finish());
   return checkParameters(kernel);
@@ -284,8 +257,7 @@ Status parseManifest(std::string_view text, Artifact &artifact) {
   for (size_t i = 0; i < kernels->size(); ++i) {
     std::string place = runtime::text("kernels[", i, "]");
     SAGE_RETURN_IF_ERROR(
-        parseKernel({(*kernels)[i], place}, artifact, artifact.kernels[i])
-            .within(place));
+        parseKernel({(*kernels)[i], place}, artifact, artifact.kernels[i]).within(place));
   }
   return {};
 }

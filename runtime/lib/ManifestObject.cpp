@@ -6,29 +6,24 @@
 
 namespace sage::runtime {
 
-Status integerOf(const nlohmann::json &json, std::string_view name,
-                 int64_t &result) {
+Status integerOf(const nlohmann::json &json, std::string_view name, int64_t &result) {
   bool fits = json.is_number_integer() &&
-              !(json.is_number_unsigned() &&
-                json.get<uint64_t>() > uint64_t(INT64_MAX));
+              !(json.is_number_unsigned() && json.get<uint64_t>() > uint64_t(INT64_MAX));
   if (!fits)
-    return invalidArtifact(name, " must be a 64-bit integer, but got ",
-                           shortText(json));
+    return invalidArtifact(name, " must be a 64-bit integer, but got ", shortText(json));
   result = json.get<int64_t>();
   return {};
 }
 
 Status ManifestObject::wrongType(const char *name, const char *wanted,
                                  const nlohmann::json &got) const {
-  return invalidArtifact(place, ".", name, " must be ", wanted, ", but got ",
-                         shortText(got));
+  return invalidArtifact(place, ".", name, " must be ", wanted, ", but got ", shortText(got));
 }
 
 Status ManifestObject::value(const char *name, const nlohmann::json *&result) {
   known.push_back(name);
   if (!json.is_object())
-    return invalidArtifact(place, " must be an object, but got ",
-                           shortText(json));
+    return invalidArtifact(place, " must be an object, but got ", shortText(json));
   auto found = json.find(name);
   if (found == json.end())
     return invalidArtifact(place, ".", name, " is missing");
@@ -79,21 +74,18 @@ Status ManifestObject::array(const char *name, size_t least, size_t most,
     return wrongType(name, "an array", *result);
   if (result->size() < least || result->size() > most)
     return invalidArtifact(place, ".", name, " must have ", least,
-                           least == most ? "" : text(" to ", most),
-                           " elements, but has ", result->size());
+                           least == most ? "" : text(" to ", most), " elements, but has ",
+                           result->size());
   return {};
 }
 
-Status ManifestObject::expression(const char *name, SymbolSet allowed,
-                                  Expression &result) {
+Status ManifestObject::expression(const char *name, SymbolSet allowed, Expression &result) {
   const nlohmann::json *field;
   SAGE_RETURN_IF_ERROR(value(name, field));
-  return Expression::parse(*field, allowed, result)
-      .within(text(place, ".", name));
+  return Expression::parse(*field, allowed, result).within(text(place, ".", name));
 }
 
-Status ManifestObject::indexOf(const char *name,
-                               std::initializer_list<const char *> names,
+Status ManifestObject::indexOf(const char *name, std::initializer_list<const char *> names,
                                size_t &index) {
   std::string chosen;
   SAGE_RETURN_IF_ERROR(string(name, chosen));
@@ -105,15 +97,14 @@ Status ManifestObject::indexOf(const char *name,
   std::string accepted;
   for (const char *candidate : names)
     accepted += (accepted.empty() ? "" : ", ") + std::string(candidate);
-  return invalidArtifact(place, ".", name, " must be one of ", accepted,
-                         ", but got '", chosen, "'");
+  return invalidArtifact(place, ".", name, " must be one of ", accepted, ", but got '", chosen,
+                         "'");
 }
 
 Status ManifestObject::finish() const {
   for (auto field = json.begin(); field != json.end(); ++field)
     if (std::find(known.begin(), known.end(), field.key()) == known.end())
-      return invalidArtifact(place, " has the unknown field '", field.key(),
-                             "'");
+      return invalidArtifact(place, " has the unknown field '", field.key(), "'");
   return {};
 }
 

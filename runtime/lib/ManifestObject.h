@@ -11,8 +11,7 @@
 
 namespace sage::runtime {
 
-Status integerOf(const nlohmann::json &json, std::string_view name,
-                 int64_t &result);
+Status integerOf(const nlohmann::json &json, std::string_view name, int64_t &result);
 
 /// Every getter refuses a missing field and a wrong type; `finish` refuses the
 /// fields that no getter asked for.
@@ -26,13 +25,11 @@ public:
   Status boolean(const char *name, int32_t &result);
   Status integer(const char *name, int64_t &result);
   Status number(const char *name, double &result);
-  Status array(const char *name, size_t least, size_t most,
-               const nlohmann::json *&result);
+  Status array(const char *name, size_t least, size_t most, const nlohmann::json *&result);
   Status expression(const char *name, SymbolSet allowed, Expression &result);
   /// The enumerator whose number is the index of the text in `names`.
   template <typename Enumeration>
-  Status choice(const char *name, std::initializer_list<const char *> names,
-                Enumeration &result) {
+  Status choice(const char *name, std::initializer_list<const char *> names, Enumeration &result) {
     size_t index = 0;
     SAGE_RETURN_IF_ERROR(indexOf(name, names, index));
     result = static_cast<Enumeration>(index);
@@ -42,10 +39,8 @@ public:
   Status finish() const;
 
 private:
-  Status indexOf(const char *name, std::initializer_list<const char *> names,
-                 size_t &index);
-  Status wrongType(const char *name, const char *wanted,
-                   const nlohmann::json &got) const;
+  Status indexOf(const char *name, std::initializer_list<const char *> names, size_t &index);
+  Status wrongType(const char *name, const char *wanted, const nlohmann::json &got) const;
 
   const nlohmann::json &json;
   std::string place;

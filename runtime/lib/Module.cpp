@@ -24,8 +24,7 @@ public:
   Status addTo(Status status) const {
     if (status.ok() || buffer[0] == '\0')
       return status;
-    return Status(status.code(),
-                  status.message() + "; the assembler says: " + buffer.data(),
+    return Status(status.code(), status.message() + "; the assembler says: " + buffer.data(),
                   status.remedy());
   }
 
@@ -42,8 +41,7 @@ private:
 /// setmaxnreg (C7504), serializes wgmma (C7509) and spills, which loading the
 /// PTX directly does not. The driver keeps a cache of its own for that.
 bool linkingCostsSpeed(const std::string &ptx) {
-  return ptx.find("setmaxnreg") != std::string::npos ||
-         ptx.find("wgmma.") != std::string::npos;
+  return ptx.find("setmaxnreg") != std::string::npos || ptx.find("wgmma.") != std::string::npos;
 }
 
 } // namespace
@@ -66,28 +64,24 @@ void Module::unload() {
   functions.clear();
 }
 
-Status Module::load(std::shared_ptr<Driver> driver,
-                    std::shared_ptr<const Artifact> from, int32_t ordinal,
-                    const sage_module_options &options) {
+Status Module::load(std::shared_ptr<Driver> driver, std::shared_ptr<const Artifact> from,
+                    int32_t ordinal, const sage_module_options &options) {
   artifact = std::move(from);
   sage_device device;
   SAGE_RETURN_IF_ERROR(driver->device(ordinal, device));
-  SAGE_RETURN_IF_ERROR(artifact->chip.checkRunsOn(
-      {device.compute_major, device.compute_minor}));
+  SAGE_RETURN_IF_ERROR(artifact->chip.checkRunsOn({device.compute_major, device.compute_minor}));
   for (const Kernel &kernel : artifact->kernels)
     if (kernel.sharedBytes > device.shared_bytes_per_block)
-      return failure(SAGE_WRONG_DEVICE, "kernel ", kernel.name, " needs ",
-                     kernel.sharedBytes, " bytes of shared memory, but the "
-                     "device has ", device.shared_bytes_per_block,
-                     " for a block")
+      return failure(SAGE_WRONG_DEVICE, "kernel ", kernel.name, " needs ", kernel.sharedBytes,
+                     " bytes of shared memory, but the "
+                     "device has ",
+                     device.shared_bytes_per_block, " for a block")
           .withRemedy("compile for this device's chip");
   SAGE_RETURN_IF_ERROR(primary.retain(std::move(driver), ordinal));
-  return withContext(primary,
-                     [&]() -> Status { return loadCode(options, device); });
+  return withContext(primary, [&]() -> Status { return loadCode(options, device); });
 }
 
-Status Module::loadCode(const sage_module_options &options,
-                        const sage_device &device) {
+Status Module::loadCode(const sage_module_options &options, const sage_device &device) {
   ComputeCapability capability = {device.compute_major, device.compute_minor};
   std::string cubin, reasons;
   auto because = [&](const std::string &reason) {
@@ -121,8 +115,7 @@ Status Module::loadCode(const sage_module_options &options,
     origin = "driver JIT" + reasons + ")";
     return {};
   }
-  CubinCache cache(options.cache_dir, *artifact, capability,
-                   primary.driver->version);
+  CubinCache cache(options.cache_dir, *artifact, capability, primary.driver->version);
   Reason reason = cache.find(cubin);
   if (!reason.empty()) {
     because(reason);
@@ -139,19 +132,18 @@ Status Module::loadCode(const sage_module_options &options,
 }
 
 Status Module::loadCubin(const std::string &cubin) {
-  SAGE_RETURN_IF_ERROR(primary.api().check(
-      primary.api().moduleLoadDataEx(&code, cubin.data(), 0, nullptr, nullptr),
-      "cuModuleLoadDataEx(cubin)"));
+  SAGE_RETURN_IF_ERROR(
+      primary.api().check(primary.api().moduleLoadDataEx(&code, cubin.data(), 0, nullptr, nullptr),
+                          "cuModuleLoadDataEx(cubin)"));
   return findKernels();
 }
 
 Status Module::loadPtx() {
   JitLog log;
-  SAGE_RETURN_IF_ERROR(log.addTo(primary.api().check(
-      primary.api().moduleLoadDataEx(&code, artifact->text.c_str(),
-                                     log.count(), log.options.data(),
-                                     log.values.data()),
-      "cuModuleLoadDataEx(PTX)")));
+  SAGE_RETURN_IF_ERROR(log.addTo(
+      primary.api().check(primary.api().moduleLoadDataEx(&code, artifact->text.c_str(), log.count(),
+                                                         log.options.data(), log.values.data()),
+                          "cuModuleLoadDataEx(PTX)")));
   return findKernels();
 }
 
@@ -160,21 +152,16 @@ Status Module::assemble(std::string &cubin) const {
   JitLog log;
   cuda::LinkState state = nullptr;
   SAGE_RETURN_IF_ERROR(api.check(
-      api.linkCreate(log.count(), log.options.data(), log.values.data(),
-                     &state),
-      "cuLinkCreate"));
+      api.linkCreate(log.count(), log.options.data(), log.values.data(), &state), "cuLinkCreate"));
   void *image = nullptr;
   size_t bytes = 0;
   // The driver's size includes the terminating NUL.
   Status status = log.addTo(api.check(
-      api.linkAddData(state, cuda::JitInputPtx,
-                      const_cast<char *>(artifact->text.c_str()),
-                      artifact->text.size() + 1, "artifact.ptx", 0, nullptr,
-                      nullptr),
+      api.linkAddData(state, cuda::JitInputPtx, const_cast<char *>(artifact->text.c_str()),
+                      artifact->text.size() + 1, "artifact.ptx", 0, nullptr, nullptr),
       "cuLinkAddData"));
   if (status.ok())
-    status = log.addTo(
-        api.check(api.linkComplete(state, &image, &bytes), "cuLinkComplete"));
+    status = log.addTo(api.check(api.linkComplete(state, &image, &bytes), "cuLinkComplete"));
   if (status.ok())
     cubin.assign(static_cast<const char *>(image), bytes);
   Status destroyed = api.check(api.linkDestroy(state), "cuLinkDestroy");
@@ -186,16 +173,15 @@ Status Module::findKernels() {
   auto find = [&]() -> Status {
     for (const Kernel &kernel : artifact->kernels) {
       cuda::Function function;
-      SAGE_RETURN_IF_ERROR(
-          api.check(api.moduleGetFunction(&function, code, kernel.name.c_str()),
-                    text("cuModuleGetFunction(", kernel.name, ")")));
+      SAGE_RETURN_IF_ERROR(api.check(api.moduleGetFunction(&function, code, kernel.name.c_str()),
+                                     text("cuModuleGetFunction(", kernel.name, ")")));
       // Now, since a launch that is being captured must not change attributes.
       if (kernel.sharedBytes > 0)
-        SAGE_RETURN_IF_ERROR(api.check(
-            api.funcSetAttribute(function, cuda::MaxDynamicSharedSizeBytes,
-                                 int(kernel.sharedBytes)),
-            text("cuFuncSetAttribute(", kernel.name, ", ", kernel.sharedBytes,
-                 " bytes of shared memory)")));
+        SAGE_RETURN_IF_ERROR(
+            api.check(api.funcSetAttribute(function, cuda::MaxDynamicSharedSizeBytes,
+                                           int(kernel.sharedBytes)),
+                      text("cuFuncSetAttribute(", kernel.name, ", ", kernel.sharedBytes,
+                           " bytes of shared memory)")));
       functions.push_back(function);
     }
     return {};
@@ -210,17 +196,14 @@ Status Module::findKernels() {
 
 using namespace sage::runtime;
 
-extern "C" sage_status *sage_module_load(sage_driver *driver,
-                                         const sage_artifact *artifact,
-                                         int32_t device,
-                                         const sage_module_options *options,
+extern "C" sage_status *sage_module_load(sage_driver *driver, const sage_artifact *artifact,
+                                         int32_t device, const sage_module_options *options,
                                          sage_module **module) {
   *module = nullptr;
   return guarded([&]() -> Status {
     auto loaded = std::make_unique<sage_module>();
-    SAGE_RETURN_IF_ERROR(loaded->module.load(
-        driver->driver, artifact->artifact, device,
-        options ? *options : sage_module_options{}));
+    SAGE_RETURN_IF_ERROR(loaded->module.load(driver->driver, artifact->artifact, device,
+                                             options ? *options : sage_module_options{}));
     *module = loaded.release();
     return {};
   });
@@ -232,11 +215,9 @@ extern "C" const char *sage_module_origin(const sage_module *module) {
   return module->module.origin.c_str();
 }
 
-extern "C" sage_status *sage_module_launch(const sage_module *module,
-                                           const sage_call *call, void *stream,
-                                           void *workspace,
+extern "C" sage_status *sage_module_launch(const sage_module *module, const sage_call *call,
+                                           void *stream, void *workspace,
                                            uint64_t workspace_bytes) {
-  return guarded([&]() -> Status {
-    return module->module.launch(*call, stream, workspace, workspace_bytes);
-  });
+  return guarded(
+      [&]() -> Status { return module->module.launch(*call, stream, workspace, workspace_bytes); });
 }

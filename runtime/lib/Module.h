@@ -15,9 +15,8 @@ public:
   Module &operator=(const Module &) = delete;
   ~Module();
 
-  Status load(std::shared_ptr<Driver> driver,
-              std::shared_ptr<const Artifact> artifact, int32_t ordinal,
-              const sage_module_options &options);
+  Status load(std::shared_ptr<Driver> driver, std::shared_ptr<const Artifact> artifact,
+              int32_t ordinal, const sage_module_options &options);
   Status launch(const sage_call &call, void *stream, void *workspace,
                 uint64_t workspaceBytes) const;
 
@@ -26,8 +25,7 @@ public:
   std::string origin;
 
 private:
-  Status loadCode(const sage_module_options &options,
-                  const sage_device &device);
+  Status loadCode(const sage_module_options &options, const sage_device &device);
   Status loadCubin(const std::string &cubin);
   Status loadPtx();
   /// PTX to cubin by the driver's linker, so that it can be stored.

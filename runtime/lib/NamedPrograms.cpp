@@ -8,16 +8,16 @@ namespace sage::runtime {
 namespace {
 
 constexpr std::array<sage_recipe, 5> recipes = {{
-    {"sage2-8b", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3,
-     SAGE_TWO_LEVEL, SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED},
-    {"sage2-4b", SAGE_SCORE_INT4, SAGE_PER_THREAD, 1, 1, 0, SAGE_VALUE_E4M3,
-     SAGE_TWO_LEVEL, SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED},
-    {"sage1", SAGE_SCORE_INT8, SAGE_PER_BLOCK, 0, 1, 0, SAGE_VALUE_F16,
-     SAGE_SINGLE_LEVEL, SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT},
-    {"sage2pp", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3,
-     SAGE_TWO_LEVEL, SAGE_INNER_F16, SAGE_ROW_SUM_FLOAT},
-    {"f16", SAGE_SCORE_F16, SAGE_PER_TENSOR, 0, 0, 0, SAGE_VALUE_F16,
-     SAGE_SINGLE_LEVEL, SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT},
+    {"sage2-8b", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED},
+    {"sage2-4b", SAGE_SCORE_INT4, SAGE_PER_THREAD, 1, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED},
+    {"sage1", SAGE_SCORE_INT8, SAGE_PER_BLOCK, 0, 1, 0, SAGE_VALUE_F16, SAGE_SINGLE_LEVEL,
+     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT},
+    {"sage2pp", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
+     SAGE_INNER_F16, SAGE_ROW_SUM_FLOAT},
+    {"f16", SAGE_SCORE_F16, SAGE_PER_TENSOR, 0, 0, 0, SAGE_VALUE_F16, SAGE_SINGLE_LEVEL,
+     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT},
 }};
 
 /// The tokens whose scores one lane holds in an accumulator fragment: rows t,
@@ -27,16 +27,13 @@ struct FragmentGroups {
   const char *queryPerWarp, *queryPerThread, *keyPerBlock, *keyPerThread;
 };
 constexpr std::array<FragmentGroups, 3> fragments = {{
-    {64, R"(["floordiv","n",16])",
-     R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])",
+    {64, R"(["floordiv","n",16])", R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])",
      R"(["floordiv","n",64])",
      R"(["add",["mul",["floordiv","n",64],4],["floordiv",["mod","n",8],2]])"},
-    {64, R"(["floordiv","n",32])",
-     R"(["add",["mul",["floordiv","n",32],8],["mod","n",8]])",
+    {64, R"(["floordiv","n",32])", R"(["add",["mul",["floordiv","n",32],8],["mod","n",8]])",
      R"(["floordiv","n",64])",
      R"(["add",["mul",["floordiv","n",64],4],["floordiv",["mod","n",8],2]])"},
-    {128, R"(["floordiv","n",16])",
-     R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])",
+    {128, R"(["floordiv","n",16])", R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])",
      R"(["floordiv","n",128])",
      R"(["add",["mul",["floordiv","n",128],4],["floordiv",["mod","n",8],2]])"},
 }};
@@ -49,11 +46,9 @@ constexpr const char *valueOrder =
     R"(["mod","n",4],2]],["add",["mul",2,["floordiv",["mod","n",16],4]],)"
     R"(["mod","n",2]]]])";
 
-Status setGranularity(sage_program &program, sage_granularity granularity,
-                      sage_fragment fragment) {
+Status setGranularity(sage_program &program, sage_granularity granularity, sage_fragment fragment) {
   if (fragment < SAGE_MMA_SYNC_16 || fragment > SAGE_WGMMA)
-    return invalidArgument("fragment must be a sage_fragment, but got ",
-                           int(fragment));
+    return invalidArgument("fragment must be a sage_fragment, but got ", int(fragment));
   const FragmentGroups &groups = fragments[size_t(fragment)];
   const char *query = nullptr, *key = nullptr;
   switch (granularity) {
@@ -74,40 +69,36 @@ Status setGranularity(sage_program &program, sage_granularity granularity,
     break;
   }
   if (!query)
-    return invalidArgument("granularity must be a sage_granularity, but got ",
-                           int(granularity));
+    return invalidArgument("granularity must be a sage_granularity, but got ", int(granularity));
   program.recipe.granularity = granularity;
   program.geometry = {namedQueryBlock, groups.keyTile, query, key, valueOrder};
   return {};
 }
 
-Status namedProgram(const char *name, sage_fragment fragment,
-                    sage_program &program) {
+Status namedProgram(const char *name, sage_fragment fragment, sage_program &program) {
   for (const sage_recipe &recipe : recipes) {
     if (!name || std::strcmp(recipe.name, name) != 0)
       continue;
     program.recipe = recipe;
-    program.problem = {128, 128, SAGE_F16, SAGE_HEAD_MAJOR, SAGE_MASK_NONE,
-                       0.0, 1, {-1, -1, -1, -1, -1}};
+    program.problem = {
+        128, 128, SAGE_F16, SAGE_HEAD_MAJOR, SAGE_MASK_NONE, 0.0, 1, {-1, -1, -1, -1, -1}};
     return setGranularity(program, recipe.granularity, fragment);
   }
   return invalidArgument("recipe must be one of sage2-8b, sage2-4b, sage1, "
-                         "sage2pp, f16, but got '", name ? name : "", "'");
+                         "sage2pp, f16, but got '",
+                         name ? name : "", "'");
 }
 
 } // namespace
 } // namespace sage::runtime
 
-extern "C" sage_status *sage_program_named(const char *name,
-                                           sage_fragment fragment,
+extern "C" sage_status *sage_program_named(const char *name, sage_fragment fragment,
                                            sage_program *program) {
   return sage::runtime::namedProgram(name, fragment, *program).release();
 }
 
-extern "C" sage_status *
-sage_program_set_granularity(sage_program *program,
-                             sage_granularity granularity,
-                             sage_fragment fragment) {
-  return sage::runtime::setGranularity(*program, granularity, fragment)
-      .release();
+extern "C" sage_status *sage_program_set_granularity(sage_program *program,
+                                                     sage_granularity granularity,
+                                                     sage_fragment fragment) {
+  return sage::runtime::setGranularity(*program, granularity, fragment).release();
 }

@@ -10,8 +10,7 @@
 
 namespace sage::runtime {
 
-void parallelFor(int64_t count, int32_t threads,
-                 const std::function<void(int64_t)> &task,
+void parallelFor(int64_t count, int32_t threads, const std::function<void(int64_t)> &task,
                  const std::function<void(int64_t)> &progress) {
   std::atomic<int64_t> next{0};
   int64_t done = 0;

@@ -11,8 +11,7 @@ namespace sage::runtime {
 /// must write to disjoint places: then the result does not depend on `threads`.
 /// `progress(done)` may be empty; one thread calls it at a time. The first
 /// exception of a task is thrown again here.
-void parallelFor(int64_t count, int32_t threads,
-                 const std::function<void(int64_t)> &task,
+void parallelFor(int64_t count, int32_t threads, const std::function<void(int64_t)> &task,
                  const std::function<void(int64_t)> &progress = {});
 
 } // namespace sage::runtime

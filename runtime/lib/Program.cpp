@@ -20,20 +20,18 @@ Status checkValueOrder(const Expression &order) {
         seen |= 1u << (token - base);
     }
     if (seen != 0xffffu)
-      return invalidArtifact("value_order must be a bijection on positions ",
-                             base, " to ", base + valueOrderGroup - 1);
+      return invalidArtifact("value_order must be a bijection on positions ", base, " to ",
+                             base + valueOrderGroup - 1);
   }
   return {};
 }
 
 template <typename Enumeration>
-Status checkChoice(const char *name, const Enumeration &value,
-                   Enumeration last) {
+Status checkChoice(const char *name, const Enumeration &value, Enumeration last) {
   int number = numberOf(value);
   if (number >= 0 && number <= int(last))
     return {};
-  return invalidArgument(name, " must be 0 to ", int(last), ", but got ",
-                         number);
+  return invalidArgument(name, " must be 0 to ", int(last), ", but got ", number);
 }
 
 /// Tried out on the first tokens; the reference checks all that it uses.
@@ -42,8 +40,7 @@ Status checkGroups(const char *name, const Expression &map) {
     int64_t group;
     SAGE_RETURN_IF_ERROR(map.evaluateAt(n, group));
     if (group < 0)
-      return invalidArtifact(name, " must be at least 0, but token ", n,
-                             " gives ", group);
+      return invalidArtifact(name, " must be at least 0, but token ", n, " gives ", group);
   }
   return {};
 }
@@ -57,56 +54,44 @@ Status Geometry::create(const sage_geometry &plain, Geometry &result) {
     const char *name, *text;
     Expression *parsed;
   };
-  for (const Map &map :
-       {Map{"query_groups", plain.query_groups, &result.queryGroups},
-        Map{"key_groups", plain.key_groups, &result.keyGroups},
-        Map{"value_order", plain.value_order, &result.valueOrder}}) {
+  for (const Map &map : {Map{"query_groups", plain.query_groups, &result.queryGroups},
+                         Map{"key_groups", plain.key_groups, &result.keyGroups},
+                         Map{"value_order", plain.value_order, &result.valueOrder}}) {
     if (!map.text)
       return invalidArgument("geometry.", map.name, " must not be NULL");
-    SAGE_RETURN_IF_ERROR(
-        Expression::parseText(map.text, mapSymbols, *map.parsed)
-            .within(text("geometry.", map.name)));
+    SAGE_RETURN_IF_ERROR(Expression::parseText(map.text, mapSymbols, *map.parsed)
+                             .within(text("geometry.", map.name)));
   }
   return checkGeometry(result);
 }
 
 Status checkProblem(const sage_problem &problem) {
-  SAGE_RETURN_IF_ERROR(
-      checkChoice("problem.element_type", problem.element_type, SAGE_BF16));
-  SAGE_RETURN_IF_ERROR(
-      checkChoice("problem.layout", problem.layout, SAGE_TOKEN_MAJOR));
-  SAGE_RETURN_IF_ERROR(checkChoice("problem.mask", problem.mask,
-                                   SAGE_MASK_CAUSAL_BOTTOM_RIGHT));
+  SAGE_RETURN_IF_ERROR(checkChoice("problem.element_type", problem.element_type, SAGE_BF16));
+  SAGE_RETURN_IF_ERROR(checkChoice("problem.layout", problem.layout, SAGE_TOKEN_MAJOR));
+  SAGE_RETURN_IF_ERROR(checkChoice("problem.mask", problem.mask, SAGE_MASK_CAUSAL_BOTTOM_RIGHT));
   for (int64_t dim : {problem.head_dim, problem.value_head_dim})
     if (dim < 1 || dim > headDimLimit)
-      return invalidArtifact("problem: head dims must be 1 to ", headDimLimit,
-                             ", but got ", dim);
+      return invalidArtifact("problem: head dims must be 1 to ", headDimLimit, ", but got ", dim);
   if (!(problem.scale >= 0) || !std::isfinite(problem.scale))
-    return invalidArtifact("problem.scale must be finite and positive, but got ",
-                           problem.scale);
+    return invalidArtifact("problem.scale must be finite and positive, but got ", problem.scale);
   for (int64_t extent : problem.shape)
     if (extent < -1)
-      return invalidArtifact("problem.shape must be -1 or at least 0, but got ",
-                             extent);
+      return invalidArtifact("problem.shape must be -1 or at least 0, but got ", extent);
   int64_t queryHeads = problem.shape[1], keyHeads = problem.shape[2];
-  if (queryHeads > 0 && keyHeads >= 0 &&
-      (keyHeads == 0 || queryHeads % keyHeads != 0))
+  if (queryHeads > 0 && keyHeads >= 0 && (keyHeads == 0 || queryHeads % keyHeads != 0))
     return invalidArtifact("problem.shape: Hq must be a multiple of Hkv, but "
-                           "got ", queryHeads, " and ", keyHeads);
+                           "got ",
+                           queryHeads, " and ", keyHeads);
   return {};
 }
 
 Status checkRecipe(const sage_recipe &recipe) {
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.qk", recipe.qk, SAGE_SCORE_F16));
-  SAGE_RETURN_IF_ERROR(
-      checkChoice("recipe.granularity", recipe.granularity, SAGE_PER_TOKEN));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.granularity", recipe.granularity, SAGE_PER_TOKEN));
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.pv", recipe.pv, SAGE_VALUE_F16));
-  SAGE_RETURN_IF_ERROR(checkChoice("recipe.accumulation", recipe.accumulation,
-                                   SAGE_TWO_LEVEL));
-  SAGE_RETURN_IF_ERROR(
-      checkChoice("recipe.inner", recipe.inner, SAGE_INNER_F16));
-  SAGE_RETURN_IF_ERROR(
-      checkChoice("recipe.row_sum", recipe.row_sum, SAGE_ROW_SUM_QUANTIZED));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.accumulation", recipe.accumulation, SAGE_TWO_LEVEL));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.inner", recipe.inner, SAGE_INNER_F16));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.row_sum", recipe.row_sum, SAGE_ROW_SUM_QUANTIZED));
   if (recipe.inner == SAGE_INNER_F16 &&
       (recipe.pv != SAGE_VALUE_E4M3 || recipe.accumulation != SAGE_TWO_LEVEL))
     return invalidArtifact("recipe: inner f16 needs pv e4m3 and two_level "
@@ -117,16 +102,15 @@ Status checkRecipe(const sage_recipe &recipe) {
 Status checkGeometry(const Geometry &geometry) {
   for (int64_t tokens : {geometry.queryBlock, geometry.keyTile})
     if (tokens < 1 || tokens > blockLimit)
-      return invalidArtifact("geometry: query_block and key_tile must be 1 to ",
-                             blockLimit, ", but got ", tokens);
+      return invalidArtifact("geometry: query_block and key_tile must be 1 to ", blockLimit,
+                             ", but got ", tokens);
   SAGE_RETURN_IF_ERROR(checkGroups("geometry.query_groups", geometry.queryGroups));
   SAGE_RETURN_IF_ERROR(checkGroups("geometry.key_groups", geometry.keyGroups));
   return checkValueOrder(geometry.valueOrder).within("geometry");
 }
 
 double resolvedScale(const sage_problem &problem) {
-  return problem.scale != 0 ? problem.scale
-                            : 1.0 / std::sqrt(double(problem.head_dim));
+  return problem.scale != 0 ? problem.scale : 1.0 / std::sqrt(double(problem.head_dim));
 }
 
 } // namespace sage::runtime

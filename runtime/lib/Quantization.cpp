@@ -48,8 +48,7 @@ int8_t quantizeOne(sage_score_type type, float scaled, float range) {
 
 } // namespace
 
-void tokenSums(const float *rows, int64_t tokens, int64_t columns,
-               float *sums) {
+void tokenSums(const float *rows, int64_t tokens, int64_t columns, float *sums) {
   std::vector<float> partial(size_t(partialSums * columns));
   std::fill(sums, sums + columns, 0.0f);
   for (int64_t first = 0; first < tokens; first += chunkTokens) {
@@ -68,22 +67,19 @@ void tokenSums(const float *rows, int64_t tokens, int64_t columns,
   }
 }
 
-void tokenMeans(const float *rows, int64_t tokens, int64_t columns,
-                float *means) {
+void tokenMeans(const float *rows, int64_t tokens, int64_t columns, float *means) {
   tokenSums(rows, tokens, columns, means);
   for (int64_t d = 0; d < columns && tokens > 0; ++d)
     means[d] /= float(tokens);
 }
 
-void subtractFromRows(float *rows, int64_t tokens, int64_t columns,
-                      const float *means) {
+void subtractFromRows(float *rows, int64_t tokens, int64_t columns, const float *means) {
   for (int64_t t = 0; t < tokens; ++t)
     for (int64_t d = 0; d < columns; ++d)
       rows[t * columns + d] -= means[d];
 }
 
-Status GroupMap::create(const Expression &map, int64_t tokens,
-                        GroupMap &result) {
+Status GroupMap::create(const Expression &map, int64_t tokens, GroupMap &result) {
   // A generous bound: more scales than this are a mistake in the map, and would
   // exhaust memory.
   int64_t limit = 4 * tokens + 4096;
@@ -93,8 +89,8 @@ Status GroupMap::create(const Expression &map, int64_t tokens,
     int64_t group;
     SAGE_RETURN_IF_ERROR(map.evaluateAt(n, group));
     if (group < 0 || group >= limit || group > INT32_MAX)
-      return invalidArgument("the group map gives ", group, " for token ", n,
-                             "; it must be 0 to ", limit - 1);
+      return invalidArgument("the group map gives ", group, " for token ", n, "; it must be 0 to ",
+                             limit - 1);
     result.groupOf[size_t(n)] = int32_t(group);
     result.groups = std::max(result.groups, group + 1);
   }
@@ -107,8 +103,8 @@ ScaleAndInverse scaleOf(float largest, float range) {
   return {largest / range, range / largest};
 }
 
-void quantizeScores(const float *rows, int64_t columns, const GroupMap &map,
-                    sage_score_type type, int8_t *values, float *scales) {
+void quantizeScores(const float *rows, int64_t columns, const GroupMap &map, sage_score_type type,
+                    int8_t *values, float *scales) {
   std::vector<float> largest(size_t(map.groups), 0.0f);
   int64_t tokens = int64_t(map.groupOf.size());
   for (int64_t n = 0; n < tokens; ++n) {
@@ -126,8 +122,7 @@ void quantizeScores(const float *rows, int64_t columns, const GroupMap &map,
   for (int64_t n = 0; n < tokens; ++n) {
     float inverse = inverses[size_t(map.groupOf[size_t(n)])];
     for (int64_t d = 0; d < columns; ++d)
-      values[n * columns + d] =
-          quantizeOne(type, rows[n * columns + d] * inverse, range);
+      values[n * columns + d] = quantizeOne(type, rows[n * columns + d] * inverse, range);
   }
 }
 
@@ -150,15 +145,13 @@ ValueRange valueRange(const sage_recipe &recipe) {
   return {1.0f, 1.0f};
 }
 
-Status quantizeValues(const float *rows, int64_t tokens, int64_t columns,
-                      const sage_recipe &recipe, sage_element_type elementType,
-                      const Expression &valueOrder, float *decoded,
+Status quantizeValues(const float *rows, int64_t tokens, int64_t columns, const sage_recipe &recipe,
+                      sage_element_type elementType, const Expression &valueOrder, float *decoded,
                       float *scales, uint8_t *bits) {
   std::vector<float> largest(size_t(columns), 0.0f), inverses = largest;
   for (int64_t n = 0; n < tokens; ++n)
     for (int64_t d = 0; d < columns; ++d)
-      largest[size_t(d)] =
-          poisonedMaximum(largest[size_t(d)], rows[n * columns + d]);
+      largest[size_t(d)] = poisonedMaximum(largest[size_t(d)], rows[n * columns + d]);
   bool scaled = recipe.pv != SAGE_VALUE_F16;
   for (int64_t d = 0; d < columns; ++d) {
     float most = largest[size_t(d)];
@@ -188,19 +181,16 @@ Status quantizeValues(const float *rows, int64_t tokens, int64_t columns,
 
   if (!bits || !scaled)
     return {};
-  int64_t positions =
-      (tokens + valueOrderGroup - 1) / valueOrderGroup * valueOrderGroup;
+  int64_t positions = (tokens + valueOrderGroup - 1) / valueOrderGroup * valueOrderGroup;
   for (int64_t p = 0; p < positions; ++p) {
     int64_t n;
     SAGE_RETURN_IF_ERROR(valueOrder.evaluateAt(p, n));
     if (n < 0 || n >= positions)
-      return invalidArgument("value_order gives token ", n, " for position ",
-                             p);
+      return invalidArgument("value_order gives token ", n, " for position ", p);
     for (int64_t d = 0; d < columns; ++d) {
       float value = n < tokens ? rows[n * columns + d] * inverses[size_t(d)] : 0;
-      bits[d * positions + p] = recipe.pv == SAGE_VALUE_E4M3
-                                    ? floatToE4m3(value)
-                                    : floatToE5m2(value);
+      bits[d * positions + p] =
+          recipe.pv == SAGE_VALUE_E4M3 ? floatToE4m3(value) : floatToE5m2(value);
     }
   }
   return {};

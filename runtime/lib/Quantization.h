@@ -15,10 +15,8 @@ namespace sage::runtime {
 void tokenSums(const float *rows, int64_t tokens, int64_t columns, float *sums);
 
 /// N2: the sums divided by the number of tokens; 0 of no tokens.
-void tokenMeans(const float *rows, int64_t tokens, int64_t columns,
-                float *means);
-void subtractFromRows(float *rows, int64_t tokens, int64_t columns,
-                      const float *means);
+void tokenMeans(const float *rows, int64_t tokens, int64_t columns, float *means);
+void subtractFromRows(float *rows, int64_t tokens, int64_t columns, const float *means);
 
 /// N3: the scale index of every token, and how many scales a head has.
 struct GroupMap {
@@ -38,8 +36,8 @@ ScaleAndInverse scaleOf(float largest, float range);
 
 /// N4, or its e4m3 form: quantizes one head. `values` receives integers or bits
 /// of e4m3, `scales` one float a group.
-void quantizeScores(const float *rows, int64_t columns, const GroupMap &map,
-                    sage_score_type type, int8_t *values, float *scales);
+void quantizeScores(const float *rows, int64_t columns, const GroupMap &map, sage_score_type type,
+                    int8_t *values, float *scales);
 /// The integer or float that `quantizeScores` stored.
 float decodeScore(sage_score_type type, int8_t value);
 
@@ -52,9 +50,8 @@ ValueRange valueRange(const sage_recipe &recipe);
 /// N5: quantizes one head of V. `decoded` is tokens×columns and receives what
 /// the bits mean, 0 for NaN (the channel's scale is NaN then); `bits` may be
 /// null, or is columns×positions in the storage order of N6.
-Status quantizeValues(const float *rows, int64_t tokens, int64_t columns,
-                      const sage_recipe &recipe, sage_element_type elementType,
-                      const Expression &valueOrder, float *decoded,
+Status quantizeValues(const float *rows, int64_t tokens, int64_t columns, const sage_recipe &recipe,
+                      sage_element_type elementType, const Expression &valueOrder, float *decoded,
                       float *scales, uint8_t *bits);
 
 } // namespace sage::runtime

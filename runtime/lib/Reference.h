@@ -24,22 +24,18 @@ struct ReferenceOperands {
   // transposed (D×Nk a head).
   std::vector<int16_t> queryIntegers, keyIntegers;
   std::vector<float> queryFloats, keyFloatsTransposed;
-  std::vector<float> queryScales, keyScales; // one a token, groups expanded
-  std::vector<float> scoreCorrection;        // B×Hq×blocks×Nk
-  std::vector<float> lseCorrection;          // B×Hq×Nq
-  std::vector<float> values; // B×Hkv×Nk×valueColumns(), decoded
+  std::vector<float> queryScales, keyScales;  // one a token, groups expanded
+  std::vector<float> scoreCorrection;         // B×Hq×blocks×Nk
+  std::vector<float> lseCorrection;           // B×Hq×Nq
+  std::vector<float> values;                  // B×Hkv×Nk×valueColumns(), decoded
   std::vector<float> valueScales, valueMeans; // B×Hkv×Dv
 
   int64_t queryBlocks() const {
     return (extents.queries + geometry.queryBlock - 1) / geometry.queryBlock;
   }
   /// Quantized row sums add a column of ones to V (Spec N11).
-  bool sumsColumn() const {
-    return recipe.row_sum == SAGE_ROW_SUM_QUANTIZED;
-  }
-  int64_t valueColumns() const {
-    return problem.value_head_dim + (sumsColumn() ? 1 : 0);
-  }
+  bool sumsColumn() const { return recipe.row_sum == SAGE_ROW_SUM_QUANTIZED; }
+  int64_t valueColumns() const { return problem.value_head_dim + (sumsColumn() ? 1 : 0); }
   bool integerScores() const {
     return recipe.qk == SAGE_SCORE_INT8 || recipe.qk == SAGE_SCORE_INT4;
   }
@@ -49,8 +45,8 @@ struct ReferenceOperands {
 
 int64_t visibleKeys(sage_mask mask, const Extents &extents, int64_t query);
 
-Status prepareReference(const sage_program &program, const sage_call &call,
-                        CallUse use, ReferenceOperands &operands);
+Status prepareReference(const sage_program &program, const sage_call &call, CallUse use,
+                        ReferenceOperands &operands);
 /// Spec N1 to N6.
 Status quantizeOperands(const sage_call &call, int32_t threads,
                         const sage_reference_intermediates &intermediates,
@@ -60,12 +56,10 @@ void attend(const ReferenceOperands &operands, const sage_call &call,
             const sage_reference_options &options);
 
 Status exactAttention(const sage_problem &problem, const sage_call &call,
-                      const sage_reference_options &options, double *output,
-                      double *lse);
+                      const sage_reference_options &options, double *output, double *lse);
 
 /// Calls options.progress, if there is one, for `total` tasks.
-std::function<void(int64_t)> progressOf(const sage_reference_options &options,
-                                        int64_t total);
+std::function<void(int64_t)> progressOf(const sage_reference_options &options, int64_t total);
 
 } // namespace sage::runtime
 

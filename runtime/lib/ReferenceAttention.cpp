@@ -25,16 +25,13 @@ Probability probabilityFormat(const ReferenceOperands &operands) {
   case SAGE_VALUE_F16:
     break;
   }
-  return operands.problem.element_type == SAGE_F16 ? Probability::F16
-                                                   : Probability::BF16;
+  return operands.problem.element_type == SAGE_F16 ? Probability::F16 : Probability::BF16;
 }
 
-Accumulator accumulatorOf(const sage_recipe &recipe,
-                          const sage_reference_options &options) {
+Accumulator accumulatorOf(const sage_recipe &recipe, const sage_reference_options &options) {
   if (recipe.inner == SAGE_INNER_F16)
     return Accumulator::Float16;
-  bool modelled =
-      options.tensor_core_accumulator && recipe.pv != SAGE_VALUE_F16;
+  bool modelled = options.tensor_core_accumulator && recipe.pv != SAGE_VALUE_F16;
   return modelled ? Accumulator::TensorCore22 : Accumulator::Float32;
 }
 
@@ -49,15 +46,12 @@ struct Row {
 /// tile's keys and values in the cache.
 class RowBlock {
 public:
-  RowBlock(const ReferenceOperands &operands,
-           const sage_reference_options &options, int64_t head, int64_t first)
-      : operands(operands), head(head), first(first),
-        keyHead(head / operands.extents.headGroup()),
+  RowBlock(const ReferenceOperands &operands, const sage_reference_options &options, int64_t head,
+           int64_t first)
+      : operands(operands), head(head), first(first), keyHead(head / operands.extents.headGroup()),
         count(std::min(rowBlock, operands.extents.queries - first)),
-        accumulator(accumulatorOf(operands.recipe, options)),
-        format(probabilityFormat(operands)),
-        log2Range(std::log2(valueRange(operands.recipe).probability)),
-        rows(size_t(count)) {
+        accumulator(accumulatorOf(operands.recipe, options)), format(probabilityFormat(operands)),
+        log2Range(std::log2(valueRange(operands.recipe).probability)), rows(size_t(count)) {
     for (Row &row : rows)
       row.total.assign(size_t(operands.valueColumns()), 0.0f);
     size_t tile = size_t(operands.geometry.keyTile);
@@ -71,8 +65,7 @@ public:
     int64_t last = operands.visibleKeys(first + count - 1);
     for (int64_t t = (last + tile - 1) / tile - 1; t >= 0; --t)
       for (int64_t r = 0; r < count; ++r) {
-        int64_t end = std::min({(t + 1) * tile, keys,
-                                operands.visibleKeys(first + r)});
+        int64_t end = std::min({(t + 1) * tile, keys, operands.visibleKeys(first + r)});
         if (end > t * tile)
           addTile(r, t * tile, end - t * tile);
       }
@@ -87,10 +80,8 @@ private:
   const float *correctionOf(int64_t query, int64_t firstKey) const {
     if (!operands.recipe.smooth_q)
       return nullptr;
-    int64_t block = head * operands.queryBlocks() +
-                    query / operands.geometry.queryBlock;
-    return operands.scoreCorrection.data() + block * operands.extents.keys +
-           firstKey;
+    int64_t block = head * operands.queryBlocks() + query / operands.geometry.queryBlock;
+    return operands.scoreCorrection.data() + block * operands.extents.keys + firstKey;
   }
 
   void computeScores(int64_t query, int64_t firstKey, int64_t keys) {
@@ -98,13 +89,11 @@ private:
     int64_t row = (head * operands.extents.queries + query) * dims;
     if (operands.integerScores())
       kernels.integerScores(operands.queryIntegers.data() + row,
-                            operands.keyIntegers.data() +
-                                (keyHead * allKeys + firstKey) * dims,
+                            operands.keyIntegers.data() + (keyHead * allKeys + firstKey) * dims,
                             dims, keys, scores.data());
     else
       kernels.floatScores(operands.queryFloats.data() + row,
-                          operands.keyFloatsTransposed.data() +
-                              keyHead * dims * allKeys + firstKey,
+                          operands.keyFloatsTransposed.data() + keyHead * dims * allKeys + firstKey,
                           allKeys, dims, keys, scores.data());
   }
 
@@ -115,17 +104,13 @@ private:
     computeScores(query, firstKey, keys);
     const float *correction = correctionOf(query, firstKey);
     float rowFactor =
-        operands.queryScales[size_t(head * operands.extents.queries + query)] *
-        operands.scaleLog2e;
+        operands.queryScales[size_t(head * operands.extents.queries + query)] * operands.scaleLog2e;
     float largest = kernels.logits(
-        scores.data(),
-        operands.keyScales.data() + keyHead * operands.extents.keys + firstKey,
-        rowFactor, correction, operands.scaleLog2e, keys, logits.data(),
-        factors.data());
+        scores.data(), operands.keyScales.data() + keyHead * operands.extents.keys + firstKey,
+        rowFactor, correction, operands.scaleLog2e, keys, logits.data(), factors.data());
     float maximum = largest > row.maximum ? largest : row.maximum;
     // A row that saw a NaN, or whose scores overflowed, stays NaN (P1).
-    if (std::isnan(largest) || maximum == __builtin_inff() ||
-        std::isnan(row.maximum)) {
+    if (std::isnan(largest) || maximum == __builtin_inff() || std::isnan(row.maximum)) {
       row.maximum = row.sum = __builtin_nanf("");
       return;
     }
@@ -133,9 +118,9 @@ private:
       return;
     float rescale = exp2Reference(row.maximum - maximum);
     row.maximum = maximum;
-    float sum = kernels.probabilities(
-        scores.data(), factors.data(), logits.data(), correction != nullptr,
-        log2Range - maximum, format, keys, probabilities.data());
+    float sum =
+        kernels.probabilities(scores.data(), factors.data(), logits.data(), correction != nullptr,
+                              log2Range - maximum, format, keys, probabilities.data());
     row.sum = row.sum * rescale + sum;
     addValues(row, rescale, firstKey, keys);
   }
@@ -144,24 +129,20 @@ private:
   void addValues(Row &row, float rescale, int64_t firstKey, int64_t keys) {
     int64_t columns = operands.valueColumns();
     const float *values =
-        operands.values.data() +
-        (keyHead * operands.extents.keys + firstKey) * columns;
+        operands.values.data() + (keyHead * operands.extents.keys + firstKey) * columns;
     if (operands.recipe.accumulation == SAGE_SINGLE_LEVEL) {
       for (float &total : row.total)
         total *= rescale;
-      kernels.accumulate(accumulator, probabilities.data(), values, columns,
-                         keys, columns, row.total.data());
+      kernels.accumulate(accumulator, probabilities.data(), values, columns, keys, columns,
+                         row.total.data());
       return;
     }
-    int64_t interval =
-        accumulator == Accumulator::Float16 ? float16PromotionKeys : keys;
+    int64_t interval = accumulator == Accumulator::Float16 ? float16PromotionKeys : keys;
     for (int64_t j = 0; j < keys; j += interval) {
       std::fill(fresh.begin(), fresh.end(), 0.0f);
-      kernels.accumulate(accumulator, probabilities.data() + j,
-                         values + j * columns, columns,
+      kernels.accumulate(accumulator, probabilities.data() + j, values + j * columns, columns,
                          std::min(interval, keys - j), columns, fresh.data());
-      kernels.rescaleAndAdd(row.total.data(), j == 0 ? rescale : 1.0f,
-                            fresh.data(), columns);
+      kernels.rescaleAndAdd(row.total.data(), j == 0 ? rescale : 1.0f, fresh.data(), columns);
     }
   }
 
@@ -170,12 +151,10 @@ private:
     const Row &row = rows[size_t(r)];
     const Extents &extents = operands.extents;
     int64_t dims = operands.problem.value_head_dim, query = first + r;
-    float sum = operands.sumsColumn() && !std::isnan(row.sum)
-                    ? row.total[size_t(dims)]
-                    : row.sum;
+    float sum = operands.sumsColumn() && !std::isnan(row.sum) ? row.total[size_t(dims)] : row.sum;
     float inverse = 1.0f / sum;
-    uint16_t *output = tokenAt(call.output, head / extents.queryHeads,
-                               head % extents.queryHeads, query);
+    uint16_t *output =
+        tokenAt(call.output, head / extents.queryHeads, head % extents.queryHeads, query);
     for (int64_t d = 0; d < dims; ++d) {
       size_t channel = size_t(keyHead * dims + d);
       float value = 0;
@@ -219,8 +198,7 @@ void attend(const ReferenceOperands &operands, const sage_call &call,
   parallelFor(
       tasks, options.threads,
       [&](int64_t task) {
-        RowBlock block(operands, options, task / blocks,
-                       task % blocks * rowBlock);
+        RowBlock block(operands, options, task / blocks, task % blocks * rowBlock);
         block.run();
         block.store(call);
       },

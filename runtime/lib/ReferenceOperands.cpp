@@ -12,15 +12,13 @@
 namespace sage::runtime {
 namespace {
 
-template <typename Element>
-void copyOut(const std::vector<Element> &from, Element *to) {
+template <typename Element> void copyOut(const std::vector<Element> &from, Element *to) {
   if (to)
     std::copy(from.begin(), from.end(), to);
 }
 
 /// Where one head of a dense B×H×size tensor begins, or null.
-template <typename Element>
-Element *headOf(Element *tensor, int64_t head, int64_t size) {
+template <typename Element> Element *headOf(Element *tensor, int64_t head, int64_t size) {
   return tensor ? tensor + head * size : nullptr;
 }
 
@@ -52,11 +50,9 @@ struct ScoreOperand {
     std::vector<int8_t> values(size_t(type == SAGE_SCORE_F16 ? 0 : size));
     std::vector<float> groupScales(size_t(map.groups), 1.0f);
     if (type != SAGE_SCORE_F16)
-      quantizeScores(rows, columns, map, type, values.data(),
-                     groupScales.data());
+      quantizeScores(rows, columns, map, type, values.data(), groupScales.data());
     for (int64_t n = 0; n < tokens(); ++n)
-      scales[size_t(head * tokens() + n)] =
-          groupScales[size_t(map.groupOf[size_t(n)])];
+      scales[size_t(head * tokens() + n)] = groupScales[size_t(map.groupOf[size_t(n)])];
     if (!integers.empty())
       std::copy(values.begin(), values.end(), integers.begin() + head * size);
     else
@@ -68,14 +64,12 @@ struct ScoreOperand {
   }
 
 private:
-  void widen(int64_t head, const float *rows,
-             const std::vector<int8_t> &values) {
+  void widen(int64_t head, const float *rows, const std::vector<int8_t> &values) {
     float *out = floats.data() + head * tokens() * columns;
     for (int64_t n = 0; n < tokens(); ++n)
       for (int64_t d = 0; d < columns; ++d) {
         int64_t i = n * columns + d;
-        float value = type == SAGE_SCORE_E4M3
-                          ? decodeScore(type, values[size_t(i)])
+        float value = type == SAGE_SCORE_E4M3   ? decodeScore(type, values[size_t(i)])
                       : elementType == SAGE_F16 ? roundToF16(rows[i])
                                                 : roundToBf16(rows[i]);
         out[transpose ? d * tokens() + n : i] = value;
@@ -87,11 +81,9 @@ void correctLse(ReferenceOperands &operands, const std::vector<float> &query,
                 const std::vector<float> &keyMeans, int32_t threads) {
   const Extents &extents = operands.extents;
   int64_t dims = operands.problem.head_dim;
-  operands.lseCorrection.assign(
-      size_t(extents.batch * extents.queryHeads * extents.queries), 0.0f);
+  operands.lseCorrection.assign(size_t(extents.batch * extents.queryHeads * extents.queries), 0.0f);
   parallelFor(extents.batch * extents.queryHeads, threads, [&](int64_t head) {
-    const float *mean =
-        keyMeans.data() + head / extents.headGroup() * dims;
+    const float *mean = keyMeans.data() + head / extents.headGroup() * dims;
     for (int64_t i = 0; i < extents.queries; ++i) {
       int64_t row = head * extents.queries + i;
       float sum = 0;
@@ -103,18 +95,15 @@ void correctLse(ReferenceOperands &operands, const std::vector<float> &query,
 }
 
 /// dS of smooth Q: one row of scores a query block.
-void correctScores(ReferenceOperands &operands,
-                   const std::vector<float> &queryMeans,
+void correctScores(ReferenceOperands &operands, const std::vector<float> &queryMeans,
                    const std::vector<float> &keys, int32_t threads) {
   const Extents &extents = operands.extents;
   int64_t dims = operands.problem.head_dim, blocks = operands.queryBlocks();
   operands.scoreCorrection.resize(
       size_t(extents.batch * extents.queryHeads * blocks * extents.keys));
-  parallelFor(extents.batch * extents.queryHeads * blocks, threads,
-              [&](int64_t block) {
+  parallelFor(extents.batch * extents.queryHeads * blocks, threads, [&](int64_t block) {
     const float *mean = queryMeans.data() + block * dims;
-    const float *head = keys.data() + block / blocks / extents.headGroup() *
-                                          extents.keys * dims;
+    const float *head = keys.data() + block / blocks / extents.headGroup() * extents.keys * dims;
     for (int64_t j = 0; j < extents.keys; ++j) {
       float sum = 0;
       for (int64_t d = 0; d < dims; ++d)
@@ -125,13 +114,11 @@ void correctScores(ReferenceOperands &operands,
 }
 
 int64_t positionsOf(const Extents &extents) {
-  return (extents.keys + valueOrderGroup - 1) / valueOrderGroup *
-         valueOrderGroup;
+  return (extents.keys + valueOrderGroup - 1) / valueOrderGroup * valueOrderGroup;
 }
 
 /// Spec N2, N5 and N6 for one head; `rows` is centred in place.
-Status quantizeValueHead(int64_t head, float *rows, uint8_t *bits,
-                         ReferenceOperands &operands) {
+Status quantizeValueHead(int64_t head, float *rows, uint8_t *bits, ReferenceOperands &operands) {
   int64_t keys = operands.extents.keys, columns = operands.valueColumns();
   int64_t dims = operands.problem.value_head_dim;
   if (operands.recipe.smooth_v) {
@@ -140,11 +127,10 @@ Status quantizeValueHead(int64_t head, float *rows, uint8_t *bits,
     subtractFromRows(rows, keys, dims, mean);
   }
   std::vector<float> decoded(size_t(keys * dims));
-  SAGE_RETURN_IF_ERROR(quantizeValues(
-      rows, keys, dims, operands.recipe, operands.problem.element_type,
-      operands.geometry.valueOrder, decoded.data(),
-      operands.valueScales.data() + head * dims,
-      headOf(bits, head, dims * positionsOf(operands.extents))));
+  SAGE_RETURN_IF_ERROR(quantizeValues(rows, keys, dims, operands.recipe,
+                                      operands.problem.element_type, operands.geometry.valueOrder,
+                                      decoded.data(), operands.valueScales.data() + head * dims,
+                                      headOf(bits, head, dims * positionsOf(operands.extents))));
   float *out = operands.values.data() + head * keys * columns;
   std::fill(out, out + keys * columns, 1.0f);
   for (int64_t n = 0; n < keys; ++n)
@@ -153,11 +139,9 @@ Status quantizeValueHead(int64_t head, float *rows, uint8_t *bits,
 }
 
 /// `key` and `value` are centred in place.
-Status quantizeKeysAndValues(std::vector<float> &key, std::vector<float> &value,
-                             int32_t threads,
+Status quantizeKeysAndValues(std::vector<float> &key, std::vector<float> &value, int32_t threads,
                              const sage_reference_intermediates &intermediates,
-                             std::vector<float> &keyMeans,
-                             ReferenceOperands &operands) {
+                             std::vector<float> &keyMeans, ReferenceOperands &operands) {
   const Extents &extents = operands.extents;
   int64_t heads = extents.batch * extents.keyHeads;
   int64_t dims = operands.problem.head_dim;
@@ -187,9 +171,8 @@ Status quantizeKeysAndValues(std::vector<float> &key, std::vector<float> &value,
       subtractFromRows(rows, extents.keys, dims, mean);
     }
     keys.quantizeHead(head, rows);
-    Status quantized =
-        quantizeValueHead(head, value.data() + head * extents.keys * valueDims,
-                          intermediates.value_values, operands);
+    Status quantized = quantizeValueHead(head, value.data() + head * extents.keys * valueDims,
+                                         intermediates.value_values, operands);
     std::lock_guard<std::mutex> lock(mutex);
     if (status.ok())
       status = std::move(quantized);
@@ -200,8 +183,7 @@ Status quantizeKeysAndValues(std::vector<float> &key, std::vector<float> &value,
 /// `query` is centred in place, block by block.
 void quantizeQueries(std::vector<float> &query, int32_t threads,
                      const sage_reference_intermediates &intermediates,
-                     std::vector<float> &queryMeans,
-                     ReferenceOperands &operands) {
+                     std::vector<float> &queryMeans, ReferenceOperands &operands) {
   const Extents &extents = operands.extents;
   int64_t heads = extents.batch * extents.queryHeads;
   int64_t dims = operands.problem.head_dim, blocks = operands.queryBlocks();
@@ -219,11 +201,9 @@ void quantizeQueries(std::vector<float> &query, int32_t threads,
   queries.allocate(heads);
   parallelFor(heads, threads, [&](int64_t head) {
     float *rows = query.data() + head * extents.queries * dims;
-    for (int64_t block = 0; operands.recipe.smooth_q && block < blocks;
-         ++block) {
+    for (int64_t block = 0; operands.recipe.smooth_q && block < blocks; ++block) {
       int64_t first = block * operands.geometry.queryBlock;
-      int64_t tokens =
-          std::min(operands.geometry.queryBlock, extents.queries - first);
+      int64_t tokens = std::min(operands.geometry.queryBlock, extents.queries - first);
       float *mean = queryMeans.data() + (head * blocks + block) * dims;
       tokenMeans(rows + first * dims, tokens, dims, mean);
       subtractFromRows(rows + first * dims, tokens, dims, mean);
@@ -247,22 +227,20 @@ int64_t ReferenceOperands::visibleKeys(int64_t query) const {
   return runtime::visibleKeys(problem.mask, extents, query);
 }
 
-Status prepareReference(const sage_program &program, const sage_call &call,
-                        CallUse use, ReferenceOperands &operands) {
+Status prepareReference(const sage_program &program, const sage_call &call, CallUse use,
+                        ReferenceOperands &operands) {
   SAGE_RETURN_IF_ERROR(checkProblem(program.problem));
   SAGE_RETURN_IF_ERROR(checkRecipe(program.recipe));
   SAGE_RETURN_IF_ERROR(Geometry::create(program.geometry, operands.geometry));
-  SAGE_RETURN_IF_ERROR(
-      checkCall(program.problem, call, use, operands.extents));
+  SAGE_RETURN_IF_ERROR(checkCall(program.problem, call, use, operands.extents));
   operands.problem = program.problem;
   operands.recipe = program.recipe;
-  SAGE_RETURN_IF_ERROR(GroupMap::create(operands.geometry.queryGroups,
-                                        operands.extents.queries,
-                                        operands.queryMap)
-                           .within("geometry.query_groups"));
-  SAGE_RETURN_IF_ERROR(GroupMap::create(operands.geometry.keyGroups,
-                                        operands.extents.keys, operands.keyMap)
-                           .within("geometry.key_groups"));
+  SAGE_RETURN_IF_ERROR(
+      GroupMap::create(operands.geometry.queryGroups, operands.extents.queries, operands.queryMap)
+          .within("geometry.query_groups"));
+  SAGE_RETURN_IF_ERROR(
+      GroupMap::create(operands.geometry.keyGroups, operands.extents.keys, operands.keyMap)
+          .within("geometry.key_groups"));
   constexpr double log2e = 1.44269504088896340736;
   // Spec N8: the scale is a float32 number.
   double scale = static_cast<float>(resolvedScale(program.problem));
@@ -279,8 +257,8 @@ Status quantizeOperands(const sage_call &call, int32_t threads,
   std::vector<float> key = loadTensor(call.key, threads);
   std::vector<float> value = loadTensor(call.value, threads);
   std::vector<float> queryMeans, keyMeans;
-  SAGE_RETURN_IF_ERROR(quantizeKeysAndValues(
-      key, value, threads, intermediates, keyMeans, operands));
+  SAGE_RETURN_IF_ERROR(
+      quantizeKeysAndValues(key, value, threads, intermediates, keyMeans, operands));
   if (recipe.smooth_k) // while the queries are still whole
     correctLse(operands, query, keyMeans, threads);
   quantizeQueries(query, threads, intermediates, queryMeans, operands);
@@ -295,8 +273,8 @@ Status quantizeOperands(const sage_call &call, int32_t threads,
     copyOut(operands.scoreCorrection, intermediates.score_correction);
   else if (intermediates.score_correction)
     std::fill_n(intermediates.score_correction,
-                operands.extents.batch * operands.extents.queryHeads *
-                    operands.queryBlocks() * operands.extents.keys,
+                operands.extents.batch * operands.extents.queryHeads * operands.queryBlocks() *
+                    operands.extents.keys,
                 0.0f);
   return {};
 }

@@ -59,8 +59,7 @@ template <typename... Parts> std::string text(const Parts &...parts) {
   (stream << ... << parts);
   return stream.str();
 }
-template <typename... Parts>
-Status failure(sage_status_code code, const Parts &...parts) {
+template <typename... Parts> Status failure(sage_status_code code, const Parts &...parts) {
   return Status(code, text(parts...));
 }
 template <typename... Parts> Status invalidArgument(const Parts &...parts) {
@@ -73,10 +72,10 @@ template <typename... Parts> Status invalidArtifact(const Parts &...parts) {
 
 } // namespace sage::runtime
 
-#define SAGE_RETURN_IF_ERROR(expression)                                       \
-  do {                                                                         \
-    if (::sage::runtime::Status sageStatus = (expression); !sageStatus.ok())   \
-      return sageStatus;                                                       \
+#define SAGE_RETURN_IF_ERROR(expression)                                                           \
+  do {                                                                                             \
+    if (::sage::runtime::Status sageStatus = (expression); !sageStatus.ok())                       \
+      return sageStatus;                                                                           \
   } while (false)
 
 #endif

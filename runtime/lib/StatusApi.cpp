@@ -2,12 +2,11 @@
 #include "Status.h"
 
 #define SAGE_TEXT_OF(value) #value
-#define SAGE_VERSION_TEXT(major, minor, patch)                                 \
+#define SAGE_VERSION_TEXT(major, minor, patch)                                                     \
   SAGE_TEXT_OF(major) "." SAGE_TEXT_OF(minor) "." SAGE_TEXT_OF(patch)
 
 extern "C" const char *sage_runtime_version(void) {
-  return SAGE_VERSION_TEXT(SAGE_RUNTIME_VERSION_MAJOR,
-                           SAGE_RUNTIME_VERSION_MINOR,
+  return SAGE_VERSION_TEXT(SAGE_RUNTIME_VERSION_MAJOR, SAGE_RUNTIME_VERSION_MINOR,
                            SAGE_RUNTIME_VERSION_PATCH);
 }
 

@@ -31,13 +31,10 @@ cuda::TensorMapSwizzle swizzleOf(uint32_t bytes) {
 
 } // namespace
 
-Status encodeTensorMap(const DriverApi &api,
-                       const TensorMapDescription &description,
-                       const SymbolValues &symbols, uint64_t address,
-                       cuda::TensorMap &map) {
+Status encodeTensorMap(const DriverApi &api, const TensorMapDescription &description,
+                       const SymbolValues &symbols, uint64_t address, cuda::TensorMap &map) {
   if (!api.tensorMapEncodeTiled)
-    return failure(SAGE_UNSUPPORTED,
-                   "the CUDA driver lacks cuTensorMapEncodeTiled")
+    return failure(SAGE_UNSUPPORTED, "the CUDA driver lacks cuTensorMapEncodeTiled")
         .withRemedy("update the driver to CUDA 12 or later");
   std::array<uint64_t, tensorRankLimit> extents{}, strides{};
   std::array<uint32_t, tensorRankLimit> elementStrides{};
@@ -45,8 +42,8 @@ Status encodeTensorMap(const DriverApi &api,
     int64_t extent;
     SAGE_RETURN_IF_ERROR(description.extents[i].evaluate(symbols, extent));
     if (extent < 1 || extent > (int64_t(1) << 32))
-      return invalidArgument("a tensor map's extent must be 1 to 2^32, but is ",
-                             extent, " for this shape");
+      return invalidArgument("a tensor map's extent must be 1 to 2^32, but is ", extent,
+                             " for this shape");
     extents[i] = uint64_t(extent);
     elementStrides[i] = 1;
     if (i + 1 == description.rank)
@@ -55,18 +52,17 @@ Status encodeTensorMap(const DriverApi &api,
     SAGE_RETURN_IF_ERROR(description.strides[i].evaluate(symbols, stride));
     if (stride < 0 || stride % 16 != 0 || stride >= (int64_t(1) << 40))
       return invalidArgument("a tensor map's stride must be a multiple of 16 "
-                             "bytes below 2^40, but is ", stride,
-                             " for these tensors");
+                             "bytes below 2^40, but is ",
+                             stride, " for these tensors");
     strides[i] = uint64_t(stride);
   }
-  return api.check(
-      api.tensorMapEncodeTiled(
-          &map, dataType(description.element), description.rank,
-          reinterpret_cast<void *>(address), extents.data(), strides.data(),
-          description.box.data(), elementStrides.data(), cuda::InterleaveNone,
-          swizzleOf(description.swizzleBytes), cuda::L2Promotion256B,
-          cuda::OobFillZero),
-      "cuTensorMapEncodeTiled");
+  return api.check(api.tensorMapEncodeTiled(&map, dataType(description.element), description.rank,
+                                            reinterpret_cast<void *>(address), extents.data(),
+                                            strides.data(), description.box.data(),
+                                            elementStrides.data(), cuda::InterleaveNone,
+                                            swizzleOf(description.swizzleBytes),
+                                            cuda::L2Promotion256B, cuda::OobFillZero),
+                   "cuTensorMapEncodeTiled");
 }
 
 } // namespace sage::runtime

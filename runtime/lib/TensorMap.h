@@ -9,10 +9,8 @@ namespace sage::runtime {
 
 /// Checks what PTX's tensor maps ask of extents and strides, so that the error
 /// says more than "invalid value", and encodes. Allocates nothing on success.
-Status encodeTensorMap(const DriverApi &api,
-                       const TensorMapDescription &description,
-                       const SymbolValues &symbols, uint64_t address,
-                       cuda::TensorMap &map);
+Status encodeTensorMap(const DriverApi &api, const TensorMapDescription &description,
+                       const SymbolValues &symbols, uint64_t address, cuda::TensorMap &map);
 
 } // namespace sage::runtime
 

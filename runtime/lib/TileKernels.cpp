@@ -15,8 +15,7 @@
 namespace sage::runtime {
 namespace {
 
-void integerScores(const int16_t *__restrict query,
-                   const int16_t *__restrict keys, int64_t headDim,
+void integerScores(const int16_t *__restrict query, const int16_t *__restrict keys, int64_t headDim,
                    int64_t count, float *__restrict scores) {
   for (int64_t j = 0; j < count; ++j) {
     const int16_t *key = keys + j * headDim;
@@ -27,9 +26,8 @@ void integerScores(const int16_t *__restrict query,
   }
 }
 
-void floatScores(const float *__restrict query,
-                 const float *__restrict keysTransposed, int64_t keyStride,
-                 int64_t headDim, int64_t count, float *__restrict scores) {
+void floatScores(const float *__restrict query, const float *__restrict keysTransposed,
+                 int64_t keyStride, int64_t headDim, int64_t count, float *__restrict scores) {
   std::fill(scores, scores + count, 0.0f);
   for (int64_t d = 0; d < headDim; ++d) {
     const float *key = keysTransposed + d * keyStride;
@@ -39,10 +37,9 @@ void floatScores(const float *__restrict query,
   }
 }
 
-float logits(const float *__restrict scores, const float *__restrict keyScales,
-             float rowFactor, const float *__restrict correction,
-             float scaleLog2e, int64_t count, float *__restrict x,
-             float *__restrict factors) {
+float logits(const float *__restrict scores, const float *__restrict keyScales, float rowFactor,
+             const float *__restrict correction, float scaleLog2e, int64_t count,
+             float *__restrict x, float *__restrict factors) {
   if (correction) {
     for (int64_t j = 0; j < count; ++j) {
       factors[j] = rowFactor * keyScales[j];
@@ -76,15 +73,13 @@ float logits(const float *__restrict scores, const float *__restrict keyScales,
   return nans[0] ? __builtin_nanf("") : largest[0];
 }
 
-template <typename Round>
-void roundAll(float *p, int64_t count, Round round) {
+template <typename Round> void roundAll(float *p, int64_t count, Round round) {
   for (int64_t j = 0; j < count; ++j)
     p[j] = round(p[j]);
 }
 
-float probabilities(const float *__restrict scores,
-                    const float *__restrict factors, const float *__restrict x,
-                    bool corrected, float offset, Probability format,
+float probabilities(const float *__restrict scores, const float *__restrict factors,
+                    const float *__restrict x, bool corrected, float offset, Probability format,
                     int64_t count, float *__restrict p) {
   if (corrected) {
     for (int64_t j = 0; j < count; ++j)
@@ -123,9 +118,8 @@ float probabilities(const float *__restrict scores,
 
 /// Products of two 16-bit floats are exact in float32, so that a fused
 /// multiply-add would give the same.
-void accumulateFloat32(const float *__restrict p,
-                       const float *__restrict values, int64_t valueStride,
-                       int64_t count, int64_t columns, float *__restrict sum) {
+void accumulateFloat32(const float *__restrict p, const float *__restrict values,
+                       int64_t valueStride, int64_t count, int64_t columns, float *__restrict sum) {
   int64_t j = 0;
   for (; j + 4 <= count; j += 4) {
     const float *v0 = values + j * valueStride, *v1 = v0 + valueStride;
@@ -145,9 +139,8 @@ constexpr int64_t stepKeys = 32; // k of the FP8 matrix instructions
 constexpr int64_t columnBlock = 64;
 
 /// One step over up to 64 columns.
-void stepTensorCore(const float *__restrict p, const float *__restrict values,
-                    int64_t valueStride, int64_t count, int64_t columns,
-                    float *__restrict sum) {
+void stepTensorCore(const float *__restrict p, const float *__restrict values, int64_t valueStride,
+                    int64_t count, int64_t columns, float *__restrict sum) {
   constexpr int keptBits = 13;
   float largest[columnBlock], toInteger[columnBlock], toFloat[columnBlock];
   int32_t total[columnBlock];
@@ -180,31 +173,27 @@ void stepTensorCore(const float *__restrict p, const float *__restrict values,
   }
 }
 
-void stepFloat16(const float *__restrict p, const float *__restrict values,
-                 int64_t valueStride, int64_t count, int64_t columns,
-                 float *__restrict sum) {
+void stepFloat16(const float *__restrict p, const float *__restrict values, int64_t valueStride,
+                 int64_t count, int64_t columns, float *__restrict sum) {
   float products[columnBlock] = {};
   accumulateFloat32(p, values, valueStride, count, columns, products);
   for (int64_t d = 0; d < columns; ++d)
     sum[d] = roundToF16(sum[d] + products[d]);
 }
 
-void accumulate(Accumulator accumulator, const float *p, const float *values,
-                int64_t valueStride, int64_t count, int64_t columns,
-                float *sum) {
+void accumulate(Accumulator accumulator, const float *p, const float *values, int64_t valueStride,
+                int64_t count, int64_t columns, float *sum) {
   if (accumulator == Accumulator::Float32)
     return accumulateFloat32(p, values, valueStride, count, columns, sum);
-  auto step =
-      accumulator == Accumulator::Float16 ? stepFloat16 : stepTensorCore;
+  auto step = accumulator == Accumulator::Float16 ? stepFloat16 : stepTensorCore;
   for (int64_t j = 0; j < count; j += stepKeys)
     for (int64_t d = 0; d < columns; d += columnBlock)
-      step(p + j, values + j * valueStride + d, valueStride,
-           std::min(stepKeys, count - j), std::min(columnBlock, columns - d),
-           sum + d);
+      step(p + j, values + j * valueStride + d, valueStride, std::min(stepKeys, count - j),
+           std::min(columnBlock, columns - d), sum + d);
 }
 
-void rescaleAndAdd(float *__restrict total, float factor,
-                   const float *__restrict addend, int64_t columns) {
+void rescaleAndAdd(float *__restrict total, float factor, const float *__restrict addend,
+                   int64_t columns) {
   for (int64_t d = 0; d < columns; ++d)
     total[d] = __builtin_fmaf(total[d], factor, addend[d]);
 }
@@ -212,9 +201,8 @@ void rescaleAndAdd(float *__restrict total, float factor,
 } // namespace
 
 const TileKernels &SAGE_TILE_KERNELS() {
-  static const TileKernels kernels = {integerScores, floatScores,
-                                      logits,        probabilities,
-                                      accumulate,    rescaleAndAdd};
+  static const TileKernels kernels = {integerScores, floatScores, logits,
+                                      probabilities, accumulate,  rescaleAndAdd};
   return kernels;
 }
 
@@ -223,8 +211,7 @@ const TileKernels &SAGE_TILE_KERNELS() {
 const TileKernels &avx2TileKernels();
 
 const TileKernels &tileKernels() {
-  static const bool available =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  static const bool available = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return available ? avx2TileKernels() : baselineTileKernels();
 }
 #else

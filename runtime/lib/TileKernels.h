@@ -25,30 +25,26 @@ enum class Probability { E4M3, E5M2, F16, BF16 };
 
 struct TileKernels {
   /// scores[j] = Σ_d query[d]·keys[j][d], exact.
-  void (*integerScores)(const int16_t *query, const int16_t *keys,
-                        int64_t headDim, int64_t count, float *scores);
+  void (*integerScores)(const int16_t *query, const int16_t *keys, int64_t headDim, int64_t count,
+                        float *scores);
   /// scores[j] = Σ_d query[d]·keys[d][j] in float32, d increasing.
-  void (*floatScores)(const float *query, const float *keysTransposed,
-                      int64_t keyStride, int64_t headDim, int64_t count,
-                      float *scores);
+  void (*floatScores)(const float *query, const float *keysTransposed, int64_t keyStride,
+                      int64_t headDim, int64_t count, float *scores);
   /// x[j] = scores[j]·(rowFactor·keyScales[j]) [+ correction[j]·scaleLog2e, in
   /// one fused multiply-add], the largest x, or NaN if any is.
   float (*logits)(const float *scores, const float *keyScales, float rowFactor,
-                  const float *correction, float scaleLog2e, int64_t count,
-                  float *x, float *factors);
+                  const float *correction, float scaleLog2e, int64_t count, float *x,
+                  float *factors);
   /// p[j] = exp2(x[j] + offset), with x's product fused into the addition where
   /// there is no correction; rounds p in place and returns the sum of the
   /// unrounded values.
-  float (*probabilities)(const float *scores, const float *factors,
-                         const float *x, bool corrected, float offset,
-                         Probability format, int64_t count, float *p);
+  float (*probabilities)(const float *scores, const float *factors, const float *x, bool corrected,
+                         float offset, Probability format, int64_t count, float *p);
   /// sum[d] += Σ_j p[j]·values[j][d], j increasing.
-  void (*accumulate)(Accumulator accumulator, const float *p,
-                     const float *values, int64_t valueStride, int64_t count,
-                     int64_t columns, float *sum);
+  void (*accumulate)(Accumulator accumulator, const float *p, const float *values,
+                     int64_t valueStride, int64_t count, int64_t columns, float *sum);
   /// total[d] = fma(total[d], factor, addend[d]).
-  void (*rescaleAndAdd)(float *total, float factor, const float *addend,
-                        int64_t columns);
+  void (*rescaleAndAdd)(float *total, float factor, const float *addend, int64_t columns);
 };
 
 /// For this machine.

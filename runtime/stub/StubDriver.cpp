@@ -92,9 +92,8 @@ int sage_stub_calls(const char *function) {
 
 const char *const *sage_stub_functions(void) {
 #define SAGE_STUB_NAME(member, name, parameters) name,
-  static const char *const names[] = {
-      SAGE_DRIVER_FUNCTIONS(SAGE_STUB_NAME)
-          SAGE_DRIVER_OPTIONAL_FUNCTIONS(SAGE_STUB_NAME) nullptr};
+  static const char *const names[] = {SAGE_DRIVER_FUNCTIONS(SAGE_STUB_NAME)
+                                          SAGE_DRIVER_OPTIONAL_FUNCTIONS(SAGE_STUB_NAME) nullptr};
 #undef SAGE_STUB_NAME
   return names;
 }
@@ -171,8 +170,7 @@ EXPORT cuDeviceTotalMem_v2(size_t *bytes, cuda::Device) {
   return cuda::Success;
 }
 
-EXPORT cuDeviceGetAttribute(int *value, cuda::DeviceAttribute attribute,
-                            cuda::Device) {
+EXPORT cuDeviceGetAttribute(int *value, cuda::DeviceAttribute attribute, cuda::Device) {
   SAGE_STUB_ENTER("cuDeviceGetAttribute");
   switch (attribute) {
   case cuda::MultiprocessorCount:

@@ -36,8 +36,7 @@ EXPORT cuMemAlloc_v2(cuda::DevicePointer *pointer, size_t bytes) {
   constexpr size_t alignment = 256; // what the driver promises
   if (bytes == 0)
     return cuda::ErrorInvalidValue;
-  void *memory = std::aligned_alloc(
-      alignment, (bytes + alignment - 1) / alignment * alignment);
+  void *memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (!memory)
     return cuda::ErrorOutOfMemory;
   addLive(memory);
@@ -62,8 +61,7 @@ EXPORT cuMemcpyDtoH_v2(void *to, cuda::DevicePointer from, size_t bytes) {
   return cuda::Success;
 }
 
-EXPORT cuMemsetD8_v2(cuda::DevicePointer to, unsigned char value,
-                     size_t bytes) {
+EXPORT cuMemsetD8_v2(cuda::DevicePointer to, unsigned char value, size_t bytes) {
   SAGE_STUB_ENTER("cuMemsetD8_v2");
   std::memset(hostPointer(to), value, bytes);
   return cuda::Success;

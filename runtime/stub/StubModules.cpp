@@ -28,8 +28,7 @@ unsigned bytesOfType(const std::string &type) {
     return 1;
   if (type == "b16" || type == "u16" || type == "s16" || type == "f16")
     return 2;
-  return type == "b64" || type == "u64" || type == "s64" || type == "f64" ? 8
-                                                                         : 4;
+  return type == "b64" || type == "u64" || type == "s64" || type == "f64" ? 8 : 4;
 }
 
 /// `.param .align 64 .b8 map[128]` or `.param .u64 .ptr .global x`.
@@ -39,8 +38,8 @@ Parameter parseParameter(const std::string &text) {
   // `.ptr .align` speaks of the pointee.
   if (align != std::string::npos && align < text.find(".ptr"))
     parameter.alignment = unsigned(std::atoi(text.c_str() + align + 6));
-  for (const char *type : {"b8", "u8", "s8", "b16", "u16", "b32", "u32", "s32",
-                           "f32", "b64", "u64", "s64", "f64"})
+  for (const char *type :
+       {"b8", "u8", "s8", "b16", "u16", "b32", "u32", "s32", "f32", "b64", "u64", "s64", "f64"})
     if (text.find(std::string(".") + type + " ") != std::string::npos)
       parameter.bytes = bytesOfType(type);
   if (parameter.alignment == 0)
@@ -52,8 +51,7 @@ Parameter parseParameter(const std::string &text) {
 }
 
 void parseEntries(const std::string &ptx, ModuleObject &module) {
-  for (size_t at = ptx.find(".entry"); at != std::string::npos;
-       at = ptx.find(".entry", at + 1)) {
+  for (size_t at = ptx.find(".entry"); at != std::string::npos; at = ptx.find(".entry", at + 1)) {
     size_t name = ptx.find_first_not_of(" \t", at + 6);
     size_t open = ptx.find_first_of("( \t\n", name);
     FunctionObject function;
@@ -65,16 +63,14 @@ void parseEntries(const std::string &ptx, ModuleObject &module) {
     std::string list = ptx.substr(open + 1, close - open - 1);
     for (size_t begin = list.find(".param"); begin != std::string::npos;) {
       size_t end = list.find(',', begin);
-      function.parameters.push_back(
-          parseParameter(list.substr(begin, end - begin)));
+      function.parameters.push_back(parseParameter(list.substr(begin, end - begin)));
       begin = end == std::string::npos ? end : list.find(".param", end);
     }
     module.functions[function.name] = function;
   }
 }
 
-void findLog(unsigned count, cuda::JitOption *options, void **values,
-             char *&log, size_t &bytes) {
+void findLog(unsigned count, cuda::JitOption *options, void **values, char *&log, size_t &bytes) {
   for (unsigned i = 0; i < count; ++i) {
     if (options[i] == cuda::JitErrorLogBuffer)
       log = static_cast<char *>(values[i]);
@@ -95,9 +91,8 @@ cuda::Result assemble(const std::string &text, char *log, size_t bytes) {
 
 extern "C" {
 
-EXPORT cuModuleLoadDataEx(cuda::Module *module, const void *image,
-                          unsigned count, cuda::JitOption *options,
-                          void **values) {
+EXPORT cuModuleLoadDataEx(cuda::Module *module, const void *image, unsigned count,
+                          cuda::JitOption *options, void **values) {
   SAGE_STUB_ENTER("cuModuleLoadDataEx");
   SAGE_STUB_NEEDS_CONTEXT();
   std::string text = static_cast<const char *>(image);
@@ -115,8 +110,7 @@ EXPORT cuModuleLoadDataEx(cuda::Module *module, const void *image,
   return cuda::Success;
 }
 
-EXPORT cuModuleGetFunction(cuda::Function *function, cuda::Module module,
-                           const char *name) {
+EXPORT cuModuleGetFunction(cuda::Function *function, cuda::Module module, const char *name) {
   SAGE_STUB_ENTER("cuModuleGetFunction");
   auto &functions = reinterpret_cast<ModuleObject *>(module)->functions;
   auto found = functions.find(name);
@@ -135,8 +129,7 @@ EXPORT cuModuleUnload(cuda::Module module) {
   return planned;
 }
 
-EXPORT cuFuncSetAttribute(cuda::Function function, cuda::FunctionAttribute,
-                          int value) {
+EXPORT cuFuncSetAttribute(cuda::Function function, cuda::FunctionAttribute, int value) {
   SAGE_STUB_ENTER("cuFuncSetAttribute");
   reinterpret_cast<FunctionObject *>(function)->sharedBytes = value;
   return cuda::Success;
@@ -153,9 +146,8 @@ EXPORT cuLinkCreate_v2(unsigned count, cuda::JitOption *options, void **values,
   return cuda::Success;
 }
 
-EXPORT cuLinkAddData_v2(cuda::LinkState linker, cuda::JitInputType, void *data,
-                        size_t size, const char *, unsigned, cuda::JitOption *,
-                        void **) {
+EXPORT cuLinkAddData_v2(cuda::LinkState linker, cuda::JitInputType, void *data, size_t size,
+                        const char *, unsigned, cuda::JitOption *, void **) {
   SAGE_STUB_ENTER("cuLinkAddData_v2");
   auto *object = reinterpret_cast<LinkObject *>(linker);
   object->text = cubinMagic;
@@ -179,12 +171,11 @@ EXPORT cuLinkDestroy(cuda::LinkState linker) {
   return planned;
 }
 
-EXPORT cuTensorMapEncodeTiled(
-    cuda::TensorMap *map, cuda::TensorMapDataType type, uint32_t rank,
-    void *address, const uint64_t *extents, const uint64_t *strides,
-    const uint32_t *box, const uint32_t *, cuda::TensorMapInterleave,
-    cuda::TensorMapSwizzle swizzle, cuda::TensorMapL2Promotion l2Promotion,
-    cuda::TensorMapOobFill) {
+EXPORT cuTensorMapEncodeTiled(cuda::TensorMap *map, cuda::TensorMapDataType type, uint32_t rank,
+                              void *address, const uint64_t *extents, const uint64_t *strides,
+                              const uint32_t *box, const uint32_t *, cuda::TensorMapInterleave,
+                              cuda::TensorMapSwizzle swizzle,
+                              cuda::TensorMapL2Promotion l2Promotion, cuda::TensorMapOobFill) {
   SAGE_STUB_ENTER("cuTensorMapEncodeTiled");
   static_assert(sizeof(sage_stub_tensor_map) == sizeof(cuda::TensorMap));
   if (reinterpret_cast<uintptr_t>(map) % 64 != 0 ||
@@ -206,21 +197,18 @@ EXPORT cuTensorMapEncodeTiled(
   return cuda::Success;
 }
 
-EXPORT cuLaunchKernel(cuda::Function handle, unsigned gridX, unsigned gridY,
-                      unsigned gridZ, unsigned blockX, unsigned blockY,
-                      unsigned blockZ, unsigned sharedBytes,
+EXPORT cuLaunchKernel(cuda::Function handle, unsigned gridX, unsigned gridY, unsigned gridZ,
+                      unsigned blockX, unsigned blockY, unsigned blockZ, unsigned sharedBytes,
                       cuda::Stream stream, void **arguments, void **) {
   SAGE_STUB_ENTER("cuLaunchKernel");
   SAGE_STUB_NEEDS_CONTEXT();
   auto *function = reinterpret_cast<FunctionObject *>(handle);
-  if (gridX == 0 || gridY == 0 || gridZ == 0 ||
-      int(sharedBytes) > function->sharedBytes)
+  if (gridX == 0 || gridY == 0 || gridZ == 0 || int(sharedBytes) > function->sharedBytes)
     return cuda::ErrorInvalidValue;
   if (state().quiet)
     return cuda::Success;
   sage_stub_launch launch = {};
-  std::snprintf(launch.kernel, sizeof(launch.kernel), "%s",
-                function->name.c_str());
+  std::snprintf(launch.kernel, sizeof(launch.kernel), "%s", function->name.c_str());
   unsigned shape[] = {gridX, gridY, gridZ, blockX, blockY, blockZ};
   std::memcpy(launch.grid, shape, sizeof(launch.grid));
   std::memcpy(launch.block, shape + 3, sizeof(launch.block));

@@ -48,11 +48,11 @@ bool isLive(void *object);
 
 } // namespace sage::stub
 
-#define SAGE_STUB_ENTER(name)                                                  \
-  if (int planned = sage::stub::enter(name))                                   \
+#define SAGE_STUB_ENTER(name)                                                                      \
+  if (int planned = sage::stub::enter(name))                                                       \
   return planned
-#define SAGE_STUB_NEEDS_CONTEXT()                                              \
-  if (sage::stub::contextStack().empty())                                      \
+#define SAGE_STUB_NEEDS_CONTEXT()                                                                  \
+  if (sage::stub::contextStack().empty())                                                          \
   return cuda::ErrorInvalidContext
 
 #endif

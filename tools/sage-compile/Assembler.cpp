@@ -14,20 +14,24 @@ using namespace llvm;
 
 namespace {
 
-Error makeError(const Twine &message) { return createStringError(inconvertibleErrorCode(), message); }
+Error makeError(const Twine &message) {
+  return createStringError(inconvertibleErrorCode(), message);
+}
 
 Expected<std::string> findPtxas(StringRef ptxas) {
   if (!ptxas.empty()) {
     if (sys::fs::can_execute(ptxas))
       return ptxas.str();
-    return makeError("'" + ptxas + "' is not a program; --ptxas must name the CUDA Toolkit's ptxas");
+    return makeError("'" + ptxas +
+                     "' is not a program; --ptxas must name the CUDA Toolkit's ptxas");
   }
   if (ErrorOr<std::string> found = sys::findProgramByName("ptxas"))
     return *found;
   if (ErrorOr<std::string> found = sys::findProgramByName("ptxas", {"/usr/local/cuda/bin"}))
     return *found;
-  return makeError("ptxas was not found; install the CUDA Toolkit, name it with --ptxas, or emit ptx, which the "
-                   "CUDA driver assembles when it is loaded");
+  return makeError(
+      "ptxas was not found; install the CUDA Toolkit, name it with --ptxas, or emit ptx, which the "
+      "CUDA driver assembles when it is loaded");
 }
 
 int firstNumber(StringRef text, StringRef pattern) {
@@ -38,7 +42,8 @@ int firstNumber(StringRef text, StringRef pattern) {
   return value;
 }
 
-/// The lines of `ptxas -v`: "Function properties for NAME", a line of stack and spills, a line of registers.
+/// The lines of `ptxas -v`: "Function properties for NAME", a line of stack and spills, a line of
+/// registers.
 void readReport(StringRef report, sage::Assembly &assembly) {
   SmallVector<StringRef> lines;
   report.split(lines, '\n');
@@ -77,7 +82,8 @@ Expected<sage::Assembly> sage::assemble(StringRef ptx, StringRef chip, StringRef
   if (!program)
     return program.takeError();
   SmallString<128> input, output, report;
-  for (auto [file, suffix] : {std::pair(&input, "ptx"), std::pair(&output, "cubin"), std::pair(&report, "txt")})
+  for (auto [file, suffix] :
+       {std::pair(&input, "ptx"), std::pair(&output, "cubin"), std::pair(&report, "txt")})
     if (std::error_code code = sys::fs::createTemporaryFile("sage", suffix, *file))
       return makeError("cannot create a temporary file: " + code.message());
   scope_exit cleanUp([&] {
@@ -94,7 +100,8 @@ Expected<sage::Assembly> sage::assemble(StringRef ptx, StringRef chip, StringRef
   std::string arch = ("-arch=" + chip).str();
   std::optional<StringRef> redirects[] = {std::nullopt, report.str(), report.str()};
   std::string error;
-  int status = sys::ExecuteAndWait(*program, {*program, "-v", arch, input, "-o", output}, std::nullopt, redirects,
+  int status = sys::ExecuteAndWait(*program, {*program, "-v", arch, input, "-o", output},
+                                   std::nullopt, redirects,
                                    /*SecondsToWait=*/300, /*MemoryLimit=*/0, &error);
   Expected<std::string> text = readFile(report);
   if (!text)

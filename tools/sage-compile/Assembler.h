@@ -23,8 +23,10 @@ struct Assembly {
   std::vector<std::string> warnings;
 };
 
-/// Assembles `ptx` for `chip`. `ptxas` names the program; empty looks for it on PATH and in the CUDA toolkit's usual folder.
-llvm::Expected<Assembly> assemble(llvm::StringRef ptx, llvm::StringRef chip, llvm::StringRef ptxas = "");
+/// Assembles `ptx` for `chip`. `ptxas` names the program; empty looks for it on PATH and in the
+/// CUDA toolkit's usual folder.
+llvm::Expected<Assembly> assemble(llvm::StringRef ptx, llvm::StringRef chip,
+                                  llvm::StringRef ptxas = "");
 
 } // namespace sage
 

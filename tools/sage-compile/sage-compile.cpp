@@ -32,36 +32,55 @@ enum class Emit { Sage, Tile, Nvvm, Ptx, Cubin };
 namespace cl = llvm::cl;
 cl::OptionCategory category("sage-compile options");
 
-cl::opt<std::string> input(cl::Positional, cl::desc("<input.mlir>"), cl::init("-"), cl::cat(category));
-cl::opt<std::string> output("o", cl::desc("Output file; - for standard output (the default)"), cl::value_desc("file"),
-                            cl::init("-"), cl::cat(category));
-cl::opt<std::string> chip("chip", cl::desc("GPU to compile for, e.g. sm_90a; --list-chips lists them"),
+cl::opt<std::string> input(cl::Positional, cl::desc("<input.mlir>"), cl::init("-"),
+                           cl::cat(category));
+cl::opt<std::string> output("o", cl::desc("Output file; - for standard output (the default)"),
+                            cl::value_desc("file"), cl::init("-"), cl::cat(category));
+cl::opt<std::string> chip("chip",
+                          cl::desc("GPU to compile for, e.g. sm_90a; --list-chips lists them"),
                           cl::value_desc("chip"), cl::cat(category));
 cl::opt<std::string> recipe("recipe", cl::desc("Recipe that replaces the ops' own, e.g. sage2-8b"),
                             cl::value_desc("name"), cl::cat(category));
-cl::opt<bool> substitute("substitute", cl::desc("Replace a recipe that the chip cannot run by the nearest one that it can, "
-                                                "instead of an error"), cl::cat(category));
-cl::opt<std::string> scheduleFile("schedule-file", cl::desc("Schedule rows that replace the built-in ones"),
+cl::opt<bool>
+    substitute("substitute",
+               cl::desc("Replace a recipe that the chip cannot run by the nearest one that it can, "
+                        "instead of an error"),
+               cl::cat(category));
+cl::opt<std::string> scheduleFile("schedule-file",
+                                  cl::desc("Schedule rows that replace the built-in ones"),
                                   cl::value_desc("file.mlir"), cl::cat(category));
-cl::opt<std::string> programName("program", cl::desc("Host program to write, where the input has several attentions"),
-                                 cl::value_desc("name"), cl::cat(category));
-cl::opt<Emit> emit("emit", cl::desc("What to write:"), cl::init(Emit::Ptx),
-                   cl::values(clEnumValN(Emit::Sage, "sage", "MLIR: legal for the chip, smoothing and quantization explicit"),
-                              clEnumValN(Emit::Tile, "tile", "MLIR: host program and tile kernels, as they enter distribution"),
-                              clEnumValN(Emit::Nvvm, "nvvm", "MLIR: one chip's instructions"),
-                              clEnumValN(Emit::Ptx, "ptx", "the artifact: PTX with its manifest (default)"),
-                              clEnumValN(Emit::Cubin, "cubin", "the artifact, and the cubin that ptxas makes of it beside it (needs -o)")),
-                   cl::cat(category));
-cl::opt<std::string> ptxas("ptxas", cl::desc("The CUDA Toolkit's ptxas, for --emit=cubin"), cl::value_desc("program"),
-                           cl::cat(category));
-cl::opt<std::string> saveTemps("save-temps", cl::desc("Write every level to this folder"), cl::value_desc("folder"),
-                               cl::cat(category));
-cl::opt<bool> printSchedule("print-schedule", cl::desc("Print the schedule and the geometry that were chosen, to standard error"),
-                            cl::cat(category));
-cl::opt<bool> verbose("v", cl::desc("Report registers and spills of every kernel (with --emit=cubin)"), cl::cat(category));
-cl::opt<std::string> fault("inject-fault", cl::desc("Plant a known error in the attention kernel, for tests of tests "
-                                                    "(sage-tile-inject-fault lists the kinds)"),
-                           cl::value_desc("kind"), cl::Hidden, cl::cat(category));
+cl::opt<std::string>
+    programName("program",
+                cl::desc("Host program to write, where the input has several attentions"),
+                cl::value_desc("name"), cl::cat(category));
+cl::opt<Emit>
+    emit("emit", cl::desc("What to write:"), cl::init(Emit::Ptx),
+         cl::values(
+             clEnumValN(Emit::Sage, "sage",
+                        "MLIR: legal for the chip, smoothing and quantization explicit"),
+             clEnumValN(Emit::Tile, "tile",
+                        "MLIR: host program and tile kernels, as they enter distribution"),
+             clEnumValN(Emit::Nvvm, "nvvm", "MLIR: one chip's instructions"),
+             clEnumValN(Emit::Ptx, "ptx", "the artifact: PTX with its manifest (default)"),
+             clEnumValN(Emit::Cubin, "cubin",
+                        "the artifact, and the cubin that ptxas makes of it beside it (needs -o)")),
+         cl::cat(category));
+cl::opt<std::string> ptxas("ptxas", cl::desc("The CUDA Toolkit's ptxas, for --emit=cubin"),
+                           cl::value_desc("program"), cl::cat(category));
+cl::opt<std::string> saveTemps("save-temps", cl::desc("Write every level to this folder"),
+                               cl::value_desc("folder"), cl::cat(category));
+cl::opt<bool> printSchedule(
+    "print-schedule",
+    cl::desc("Print the schedule and the geometry that were chosen, to standard error"),
+    cl::cat(category));
+cl::opt<bool> verbose("v",
+                      cl::desc("Report registers and spills of every kernel (with --emit=cubin)"),
+                      cl::cat(category));
+cl::opt<std::string>
+    fault("inject-fault",
+          cl::desc("Plant a known error in the attention kernel, for tests of tests "
+                   "(sage-tile-inject-fault lists the kinds)"),
+          cl::value_desc("kind"), cl::Hidden, cl::cat(category));
 cl::opt<bool> listChipsOnly("list-chips", cl::desc("List the chips and exit"), cl::cat(category));
 
 int fail(const llvm::Twine &message) {
@@ -103,10 +122,11 @@ LogicalResult runStage(ModuleOp module, llvm::StringRef fileName,
   return writeFile(path, print(module));
 }
 
-/// Plants the error that --inject-fault names. Errors of synchronization exist only in scheduled kernels, and
-/// errors of arithmetic are recognized in sequential ones.
+/// Plants the error that --inject-fault names. Errors of synchronization exist only in scheduled
+/// kernels, and errors of arithmetic are recognized in sequential ones.
 LogicalResult plantFault(ModuleOp module, bool scheduled) {
-  bool ofSynchronization = llvm::is_contained({"stale-stage", "missing-full-wait", "missing-empty-wait"}, fault);
+  bool ofSynchronization =
+      llvm::is_contained({"stale-stage", "missing-full-wait", "missing-empty-wait"}, fault);
   if (fault.empty() || ofSynchronization != scheduled)
     return success();
   PassManager manager(module.getContext());
@@ -133,16 +153,18 @@ LogicalResult writeCubin(llvm::StringRef artifact, llvm::StringRef chipName) {
   for (const sage::AssembledKernel &kernel : assembly->kernels) {
     if (!verbose && kernel.spillStoreBytes == 0)
       continue;
-    llvm::errs() << llvm::formatv("sage-compile: {0}: {1} registers, {2} bytes of spill stores, {3} bytes of spill loads\n",
-                                  kernel.name, kernel.registers, kernel.spillStoreBytes, kernel.spillLoadBytes);
+    llvm::errs() << llvm::formatv(
+        "sage-compile: {0}: {1} registers, {2} bytes of spill stores, {3} bytes of spill loads\n",
+        kernel.name, kernel.registers, kernel.spillStoreBytes, kernel.spillLoadBytes);
   }
   llvm::SmallString<128> path(output);
   llvm::sys::path::replace_extension(path, "cubin");
   // The runtime takes the cubin only if it belongs to this artifact (docs/Artifact.md).
   llvm::StringRef checksumLine = artifact.split('\n').second.split('\n').first;
-  llvm::json::Object sidecar{{"artifact_xxh3", checksumLine.rsplit(' ').second},
-                             {"chip", chipName},
-                             {"cubin_xxh3", llvm::formatv("{0:x-16}", llvm::xxh3_64bits(assembly->cubin)).str()}};
+  llvm::json::Object sidecar{
+      {"artifact_xxh3", checksumLine.rsplit(' ').second},
+      {"chip", chipName},
+      {"cubin_xxh3", llvm::formatv("{0:x-16}", llvm::xxh3_64bits(assembly->cubin)).str()}};
   if (failed(writeFile(path, assembly->cubin)))
     return failure();
   path += ".json";
@@ -155,22 +177,26 @@ int compile(ModuleOp module) {
   options.recipe = recipe;
   options.substitute = substitute;
   options.scheduleFile = scheduleFile;
-  if (failed(runStage(module, "1-sage.mlir", [&](OpPassManager &pm) { sage::buildSageToQuantizedPipeline(pm, options); })))
+  if (failed(runStage(module, "1-sage.mlir",
+                      [&](OpPassManager &pm) { sage::buildSageToQuantizedPipeline(pm, options); })))
     return 1;
   if (emit == Emit::Sage)
     return failed(writeFile(output, print(module)));
-  if (failed(runStage(module, "2-tile-sequential.mlir", [](OpPassManager &pm) { sage::buildQuantizedToTilePipeline(pm); })))
+  if (failed(runStage(module, "2-tile-sequential.mlir",
+                      [](OpPassManager &pm) { sage::buildQuantizedToTilePipeline(pm); })))
     return 1;
   if (printSchedule)
     reportSchedules(module);
   if (failed(plantFault(module, /*scheduled=*/false)))
     return 1;
-  if (failed(runStage(module, "3-tile.mlir", [](OpPassManager &pm) { sage::buildTileSchedulePipeline(pm); })) ||
+  if (failed(runStage(module, "3-tile.mlir",
+                      [](OpPassManager &pm) { sage::buildTileSchedulePipeline(pm); })) ||
       failed(plantFault(module, /*scheduled=*/true)))
     return 1;
   if (emit == Emit::Tile)
     return failed(writeFile(output, print(module)));
-  if (failed(runStage(module, "4-nvvm.mlir", [](OpPassManager &pm) { sage::buildTileToNVVMPipeline(pm); })))
+  if (failed(runStage(module, "4-nvvm.mlir",
+                      [](OpPassManager &pm) { sage::buildTileToNVVMPipeline(pm); })))
     return 1;
   if (emit == Emit::Nvvm)
     return failed(writeFile(output, print(module)));
@@ -202,7 +228,9 @@ int main(int argc, char **argv) {
   registerAsmPrinterCLOptions();
   registerMLIRContextCLOptions();
   registerPassManagerCLOptions();
-  cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "sage-compile " SAGE_VERSION " (MLIR " LLVM_VERSION_STRING ")\n"; });
+  cl::SetVersionPrinter([](llvm::raw_ostream &os) {
+    os << "sage-compile " SAGE_VERSION " (MLIR " LLVM_VERSION_STRING ")\n";
+  });
   cl::ParseCommandLineOptions(argc, argv,
                               "Compiles a sage.attention to PTX that describes itself\n\n"
                               "  sage-compile attention.mlir --chip=sm_90a -o attention.ptx\n"

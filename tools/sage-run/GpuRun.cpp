@@ -28,36 +28,28 @@ public:
   Status allocate(size_t bytes) {
     if (bytes == 0)
       return {};
-    return api.check(api.memAlloc(&pointer, bytes),
-                     text("cuMemAlloc(", bytes, " bytes)"));
+    return api.check(api.memAlloc(&pointer, bytes), text("cuMemAlloc(", bytes, " bytes)"));
   }
-  template <typename Element>
-  Status upload(const std::vector<Element> &elements) {
+  template <typename Element> Status upload(const std::vector<Element> &elements) {
     size_t bytes = elements.size() * sizeof(Element);
     SAGE_RETURN_IF_ERROR(allocate(bytes));
     return bytes == 0 ? Status()
-                      : api.check(api.memcpyHtoD(pointer, elements.data(), bytes),
-                                  "cuMemcpyHtoD");
+                      : api.check(api.memcpyHtoD(pointer, elements.data(), bytes), "cuMemcpyHtoD");
   }
   /// All bits set: what no kernel writes shows up as NaN.
   template <typename Element> Status allocateUnwritten(size_t count) {
     SAGE_RETURN_IF_ERROR(allocate(count * sizeof(Element)));
-    return count == 0 ? Status()
-                      : api.check(api.memsetD8(pointer, 0xff,
-                                               count * sizeof(Element)),
-                                  "cuMemsetD8");
-  }
-  template <typename Element>
-  Status download(std::vector<Element> &elements) const {
-    return elements.empty()
+    return count == 0
                ? Status()
-               : api.check(api.memcpyDtoH(elements.data(), pointer,
-                                          elements.size() * sizeof(Element)),
-                           "cuMemcpyDtoH");
+               : api.check(api.memsetD8(pointer, 0xff, count * sizeof(Element)), "cuMemsetD8");
   }
-  void *data() const {
-    return reinterpret_cast<void *>(uintptr_t(pointer));
+  template <typename Element> Status download(std::vector<Element> &elements) const {
+    return elements.empty() ? Status()
+                            : api.check(api.memcpyDtoH(elements.data(), pointer,
+                                                       elements.size() * sizeof(Element)),
+                                        "cuMemcpyDtoH");
   }
+  void *data() const { return reinterpret_cast<void *>(uintptr_t(pointer)); }
 
 private:
   const DriverApi &api;
@@ -77,25 +69,19 @@ public:
   }
   Status create() {
     constexpr unsigned nonBlocking = 1;
-    SAGE_RETURN_IF_ERROR(
-        api.check(api.streamCreate(&stream, nonBlocking), "cuStreamCreate"));
-    SAGE_RETURN_IF_ERROR(
-        api.check(api.eventCreate(&start, 0), "cuEventCreate"));
+    SAGE_RETURN_IF_ERROR(api.check(api.streamCreate(&stream, nonBlocking), "cuStreamCreate"));
+    SAGE_RETURN_IF_ERROR(api.check(api.eventCreate(&start, 0), "cuEventCreate"));
     return api.check(api.eventCreate(&end, 0), "cuEventCreate");
   }
   Status synchronize() const {
     return api.check(api.streamSynchronize(stream), "cuStreamSynchronize");
   }
   template <typename Launch> Status time(Launch launch, float &milliseconds) {
-    SAGE_RETURN_IF_ERROR(
-        api.check(api.eventRecord(start, stream), "cuEventRecord"));
+    SAGE_RETURN_IF_ERROR(api.check(api.eventRecord(start, stream), "cuEventRecord"));
     SAGE_RETURN_IF_ERROR(launch());
-    SAGE_RETURN_IF_ERROR(
-        api.check(api.eventRecord(end, stream), "cuEventRecord"));
-    SAGE_RETURN_IF_ERROR(
-        api.check(api.eventSynchronize(end), "cuEventSynchronize"));
-    return api.check(api.eventElapsedTime(&milliseconds, start, end),
-                     "cuEventElapsedTime");
+    SAGE_RETURN_IF_ERROR(api.check(api.eventRecord(end, stream), "cuEventRecord"));
+    SAGE_RETURN_IF_ERROR(api.check(api.eventSynchronize(end), "cuEventSynchronize"));
+    return api.check(api.eventElapsedTime(&milliseconds, start, end), "cuEventElapsedTime");
   }
 
   cuda::Stream stream = nullptr;
@@ -107,8 +93,8 @@ private:
 
 /// Two operations per multiply-add of Q·Kᵀ and P·V, visible pairs only.
 double operationsOf(const Tensors &tensors) {
-  Extents extents{tensors.batch, tensors.queryHeads, tensors.keyHeads,
-                  tensors.queries, tensors.keys};
+  Extents extents{tensors.batch, tensors.queryHeads, tensors.keyHeads, tensors.queries,
+                  tensors.keys};
   double pairs = 0;
   for (int64_t i = 0; i < tensors.queries; ++i)
     pairs += double(visibleKeys(tensors.problem.mask, extents, i));
@@ -116,9 +102,8 @@ double operationsOf(const Tensors &tensors) {
          double(tensors.problem.head_dim + tensors.problem.value_head_dim);
 }
 
-Status measure(const PrimaryContext &primary, Stopwatch &watch,
-               const Options &options, const Tensors &tensors,
-               const std::function<Status()> &launch, GpuTiming &timing) {
+Status measure(const PrimaryContext &primary, Stopwatch &watch, const Options &options,
+               const Tensors &tensors, const std::function<Status()> &launch, GpuTiming &timing) {
   std::vector<float> times(size_t(options.repeat));
   char busId[64] = {};
   (void)primary.api().deviceGetPciBusId(busId, sizeof(busId), primary.device);
@@ -131,18 +116,15 @@ Status measure(const PrimaryContext &primary, Stopwatch &watch,
   SAGE_RETURN_IF_ERROR(watch.synchronize());
   std::sort(times.begin(), times.end());
   size_t middle = times.size() / 2;
-  timing.milliseconds = times.size() % 2
-                            ? times[middle]
-                            : (double(times[middle - 1]) + times[middle]) / 2;
-  timing.teraflops = timing.milliseconds > 0
-                         ? operationsOf(tensors) / timing.milliseconds * 1e-9
-                         : 0;
+  timing.milliseconds =
+      times.size() % 2 ? times[middle] : (double(times[middle - 1]) + times[middle]) / 2;
+  timing.teraflops =
+      timing.milliseconds > 0 ? operationsOf(tensors) / timing.milliseconds * 1e-9 : 0;
   return {};
 }
 
-Status execute(const Module &module, const Options &options,
-               const Tensors &tensors, std::vector<uint16_t> &output,
-               std::vector<float> &lse, GpuTiming &timing) {
+Status execute(const Module &module, const Options &options, const Tensors &tensors,
+               std::vector<uint16_t> &output, std::vector<float> &lse, GpuTiming &timing) {
   const DriverApi &api = module.primary.api();
   Buffer query(api), key(api), value(api), out(api), lseOut(api), space(api);
   Stopwatch watch(api);
@@ -154,30 +136,27 @@ Status execute(const Module &module, const Options &options,
   SAGE_RETURN_IF_ERROR(out.allocateUnwritten<uint16_t>(output.size()));
   // One element more, so that an empty LSE has an address too.
   SAGE_RETURN_IF_ERROR(lseOut.allocateUnwritten<float>(lse.size() + 1));
-  sage_call call = tensors.callOn(
-      query.data(), key.data(), value.data(), out.data(),
-      tensors.problem.lse ? static_cast<float *>(lseOut.data()) : nullptr);
+  sage_call call =
+      tensors.callOn(query.data(), key.data(), value.data(), out.data(),
+                     tensors.problem.lse ? static_cast<float *>(lseOut.data()) : nullptr);
   sage_artifact handle{module.artifact};
-  if (sage_status *wrong = sage_artifact_workspace_bytes(
-          &handle, &call, &timing.workspaceBytes)) {
+  if (sage_status *wrong = sage_artifact_workspace_bytes(&handle, &call, &timing.workspaceBytes)) {
     Status status(wrong->code, wrong->message, wrong->remedy);
     sage_status_destroy(wrong);
     return status;
   }
   // cuMemAlloc aligns to less than a workspace needs.
   constexpr uintptr_t alignment = 1024;
-  SAGE_RETURN_IF_ERROR(space.allocateUnwritten<uint8_t>(
-      size_t(timing.workspaceBytes) + alignment));
+  SAGE_RETURN_IF_ERROR(space.allocateUnwritten<uint8_t>(size_t(timing.workspaceBytes) + alignment));
   auto aligned = reinterpret_cast<void *>(
-      (reinterpret_cast<uintptr_t>(space.data()) + alignment - 1) / alignment *
-      alignment);
+      (reinterpret_cast<uintptr_t>(space.data()) + alignment - 1) / alignment * alignment);
   SAGE_RETURN_IF_ERROR(watch.create());
   auto launch = [&]() -> Status {
-    return module.launch(call, watch.stream, aligned,
-                         timing.workspaceBytes);
+    return module.launch(call, watch.stream, aligned, timing.workspaceBytes);
   };
   // Uploads may end after their call returns, and the stream does not wait for the default one.
-  SAGE_RETURN_IF_ERROR(module.primary.api().check(module.primary.api().streamSynchronize(nullptr), "cuStreamSynchronize"));
+  SAGE_RETURN_IF_ERROR(module.primary.api().check(module.primary.api().streamSynchronize(nullptr),
+                                                  "cuStreamSynchronize"));
   SAGE_RETURN_IF_ERROR(launch());
   SAGE_RETURN_IF_ERROR(watch.synchronize());
   SAGE_RETURN_IF_ERROR(out.download(output));
@@ -187,21 +166,19 @@ Status execute(const Module &module, const Options &options,
 
 } // namespace
 
-sage_status *runOnGpu(const sage_artifact *artifact, const Options &options,
-                      const Tensors &tensors, std::vector<uint16_t> &output,
-                      std::vector<float> &lse, GpuTiming &timing) {
+sage_status *runOnGpu(const sage_artifact *artifact, const Options &options, const Tensors &tensors,
+                      std::vector<uint16_t> &output, std::vector<float> &lse, GpuTiming &timing) {
   return guarded([&]() -> Status {
     std::shared_ptr<Driver> driver;
-    SAGE_RETURN_IF_ERROR(Driver::open(
-        options.driver.empty() ? nullptr : options.driver.c_str(), driver));
+    SAGE_RETURN_IF_ERROR(
+        Driver::open(options.driver.empty() ? nullptr : options.driver.c_str(), driver));
     sage_device device;
     SAGE_RETURN_IF_ERROR(driver->device(*options.device, device));
     timing.device = device.name;
     Module module;
-    sage_module_options moduleOptions{
-        options.cacheDir.empty() ? nullptr : options.cacheDir.c_str(), 0};
-    SAGE_RETURN_IF_ERROR(module.load(driver, artifact->artifact,
-                                     *options.device, moduleOptions));
+    sage_module_options moduleOptions{options.cacheDir.empty() ? nullptr : options.cacheDir.c_str(),
+                                      0};
+    SAGE_RETURN_IF_ERROR(module.load(driver, artifact->artifact, *options.device, moduleOptions));
     timing.origin = module.origin;
     return withContext(module.primary, [&]() -> Status {
       return execute(module, options, tensors, output, lse, timing);

@@ -18,9 +18,8 @@ struct GpuTiming {
 };
 
 /// Runs once, for the results, then `repeat` times between events.
-sage_status *runOnGpu(const sage_artifact *artifact, const Options &options,
-                      const Tensors &tensors, std::vector<uint16_t> &output,
-                      std::vector<float> &lse, GpuTiming &timing);
+sage_status *runOnGpu(const sage_artifact *artifact, const Options &options, const Tensors &tensors,
+                      std::vector<uint16_t> &output, std::vector<float> &lse, GpuTiming &timing);
 
 } // namespace sage::run
 

@@ -19,8 +19,7 @@ struct Option {
   std::function<std::string(const std::string &)> parse;
 };
 
-std::string parseInteger(const std::string &text, int64_t least,
-                         int64_t &result) {
+std::string parseInteger(const std::string &text, int64_t least, int64_t &result) {
   char *end;
   errno = 0;
   long long value = std::strtoll(text.c_str(), &end, 10);
@@ -31,8 +30,8 @@ std::string parseInteger(const std::string &text, int64_t least,
 }
 
 template <typename Value>
-Option integerOption(const char *name, const char *value, std::string help,
-                     int64_t least, Value &result) {
+Option integerOption(const char *name, const char *value, std::string help, int64_t least,
+                     Value &result) {
   return {name, value, std::move(help), [least, &result](const auto &text) {
             int64_t parsed = 0;
             std::string wrong = parseInteger(text, least, parsed);
@@ -42,8 +41,7 @@ Option integerOption(const char *name, const char *value, std::string help,
           }};
 }
 
-Option textOption(const char *name, const char *value, std::string help,
-                  std::string &result) {
+Option textOption(const char *name, const char *value, std::string help, std::string &result) {
   return {name, value, std::move(help), [&result](const std::string &text) {
             result = text;
             return text.empty() ? std::string("not empty") : std::string();
@@ -59,14 +57,12 @@ Option flag(const char *name, std::string help, bool &result) {
 
 /// One of `names`; the result is the index.
 template <typename Target>
-Option choiceOption(const char *name, std::string help,
-                    std::vector<std::string> names, Target &result,
-                    std::function<void(Target &, int)> assign) {
+Option choiceOption(const char *name, std::string help, std::vector<std::string> names,
+                    Target &result, std::function<void(Target &, int)> assign) {
   std::string all;
   for (const std::string &candidate : names)
     all += (all.empty() ? "" : ", ") + candidate;
-  return {name, "NAME", help + ": " + all,
-          [names, all, &result, assign](const std::string &text) {
+  return {name, "NAME", help + ": " + all, [names, all, &result, assign](const std::string &text) {
             for (size_t i = 0; i < names.size(); ++i)
               if (names[i] == text) {
                 assign(result, int(i));
@@ -77,8 +73,7 @@ Option choiceOption(const char *name, std::string help,
 }
 
 template <typename Enumeration>
-Option enumOption(const char *name, std::string help,
-                  std::vector<std::string> names,
+Option enumOption(const char *name, std::string help, std::vector<std::string> names,
                   std::optional<Enumeration> &result) {
   return choiceOption<std::optional<Enumeration>>(
       name, std::move(help), std::move(names), result,
@@ -87,8 +82,7 @@ Option enumOption(const char *name, std::string help,
       });
 }
 
-std::string parseShape(const std::string &text,
-                       std::optional<std::array<int64_t, 5>> &shape) {
+std::string parseShape(const std::string &text, std::optional<std::array<int64_t, 5>> &shape) {
   std::array<int64_t, 5> parsed{};
   std::istringstream stream(text);
   std::string part;
@@ -102,88 +96,89 @@ std::string parseShape(const std::string &text,
   return {};
 }
 
-std::string parseDevice(const std::string &text,
-                        std::optional<int32_t> &device) {
+std::string parseDevice(const std::string &text, std::optional<int32_t> &device) {
   device.reset();
   if (text == "cpu")
     return {};
   int64_t ordinal = 0;
-  if (text.rfind("cuda:", 0) != 0 ||
-      !parseInteger(text.substr(5), 0, ordinal).empty())
+  if (text.rfind("cuda:", 0) != 0 || !parseInteger(text.substr(5), 0, ordinal).empty())
     return "cpu or cuda:N";
   device = int32_t(ordinal);
   return {};
 }
 
-std::string parseSmooth(const std::string &text,
-                        std::optional<std::string> &smooth) {
+std::string parseSmooth(const std::string &text, std::optional<std::string> &smooth) {
   smooth = text == "none" ? "" : text;
-  bool known = !text.empty() &&
-               smooth->find_first_not_of("qkv") == std::string::npos;
+  bool known = !text.empty() && smooth->find_first_not_of("qkv") == std::string::npos;
   return known ? "" : "none, or some of the letters q, k and v";
 }
 
 std::vector<Option> optionTable(Options &o) {
   using evaluation::inputDistributionNames;
   return {
-      {"device", "cpu|cuda:N",
-       "where to run: the CPU reference (default), or a GPU",
+      {"device", "cpu|cuda:N", "where to run: the CPU reference (default), or a GPU",
        [&o](const auto &text) { return parseDevice(text, o.device); }},
       {"shape", "B,Hq,Hkv,Nq,Nk",
        "extents of random inputs; default: the artifact's, with 1,8,8,1024,1024 "
        "where it takes any",
        [&o](const auto &text) { return parseShape(text, o.shape); }},
-      {"inputs", "NAME", "random inputs: " + inputDistributionNames() +
-       " (default normal)",
+      {"inputs", "NAME", "random inputs: " + inputDistributionNames() + " (default normal)",
        [&o](const auto &text) {
          return evaluation::parseInputDistribution(text, o.inputs)
                     ? std::string()
                     : "one of " + inputDistributionNames();
        }},
-      integerOption("seed", "S", "seed of the random inputs (default 0)", 0,
-                    o.seed),
-      textOption("query", "F.npy", "B×Hq×Nq×D: float16, float32 or float64, or "
-                 "bfloat16 as uint16; rounded to the element type", o.query),
+      integerOption("seed", "S", "seed of the random inputs (default 0)", 0, o.seed),
+      textOption("query", "F.npy",
+                 "B×Hq×Nq×D: float16, float32 or float64, or "
+                 "bfloat16 as uint16; rounded to the element type",
+                 o.query),
       textOption("key", "F.npy", "B×Hkv×Nk×D", o.key),
       textOption("value", "F.npy", "B×Hkv×Nk×Dv", o.value),
-      textOption("output", "F.npy", "write O: B×Hq×Nq×Dv, float16 (bfloat16 as "
-                 "uint16)", o.output),
-      textOption("lse", "F.npy", "write the log-sum-exp: B×Hq×Nq, float32",
-                 o.lse),
-      flag("check", "compare with float64 attention and, from a GPU, with the "
-           "CPU reference (minutes for long sequences)", o.check),
-      flag("tensor-core-accumulator", "the CPU reference adds P·V into 22 bits, "
-           "as FP8 tensor cores do", o.tensorCoreAccumulator),
-      integerOption("repeat", "R", "timed launches on a GPU; the median is "
-                    "printed (default 20)", 1, o.repeat),
-      integerOption("threads", "T", "CPU threads (default: all cores)", 1,
-                    o.threads),
+      textOption("output", "F.npy",
+                 "write O: B×Hq×Nq×Dv, float16 (bfloat16 as "
+                 "uint16)",
+                 o.output),
+      textOption("lse", "F.npy", "write the log-sum-exp: B×Hq×Nq, float32", o.lse),
+      flag("check",
+           "compare with float64 attention and, from a GPU, with the "
+           "CPU reference (minutes for long sequences)",
+           o.check),
+      flag("tensor-core-accumulator",
+           "the CPU reference adds P·V into 22 bits, "
+           "as FP8 tensor cores do",
+           o.tensorCoreAccumulator),
+      integerOption("repeat", "R",
+                    "timed launches on a GPU; the median is "
+                    "printed (default 20)",
+                    1, o.repeat),
+      integerOption("threads", "T", "CPU threads (default: all cores)", 1, o.threads),
       textOption("cache-dir", "DIR", "folder for assembled code", o.cacheDir),
-      textOption("driver", "PATH", "the CUDA driver library (default "
-                 "libcuda.so.1)", o.driver),
+      textOption("driver", "PATH",
+                 "the CUDA driver library (default "
+                 "libcuda.so.1)",
+                 o.driver),
       flag("json", "print one JSON object", o.json),
       flag("quiet", "no progress on standard error", o.quiet),
-      choiceOption<std::string>(
-          "recipe", "instead of an artifact, on the CPU",
-          {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16"}, o.recipe,
-          [](std::string &target, int index) {
-            static const char *const names[] = {"sage2-8b", "sage2-4b", "sage1",
-                                                "sage2pp", "f16"};
-            target = names[index];
-          }),
-      choiceOption<sage_fragment>(
-          "fragment", "with --recipe: whose lanes the scale groups follow "
-          "(default wgmma)", {"mma-sync-16", "mma-sync-32", "wgmma"},
-          o.fragment,
-          [](sage_fragment &target, int i) { target = sage_fragment(i); }),
+      choiceOption<std::string>("recipe", "instead of an artifact, on the CPU",
+                                {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16"}, o.recipe,
+                                [](std::string &target, int index) {
+                                  static const char *const names[] = {"sage2-8b", "sage2-4b",
+                                                                      "sage1", "sage2pp", "f16"};
+                                  target = names[index];
+                                }),
+      choiceOption<sage_fragment>("fragment",
+                                  "with --recipe: whose lanes the scale groups follow "
+                                  "(default wgmma)",
+                                  {"mma-sync-16", "mma-sync-32", "wgmma"}, o.fragment,
+                                  [](sage_fragment &target, int i) { target = sage_fragment(i); }),
       enumOption("granularity", "with --recipe",
-                 {"per_tensor", "per_block", "per_warp", "per_thread",
-                  "per_token"}, o.granularity),
-      {"smooth", "LETTERS", "with --recipe: what is smoothed: none, or some of "
+                 {"per_tensor", "per_block", "per_warp", "per_thread", "per_token"}, o.granularity),
+      {"smooth", "LETTERS",
+       "with --recipe: what is smoothed: none, or some of "
        "the letters q, k and v",
        [&o](const auto &text) { return parseSmooth(text, o.smooth); }},
-      enumOption("accumulation", "with --recipe", {"single", "two_level"},
-                 o.accumulation),
+      enumOption("accumulation", "with --recipe", {"single", "two_level"}, o.accumulation),
       {"head-dim", "D", "with --recipe (default 128)",
        [&o](const auto &text) {
          int64_t dims = 0;
@@ -191,8 +186,8 @@ std::vector<Option> optionTable(Options &o) {
          o.headDim = dims;
          return wrong;
        }},
-      enumOption("mask", "with --recipe",
-                 {"none", "causal_top_left", "causal_bottom_right"}, o.mask),
+      enumOption("mask", "with --recipe", {"none", "causal_top_left", "causal_bottom_right"},
+                 o.mask),
       flag("help", "print this text", o.help),
       flag("version", "print the version", o.version),
   };
@@ -211,13 +206,12 @@ std::string checkTogether(const Options &options) {
     return "either an artifact or --recipe must be given";
   if (!options.recipe.empty() && options.device)
     return "--recipe runs on the CPU only: a GPU needs an artifact";
-  bool changesRecipe = options.granularity || options.smooth ||
-                       options.headDim || options.mask || options.accumulation;
+  bool changesRecipe = options.granularity || options.smooth || options.headDim || options.mask ||
+                       options.accumulation;
   if (options.recipe.empty() && changesRecipe)
     return "--granularity, --smooth, --accumulation, --head-dim and --mask need "
            "--recipe: an artifact fixes them";
-  int files = int(!options.query.empty()) + int(!options.key.empty()) +
-              int(!options.value.empty());
+  int files = int(!options.query.empty()) + int(!options.key.empty()) + int(!options.value.empty());
   if (files != 0 && files != 3)
     return "--query, --key and --value must be given together";
   if (files == 3 && options.shape)
@@ -227,15 +221,14 @@ std::string checkTogether(const Options &options) {
 
 } // namespace
 
-std::string parseOptions(int count, const char *const *arguments,
-                         Options &options) {
+std::string parseOptions(int count, const char *const *arguments, Options &options) {
   std::vector<Option> table = optionTable(options);
   for (int i = 1; i < count; ++i) {
     std::string argument = arguments[i];
     if (argument.rfind("--", 0) != 0) {
       if (!options.artifact.empty())
-        return "one artifact must be given, but got '" + options.artifact +
-               "' and '" + argument + "'";
+        return "one artifact must be given, but got '" + options.artifact + "' and '" + argument +
+               "'";
       options.artifact = argument;
       continue;
     }
@@ -246,8 +239,7 @@ std::string parseOptions(int count, const char *const *arguments,
       if (option.name == name)
         found = &option;
     if (!found)
-      return "unknown option '--" + name + "'; accepted: " +
-             acceptedNames(table);
+      return "unknown option '--" + name + "'; accepted: " + acceptedNames(table);
     if (equals != std::string::npos)
       value = argument.substr(equals + 1);
     else if (found->value && i + 1 < count)

@@ -40,8 +40,7 @@ struct Options {
 };
 
 /// Returns an empty text, or what is wrong with the command line.
-std::string parseOptions(int count, const char *const *arguments,
-                         Options &options);
+std::string parseOptions(int count, const char *const *arguments, Options &options);
 std::string helpText();
 
 } // namespace sage::run

@@ -11,9 +11,8 @@ namespace {
 using evaluation::Accuracy;
 
 void printAccuracy(const char *what, const Accuracy &accuracy) {
-  std::printf("  %-4s cosine %.6f  relative L1 %.5f  RMSE %.3e  max %.3e",
-              what, accuracy.cosine, accuracy.relativeL1, accuracy.rmse,
-              accuracy.maximum);
+  std::printf("  %-4s cosine %.6f  relative L1 %.5f  RMSE %.3e  max %.3e", what, accuracy.cosine,
+              accuracy.relativeL1, accuracy.rmse, accuracy.maximum);
   if (accuracy.mismatches)
     std::printf("  (%lld elements NaN or infinite on one side)",
                 static_cast<long long>(accuracy.mismatches));
@@ -37,23 +36,18 @@ nlohmann::json jsonOf(const Accuracy &accuracy) {
 
 void printText(const Report &report) {
   const Tensors &t = *report.tensors;
-  std::printf("%s: recipe %s%s%s, on %s\n", report.program.c_str(),
-              report.recipe.c_str(), report.chip.empty() ? "" : ", chip ",
-              report.chip.c_str(), report.device.c_str());
+  std::printf("%s: recipe %s%s%s, on %s\n", report.program.c_str(), report.recipe.c_str(),
+              report.chip.empty() ? "" : ", chip ", report.chip.c_str(), report.device.c_str());
   std::printf("B %lld  Hq %lld  Hkv %lld  Nq %lld  Nk %lld  D %lld  Dv %lld\n",
-              static_cast<long long>(t.batch),
-              static_cast<long long>(t.queryHeads),
-              static_cast<long long>(t.keyHeads),
-              static_cast<long long>(t.queries),
-              static_cast<long long>(t.keys),
-              static_cast<long long>(t.problem.head_dim),
+              static_cast<long long>(t.batch), static_cast<long long>(t.queryHeads),
+              static_cast<long long>(t.keyHeads), static_cast<long long>(t.queries),
+              static_cast<long long>(t.keys), static_cast<long long>(t.problem.head_dim),
               static_cast<long long>(t.problem.value_head_dim));
   if (report.gpu) {
     const GpuTiming &gpu = *report.gpu;
     std::printf("code: %s\nworkspace: %llu bytes\n", gpu.origin.c_str(),
                 static_cast<unsigned long long>(gpu.workspaceBytes));
-    std::printf("time: %.4f ms  %.1f TFLOP/s", gpu.milliseconds,
-                gpu.teraflops);
+    std::printf("time: %.4f ms  %.1f TFLOP/s", gpu.milliseconds, gpu.teraflops);
     if (gpu.smClockMegahertz)
       std::printf("  at %d MHz", gpu.smClockMegahertz);
     std::printf("\n");
@@ -70,13 +64,12 @@ void printText(const Report &report) {
 
 void printJson(const Report &report) {
   const Tensors &t = *report.tensors;
-  nlohmann::json json = {
-      {"program", report.program},
-      {"recipe", report.recipe},
-      {"device", report.device},
-      {"shape", {t.batch, t.queryHeads, t.keyHeads, t.queries, t.keys}},
-      {"head_dim", t.problem.head_dim},
-      {"value_head_dim", t.problem.value_head_dim}};
+  nlohmann::json json = {{"program", report.program},
+                         {"recipe", report.recipe},
+                         {"device", report.device},
+                         {"shape", {t.batch, t.queryHeads, t.keyHeads, t.queries, t.keys}},
+                         {"head_dim", t.problem.head_dim},
+                         {"value_head_dim", t.problem.value_head_dim}};
   if (!report.chip.empty())
     json["chip"] = report.chip;
   if (report.gpu)
@@ -85,8 +78,7 @@ void printJson(const Report &report) {
                    {"tflops", report.gpu->teraflops},
                    {"workspace_bytes", report.gpu->workspaceBytes},
                    {"sm_clock_mhz", report.gpu->smClockMegahertz
-                                        ? nlohmann::json(
-                                              report.gpu->smClockMegahertz)
+                                        ? nlohmann::json(report.gpu->smClockMegahertz)
                                         : nlohmann::json()}};
   else
     json["cpu_seconds"] = report.cpuSeconds;

@@ -15,13 +15,12 @@ int32_t smClockMegahertz(const std::string &pciBusId) {
   auto shutdown = reinterpret_cast<int (*)()>(dlsym(library, "nvmlShutdown"));
   auto find = reinterpret_cast<int (*)(const char *, Device *)>(
       dlsym(library, "nvmlDeviceGetHandleByPciBusId_v2"));
-  auto clock = reinterpret_cast<int (*)(Device, int, unsigned *)>(
-      dlsym(library, "nvmlDeviceGetClockInfo"));
+  auto clock =
+      reinterpret_cast<int (*)(Device, int, unsigned *)>(dlsym(library, "nvmlDeviceGetClockInfo"));
   unsigned megahertz = 0;
   if (init && shutdown && find && clock && init() == 0) {
     Device device;
-    if (find(pciBusId.c_str(), &device) != 0 ||
-        clock(device, smClock, &megahertz) != 0)
+    if (find(pciBusId.c_str(), &device) != 0 || clock(device, smClock, &megahertz) != 0)
       megahertz = 0;
     shutdown();
   }

@@ -1,8 +1,8 @@
 //===- Tensors.cpp - inputs and outputs of one run ------------------------===//
 #include "Tensors.h"
 
-#include "HostTensor.h"
 #include "FloatFormats.h"
+#include "HostTensor.h"
 #include "Npy.h"
 
 #include <algorithm>
@@ -13,10 +13,8 @@ namespace sage::run {
 namespace {
 
 /// Between head-major and the problem's layout, B×H×N×D both ways.
-std::vector<uint16_t> permuted(const std::vector<uint16_t> &from,
-                               sage_layout layout, bool toLayout,
-                               int64_t batch, int64_t heads, int64_t tokens,
-                               int64_t dims) {
+std::vector<uint16_t> permuted(const std::vector<uint16_t> &from, sage_layout layout, bool toLayout,
+                               int64_t batch, int64_t heads, int64_t tokens, int64_t dims) {
   if (layout == SAGE_HEAD_MAJOR)
     return from;
   std::vector<uint16_t> to(from.size());
@@ -32,17 +30,15 @@ std::vector<uint16_t> permuted(const std::vector<uint16_t> &from,
   return to;
 }
 
-std::string readTensor(const std::string &path, sage_element_type type,
-                       int64_t headDim, evaluation::NpyArray &array,
-                       std::vector<uint16_t> &elements) {
+std::string readTensor(const std::string &path, sage_element_type type, int64_t headDim,
+                       evaluation::NpyArray &array, std::vector<uint16_t> &elements) {
   std::string wrong = evaluation::readNpy(path, array);
   if (!wrong.empty())
     return wrong;
   if (array.shape.size() != 4 || array.shape[3] != headDim)
     return "'" + path + "' must have shape B×H×N×" + std::to_string(headDim);
   auto load = [&](auto zero, int64_t i) {
-    std::memcpy(&zero, array.bytes.data() + size_t(i) * sizeof(zero),
-                sizeof(zero));
+    std::memcpy(&zero, array.bytes.data() + size_t(i) * sizeof(zero), sizeof(zero));
     return zero;
   };
   elements.resize(size_t(array.elements()));
@@ -62,10 +58,8 @@ std::string readTensors(const Options &options, Tensors &tensors) {
   for (auto [path, dims, array, elements] :
        {std::tuple(&options.query, problem.head_dim, &query, &tensors.query),
         std::tuple(&options.key, problem.head_dim, &key, &tensors.key),
-        std::tuple(&options.value, problem.value_head_dim, &value,
-                   &tensors.value)}) {
-    std::string wrong =
-        readTensor(*path, problem.element_type, dims, *array, *elements);
+        std::tuple(&options.value, problem.value_head_dim, &value, &tensors.value)}) {
+    std::string wrong = readTensor(*path, problem.element_type, dims, *array, *elements);
     if (!wrong.empty())
       return wrong;
   }
@@ -95,26 +89,23 @@ void makeRandom(const Options &options, Tensors &tensors) {
   tensors.keyHeads = shape[2];
   tensors.queries = shape[3];
   tensors.keys = shape[4];
-  auto make = [&](evaluation::InputTensor tensor, int64_t heads, int64_t tokens,
-                  int64_t dims) {
-    return evaluation::makeInput(options.inputs, options.seed, tensor,
-                                 problem.element_type, shape[0], heads, tokens,
-                                 dims);
+  auto make = [&](evaluation::InputTensor tensor, int64_t heads, int64_t tokens, int64_t dims) {
+    return evaluation::makeInput(options.inputs, options.seed, tensor, problem.element_type,
+                                 shape[0], heads, tokens, dims);
   };
   using evaluation::InputTensor;
   tensors.query = make(InputTensor::Query, shape[1], shape[3], problem.head_dim);
   tensors.key = make(InputTensor::Key, shape[2], shape[4], problem.head_dim);
-  tensors.value =
-      make(InputTensor::Value, shape[2], shape[4], problem.value_head_dim);
+  tensors.value = make(InputTensor::Value, shape[2], shape[4], problem.value_head_dim);
 }
 
 } // namespace
 
-sage_call Tensors::callOn(void *queryData, void *keyData, void *valueData,
-                          void *outputData, float *lse) const {
+sage_call Tensors::callOn(void *queryData, void *keyData, void *valueData, void *outputData,
+                          float *lse) const {
   auto dense = [&](void *data, int64_t heads, int64_t tokens, int64_t dims) {
-    return sage_tensor_dense(data, problem.layout, problem.element_type, batch,
-                             heads, tokens, dims);
+    return sage_tensor_dense(data, problem.layout, problem.element_type, batch, heads, tokens,
+                             dims);
   };
   return {dense(queryData, queryHeads, queries, problem.head_dim),
           dense(keyData, keyHeads, keys, problem.head_dim),
@@ -122,8 +113,7 @@ sage_call Tensors::callOn(void *queryData, void *keyData, void *valueData,
           dense(outputData, queryHeads, queries, problem.value_head_dim), lse};
 }
 
-std::string makeTensors(const sage_problem &problem, const Options &options,
-                        Tensors &tensors) {
+std::string makeTensors(const sage_problem &problem, const Options &options, Tensors &tensors) {
   tensors.problem = problem;
   if (options.query.empty()) {
     makeRandom(options, tensors);
@@ -132,58 +122,47 @@ std::string makeTensors(const sage_problem &problem, const Options &options,
     if (!wrong.empty())
       return wrong;
   }
-  auto arrange = [&](std::vector<uint16_t> &elements, int64_t heads,
-                     int64_t tokens, int64_t dims) {
-    elements = permuted(elements, problem.layout, true, tensors.batch, heads,
-                        tokens, dims);
+  auto arrange = [&](std::vector<uint16_t> &elements, int64_t heads, int64_t tokens, int64_t dims) {
+    elements = permuted(elements, problem.layout, true, tensors.batch, heads, tokens, dims);
   };
   arrange(tensors.query, tensors.queryHeads, tensors.queries, problem.head_dim);
   arrange(tensors.key, tensors.keyHeads, tensors.keys, problem.head_dim);
-  arrange(tensors.value, tensors.keyHeads, tensors.keys,
-          problem.value_head_dim);
+  arrange(tensors.value, tensors.keyHeads, tensors.keys, problem.value_head_dim);
   return {};
 }
 
-static std::vector<uint16_t> headMajorOutput(
-    const Tensors &tensors, const std::vector<uint16_t> &output) {
-  return permuted(output, tensors.problem.layout, false, tensors.batch,
-                  tensors.queryHeads, tensors.queries,
-                  tensors.problem.value_head_dim);
+static std::vector<uint16_t> headMajorOutput(const Tensors &tensors,
+                                             const std::vector<uint16_t> &output) {
+  return permuted(output, tensors.problem.layout, false, tensors.batch, tensors.queryHeads,
+                  tensors.queries, tensors.problem.value_head_dim);
 }
 
-std::vector<double> outputAsDouble(const Tensors &tensors,
-                                   const std::vector<uint16_t> &output) {
+std::vector<double> outputAsDouble(const Tensors &tensors, const std::vector<uint16_t> &output) {
   std::vector<double> result;
   result.reserve(output.size());
   for (uint16_t bits : headMajorOutput(tensors, output))
-    result.push_back(
-        runtime::decodeElement(tensors.problem.element_type, bits));
+    result.push_back(runtime::decodeElement(tensors.problem.element_type, bits));
   return result;
 }
 
 std::string writeResults(const Tensors &tensors, const Options &options,
-                         const std::vector<uint16_t> &output,
-                         const std::vector<float> &lse) {
+                         const std::vector<uint16_t> &output, const std::vector<float> &lse) {
   auto bytesOf = [](const auto &elements) {
     return std::string(reinterpret_cast<const char *>(elements.data()),
                        elements.size() * sizeof(elements[0]));
   };
-  std::vector<int64_t> shape = {tensors.batch, tensors.queryHeads,
-                                tensors.queries};
+  std::vector<int64_t> shape = {tensors.batch, tensors.queryHeads, tensors.queries};
   if (!options.lse.empty()) {
-    std::string wrong =
-        evaluation::writeNpy(options.lse, {"<f4", shape, bytesOf(lse)});
+    std::string wrong = evaluation::writeNpy(options.lse, {"<f4", shape, bytesOf(lse)});
     if (!wrong.empty())
       return wrong;
   }
   if (options.output.empty())
     return {};
   shape.push_back(tensors.problem.value_head_dim);
-  const char *type =
-      tensors.problem.element_type == SAGE_F16 ? "<f2" : "<u2";
-  return evaluation::writeNpy(
-      options.output,
-      {type, shape, bytesOf(headMajorOutput(tensors, output))});
+  const char *type = tensors.problem.element_type == SAGE_F16 ? "<f2" : "<u2";
+  return evaluation::writeNpy(options.output,
+                              {type, shape, bytesOf(headMajorOutput(tensors, output))});
 }
 
 } // namespace sage::run

@@ -17,21 +17,17 @@ struct Tensors {
   int64_t rows() const { return batch * queryHeads * queries; }
   int64_t outputElements() const { return rows() * problem.value_head_dim; }
   /// A call on tensors at these addresses.
-  sage_call callOn(void *query, void *key, void *value, void *output,
-                   float *lse) const;
+  sage_call callOn(void *query, void *key, void *value, void *output, float *lse) const;
 };
 
 /// Random tensors, or those of the files. Returns an empty text or an error.
-std::string makeTensors(const sage_problem &problem, const Options &options,
-                        Tensors &tensors);
+std::string makeTensors(const sage_problem &problem, const Options &options, Tensors &tensors);
 
 /// B×H×N×D float64, from the problem's layout.
-std::vector<double> outputAsDouble(const Tensors &tensors,
-                                   const std::vector<uint16_t> &output);
+std::vector<double> outputAsDouble(const Tensors &tensors, const std::vector<uint16_t> &output);
 /// Writes O (B×H×N×D) and the LSE where the options ask for it.
 std::string writeResults(const Tensors &tensors, const Options &options,
-                         const std::vector<uint16_t> &output,
-                         const std::vector<float> &lse);
+                         const std::vector<uint16_t> &output, const std::vector<float> &lse);
 
 } // namespace sage::run
 

@@ -30,28 +30,22 @@ void check(const std::string &wrong) {
 }
 
 struct ArtifactDeleter {
-  void operator()(sage_artifact *artifact) const {
-    sage_artifact_destroy(artifact);
-  }
+  void operator()(sage_artifact *artifact) const { sage_artifact_destroy(artifact); }
 };
 
 sage_program programOfRecipe(const Options &options) {
   sage_program program;
   check(sage_program_named(options.recipe.c_str(), options.fragment, &program));
   if (options.granularity)
-    check(sage_program_set_granularity(&program, *options.granularity,
-                                       options.fragment));
+    check(sage_program_set_granularity(&program, *options.granularity, options.fragment));
   if (options.smooth) {
-    auto has = [&](char letter) {
-      return options.smooth->find(letter) != std::string::npos;
-    };
+    auto has = [&](char letter) { return options.smooth->find(letter) != std::string::npos; };
     program.recipe.smooth_q = has('q');
     program.recipe.smooth_k = has('k');
     program.recipe.smooth_v = has('v');
   }
   if (options.headDim)
-    program.problem.head_dim = program.problem.value_head_dim =
-        *options.headDim;
+    program.problem.head_dim = program.problem.value_head_dim = *options.headDim;
   if (options.mask)
     program.problem.mask = *options.mask;
   if (options.accumulation)
@@ -80,54 +74,47 @@ struct Progress {
   }
 };
 
-sage_reference_options referenceOptions(const Options &options,
-                                        Progress &progress) {
+sage_reference_options referenceOptions(const Options &options, Progress &progress) {
   return {options.threads, options.tensorCoreAccumulator,
           options.quiet ? nullptr : Progress::report, &progress};
 }
 
-void runReference(const sage_program &program, const Options &options,
-                  Tensors &tensors, std::vector<uint16_t> &output,
-                  std::vector<float> &lse) {
+void runReference(const sage_program &program, const Options &options, Tensors &tensors,
+                  std::vector<uint16_t> &output, std::vector<float> &lse) {
   Progress progress{"CPU reference"};
   output.resize(size_t(tensors.outputElements()));
   lse.resize(size_t(tensors.rows()));
-  sage_call call =
-      tensors.callOn(tensors.query.data(), tensors.key.data(),
-                     tensors.value.data(), output.data(), lse.data());
+  sage_call call = tensors.callOn(tensors.query.data(), tensors.key.data(), tensors.value.data(),
+                                  output.data(), lse.data());
   sage_reference_options chosen = referenceOptions(options, progress);
   check(sage_reference_run(&program, &call, &chosen, nullptr));
 }
 
 Comparison compareWithExact(const Options &options, Tensors &tensors,
-                            const std::vector<double> &output,
-                            const std::vector<double> &lse) {
+                            const std::vector<double> &output, const std::vector<double> &lse) {
   Progress progress{"float64 attention"};
   std::vector<double> exact(output.size()), exactLse(size_t(tensors.rows()));
-  sage_call call = tensors.callOn(tensors.query.data(), tensors.key.data(),
-                                  tensors.value.data(), nullptr, nullptr);
+  sage_call call = tensors.callOn(tensors.query.data(), tensors.key.data(), tensors.value.data(),
+                                  nullptr, nullptr);
   sage_reference_options chosen = referenceOptions(options, progress);
-  check(sage_exact_run(&tensors.problem, &call, exact.data(), exactLse.data(),
-                       &chosen));
+  check(sage_exact_run(&tensors.problem, &call, exact.data(), exactLse.data(), &chosen));
   Comparison result{"float64", evaluation::compare(output, exact), {}};
   if (!lse.empty())
     result.lse = evaluation::compare(lse, exactLse);
   return result;
 }
 
-Comparison compareWithReference(const sage_program &program,
-                                const Options &options, Tensors &tensors,
-                                const std::vector<double> &output,
+Comparison compareWithReference(const sage_program &program, const Options &options,
+                                Tensors &tensors, const std::vector<double> &output,
                                 const std::vector<double> &lse) {
   std::vector<uint16_t> reference;
   std::vector<float> referenceLse;
   runReference(program, options, tensors, reference, referenceLse);
   Comparison result{
-      "cpu_reference",
-      evaluation::compare(output, outputAsDouble(tensors, reference)), {}};
+      "cpu_reference", evaluation::compare(output, outputAsDouble(tensors, reference)), {}};
   if (!lse.empty())
-    result.lse = evaluation::compare(
-        lse, std::vector<double>(referenceLse.begin(), referenceLse.end()));
+    result.lse =
+        evaluation::compare(lse, std::vector<double>(referenceLse.begin(), referenceLse.end()));
   return result;
 }
 
@@ -162,9 +149,8 @@ void run(const Options &options) {
   } else {
     auto start = std::chrono::steady_clock::now();
     runReference(program, options, tensors, output, lse);
-    report.cpuSeconds = std::chrono::duration<double>(
-                            std::chrono::steady_clock::now() - start)
-                            .count();
+    report.cpuSeconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   if (!options.lse.empty() && lse.empty())
     throw Failure{"--lse: the artifact does not write the log-sum-exp"};
@@ -172,11 +158,10 @@ void run(const Options &options) {
   if (options.check) {
     std::vector<double> values = outputAsDouble(tensors, output);
     std::vector<double> lseValues(lse.begin(), lse.end());
-    report.comparisons.push_back(
-        compareWithExact(options, tensors, values, lseValues));
+    report.comparisons.push_back(compareWithExact(options, tensors, values, lseValues));
     if (options.device)
-      report.comparisons.push_back(compareWithReference(
-          program, options, tensors, values, lseValues));
+      report.comparisons.push_back(
+          compareWithReference(program, options, tensors, values, lseValues));
   }
   options.json ? printJson(report) : printText(report);
 }
@@ -189,14 +174,12 @@ int main(int count, char **arguments) {
   Options options;
   std::string wrong = parseOptions(count, arguments, options);
   if (!wrong.empty()) {
-    std::fprintf(stderr, "sage-run: %s\nsage-run --help says more\n",
-                 wrong.c_str());
+    std::fprintf(stderr, "sage-run: %s\nsage-run --help says more\n", wrong.c_str());
     return 2;
   }
   if (options.help || options.version) {
-    std::string text = options.help
-                           ? helpText()
-                           : std::string("sage-run ") + sage_runtime_version();
+    std::string text =
+        options.help ? helpText() : std::string("sage-run ") + sage_runtime_version();
     std::printf("%s\n", text.c_str());
     return 0;
   }

@@ -8,8 +8,7 @@ using namespace sage::test;
 
 namespace {
 
-std::string parseError(const std::string &text,
-                       sage_status_code *code = nullptr) {
+std::string parseError(const std::string &text, sage_status_code *code = nullptr) {
   sage_artifact *artifact = nullptr;
   sage_status *status = sage_artifact_parse(text.data(), text.size(), &artifact);
   EXPECT_EQ(artifact == nullptr, status != nullptr);
@@ -44,8 +43,7 @@ TEST(Artifact, ParsesTheSample) {
 }
 
 TEST(Artifact, LoadsTheHandWrittenFile) {
-  sage::Artifact artifact =
-      sage::Artifact::load(std::string(SAGE_TEST_DATA) + "/sample.ptx");
+  sage::Artifact artifact = sage::Artifact::load(std::string(SAGE_TEST_DATA) + "/sample.ptx");
   EXPECT_EQ(artifact.chip(), "sm_80");
   EXPECT_EQ(artifact.kernels().at(0).argument_count, 22);
   try {
@@ -90,12 +88,10 @@ TEST(Artifact, SurvivesDamagedManifests) {
 
 TEST(Artifact, BoundsNestingAndSize) {
   for (char open : {'[', '{'})
-    EXPECT_NE(parseError(sealedText(std::string(1000000, open), samplePtx()))
-                  .find("nested"),
+    EXPECT_NE(parseError(sealedText(std::string(1000000, open), samplePtx())).find("nested"),
               std::string::npos);
   std::string wide = "{\"a\": \"" + std::string(5 << 20, 'x') + "\"}";
-  EXPECT_NE(parseError(sealedText(wide, samplePtx())).find("at most"),
-            std::string::npos);
+  EXPECT_NE(parseError(sealedText(wide, samplePtx())).find("at most"), std::string::npos);
 }
 
 TEST(Artifact, NamesWhatIsWrongWithTheContainer) {
@@ -103,9 +99,7 @@ TEST(Artifact, NamesWhatIsWrongWithTheContainer) {
   EXPECT_NE(parseError("").find("must begin with"), std::string::npos);
   std::string later = text;
   later[later.find('1')] = '2';
-  EXPECT_NE(parseError(later).find("version must be 1, but got '2'"),
-            std::string::npos);
+  EXPECT_NE(parseError(later).find("version must be 1, but got '2'"), std::string::npos);
   EXPECT_NE(parseError(text + "x").find("checksum"), std::string::npos);
-  EXPECT_NE(parseError(sealedText("", samplePtx())).find("third line"),
-            std::string::npos);
+  EXPECT_NE(parseError(sealedText("", samplePtx())).find("third line"), std::string::npos);
 }

@@ -27,8 +27,7 @@ struct GraphApi {
 
   explicit GraphApi(void *library) {
     auto find = [&](auto &member, const char *name) {
-      member = reinterpret_cast<std::decay_t<decltype(member)>>(
-          dlsym(library, name));
+      member = reinterpret_cast<std::decay_t<decltype(member)>>(dlsym(library, name));
     };
     find(begin, "cuStreamBeginCapture_v2");
     find(end, "cuStreamEndCapture");
@@ -52,16 +51,14 @@ protected:
   template <typename Element> void *upload(const std::vector<Element> &host) {
     cuda::DevicePointer pointer = 0;
     EXPECT_EQ(api().memAlloc(&pointer, host.size() * sizeof(Element) + 1), 0);
-    EXPECT_EQ(api().memcpyHtoD(pointer, host.data(),
-                               host.size() * sizeof(Element)), 0);
+    EXPECT_EQ(api().memcpyHtoD(pointer, host.data(), host.size() * sizeof(Element)), 0);
     allocations.push_back(pointer);
     return reinterpret_cast<void *>(uintptr_t(pointer));
   }
-  template <typename Element>
-  void download(std::vector<Element> &host, void *pointer) {
-    EXPECT_EQ(api().memcpyDtoH(host.data(),
-                               uint64_t(reinterpret_cast<uintptr_t>(pointer)),
-                               host.size() * sizeof(Element)), 0);
+  template <typename Element> void download(std::vector<Element> &host, void *pointer) {
+    EXPECT_EQ(api().memcpyDtoH(host.data(), uint64_t(reinterpret_cast<uintptr_t>(pointer)),
+                               host.size() * sizeof(Element)),
+              0);
   }
   void TearDown() override {
     for (cuda::DevicePointer pointer : allocations)
@@ -77,8 +74,7 @@ protected:
 
 TEST_F(DeviceTest, LaunchesAreCapturedIntoAGraph) {
   GraphApi graphs(dlopen("libcuda.so.1", RTLD_LAZY));
-  sage::Artifact artifact =
-      sage::Artifact::load(std::string(SAGE_TEST_DATA) + "/sample.ptx");
+  sage::Artifact artifact = sage::Artifact::load(std::string(SAGE_TEST_DATA) + "/sample.ptx");
   sage::Driver handle;
   sage::Module module(handle, artifact, 0);
   cuda::Context current = nullptr;

@@ -54,8 +54,7 @@ sage_status *loadOnce(const sage_artifact *artifact, const char *cacheDir) {
 
 const char stubCubin[] = "STUBCUBIN\n";
 
-std::string sidecar(const std::string &checksum, const std::string &cubin,
-                    const char *chip) {
+std::string sidecar(const std::string &checksum, const std::string &cubin, const char *chip) {
   nlohmann::json json = {{"artifact_xxh3", checksum},
                          {"cubin_xxh3", sage::runtime::contentHash(cubin)},
                          {"chip", chip}};
@@ -99,12 +98,11 @@ TEST_F(DriverTest, ChecksTheChip) {
     int major, minor;
     bool runs;
   };
-  for (const Case &c : {Case{"sm_90a", 9, 0, true}, Case{"sm_90a", 10, 0, false},
-                        Case{"sm_90a", 8, 9, false}, Case{"sm_80", 8, 0, true},
-                        Case{"sm_80", 8, 9, true}, Case{"sm_80", 9, 0, true},
-                        Case{"sm_89", 8, 6, false}, Case{"sm_100f", 10, 3, true},
-                        Case{"sm_100f", 12, 0, false},
-                        Case{"sm_120a", 12, 0, true}}) {
+  for (const Case &c :
+       {Case{"sm_90a", 9, 0, true}, Case{"sm_90a", 10, 0, false}, Case{"sm_90a", 8, 9, false},
+        Case{"sm_80", 8, 0, true}, Case{"sm_80", 8, 9, true}, Case{"sm_80", 9, 0, true},
+        Case{"sm_89", 8, 6, false}, Case{"sm_100f", 10, 3, true}, Case{"sm_100f", 12, 0, false},
+        Case{"sm_120a", 12, 0, true}}) {
     sage_stub_set_devices(1, c.major, c.minor);
     nlohmann::json manifest = sampleManifest();
     manifest["target"]["chip"] = c.chip;
@@ -126,49 +124,44 @@ TEST_F(DriverTest, EveryCallFailingOnceIsAStatusAndNoLeak) {
         sage_stub_reset();
         sage_stub_fail(*name, k, 719);
         sage_status_code code;
-        std::string message = takeMessage(
-            loadOnce(artifact.get(), cached ? cache.c_str() : nullptr), &code);
+        std::string message =
+            takeMessage(loadOnce(artifact.get(), cached ? cache.c_str() : nullptr), &code);
         ASSERT_EQ(sage_stub_live_objects(), 0) << *name << " call " << k;
         ASSERT_EQ(sage_stub_context_depth(), 0) << *name;
         bool reached = sage_stub_calls(*name) >= k;
         std::string text = *name;
         // Giving back cannot fail: there is nothing that a caller could do.
-        bool givesBack = text == "cuModuleUnload" ||
-                         text == "cuDevicePrimaryCtxRelease_v2" ||
+        bool givesBack = text == "cuModuleUnload" || text == "cuDevicePrimaryCtxRelease_v2" ||
                          text.rfind("cuGetError", 0) == 0 ||
-                         ((text == "cuCtxPushCurrent_v2" ||
-                           text == "cuCtxPopCurrent_v2") && k > 1);
+                         ((text == "cuCtxPushCurrent_v2" || text == "cuCtxPopCurrent_v2") && k > 1);
         if (!reached || givesBack)
           continue;
         ++failures;
         EXPECT_NE(code, SAGE_OK) << *name << " call " << k;
         std::string plain = text.substr(0, text.find("_v"));
         EXPECT_NE(message.find(plain), std::string::npos) << message;
-        EXPECT_NE(message.find("CUDA_ERROR_PLANNED (719), the stub's text"),
-                  std::string::npos)
+        EXPECT_NE(message.find("CUDA_ERROR_PLANNED (719), the stub's text"), std::string::npos)
             << message;
       }
   EXPECT_GT(failures, 25);
 }
 
 TEST_F(DriverTest, JitErrorsCarryTheLog) {
-  sage::Artifact artifact = sage::Artifact::parse(
-      sealed(sampleManifest(), samplePtx() + "// stub-jit-error\n"));
+  sage::Artifact artifact =
+      sage::Artifact::parse(sealed(sampleManifest(), samplePtx() + "// stub-jit-error\n"));
   for (const char *cache : {static_cast<const char *>(nullptr), "cache"}) {
     std::string dir = cache ? pathOf(cache) : "";
     sage_status_code code;
     std::string message =
         takeMessage(loadOnce(artifact.get(), cache ? dir.c_str() : nullptr), &code);
     EXPECT_EQ(code, SAGE_DRIVER_ERROR);
-    EXPECT_NE(message.find("ptxas: line 7: no such instruction"),
-              std::string::npos)
-        << message;
+    EXPECT_NE(message.find("ptxas: line 7: no such instruction"), std::string::npos) << message;
   }
 }
 
 TEST_F(DriverTest, MissingKernelIsNamed) {
-  sage::Artifact artifact = sage::Artifact::parse(sealed(
-      sampleManifest(), "// nothing\n.visible .entry other(.param .u64 a) {}\n"));
+  sage::Artifact artifact = sage::Artifact::parse(
+      sealed(sampleManifest(), "// nothing\n.visible .entry other(.param .u64 a) {}\n"));
   EXPECT_NE(takeMessage(loadOnce(artifact.get(), nullptr))
                 .find("cuModuleGetFunction(sage_prepare) failed"),
             std::string::npos);
@@ -189,8 +182,7 @@ TEST_F(DriverTest, PrefersAMatchingCubin) {
   write("a.cubin.json", sidecar("0123456789abcdef", cubin, "sm_90a"));
   EXPECT_EQ(origin(), "driver JIT (the cubin beside the artifact is of other PTX)");
   write("a.cubin.json", sidecar(artifact.checksum(), cubin, "sm_80"));
-  EXPECT_EQ(origin(),
-            "driver JIT (the cubin beside the artifact is for another chip)");
+  EXPECT_EQ(origin(), "driver JIT (the cubin beside the artifact is for another chip)");
   write("a.cubin.json", sidecar(artifact.checksum(), cubin + "x", "sm_90a"));
   EXPECT_EQ(origin(), "driver JIT (the cubin beside the artifact is damaged)");
   write("a.cubin.json", "{");
@@ -214,10 +206,8 @@ TEST_F(DriverTest, CachesAssembledCode) {
   EXPECT_EQ(origin().rfind("cubin cache", 0), 0u);
   EXPECT_EQ(sage_stub_calls("cuLinkComplete"), 1);
   // Another device is another file; so is other PTX.
-  sage::Artifact other =
-      sage::Artifact::parse(sealed(sampleManifest(), samplePtx() + "\n"));
-  EXPECT_EQ(sage::Module(driver, other, 0, cache).origin().rfind("driver JIT", 0),
-            0u);
+  sage::Artifact other = sage::Artifact::parse(sealed(sampleManifest(), samplePtx() + "\n"));
+  EXPECT_EQ(sage::Module(driver, other, 0, cache).origin().rfind("driver JIT", 0), 0u);
   // Damage in the header or the code: assembled again.
   fs::path file;
   for (const auto &entry : fs::directory_iterator(cache))
@@ -237,8 +227,8 @@ TEST_F(DriverTest, CachesAssembledCode) {
 // The driver's linker would ignore setmaxnreg and serialize wgmma.
 TEST_F(DriverTest, WarpSpecializedCodeIsNotLinked) {
   for (const char *instruction : {"setmaxnreg.inc", "wgmma.fence"}) {
-    sage::Artifact artifact = sage::Artifact::parse(
-        sealed(sampleManifest(), samplePtx() + "// " + instruction + "\n"));
+    sage::Artifact artifact =
+        sage::Artifact::parse(sealed(sampleManifest(), samplePtx() + "// " + instruction + "\n"));
     sage::Driver driver(SAGE_STUB_DRIVER);
     sage::Module module(driver, artifact, 0, pathOf("cache"));
     EXPECT_NE(module.origin().find("driver JIT (the artifact came from memory; "
@@ -253,8 +243,7 @@ TEST_F(DriverTest, UnwritableCacheIsNoError) {
   write("file", "");
   sage::Driver driver(SAGE_STUB_DRIVER);
   sage::Module module(driver, artifact, 0, pathOf("file") + "/cache");
-  EXPECT_NE(module.origin().find("cannot write to the cubin cache"),
-            std::string::npos);
+  EXPECT_NE(module.origin().find("cannot write to the cubin cache"), std::string::npos);
 }
 
 TEST_F(DriverTest, ModulesOutliveTheirArtifactAndDriver) {

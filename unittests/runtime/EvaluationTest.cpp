@@ -8,8 +8,8 @@
 #include "FloatFormats.h"
 
 #include <cmath>
-#include <cstring>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
 
@@ -17,12 +17,10 @@ using namespace sage::evaluation;
 
 namespace {
 
-std::vector<float> floatsOf(InputDistribution distribution, InputTensor tensor,
-                            int64_t heads, int64_t tokens, int64_t dims,
-                            uint64_t seed = 0) {
+std::vector<float> floatsOf(InputDistribution distribution, InputTensor tensor, int64_t heads,
+                            int64_t tokens, int64_t dims, uint64_t seed = 0) {
   std::vector<float> values;
-  for (uint16_t bits : makeInput(distribution, seed, tensor, SAGE_F16, 1, heads,
-                                 tokens, dims))
+  for (uint16_t bits : makeInput(distribution, seed, tensor, SAGE_F16, 1, heads, tokens, dims))
     values.push_back(sage::runtime::f16ToFloat(bits));
   return values;
 }
@@ -41,8 +39,7 @@ double deviationOf(const std::vector<float> &values) {
 
 // The known answer of Philox4x32-10 for counter and key zero.
 TEST(Random, IsPhilox) {
-  std::array<uint32_t, 4> expected = {0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu,
-                                      0x9b00dbd8u};
+  std::array<uint32_t, 4> expected = {0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u};
   EXPECT_EQ(Random(0, 0).bits(0), expected);
 }
 
@@ -71,36 +68,31 @@ TEST(Random, IsTheSameEverywhere) {
     std::memcpy(&word, &value, sizeof(word));
     bits.push_back(word);
   }
-  EXPECT_EQ(bits, (std::vector<uint64_t>{0xbfef056f9b8f6721u, 0xbfd50570f1322834u,
-                                          0xbfed477ee4be5bb2u}));
+  EXPECT_EQ(bits,
+            (std::vector<uint64_t>{0xbfef056f9b8f6721u, 0xbfd50570f1322834u, 0xbfed477ee4be5bb2u}));
 }
 
 TEST(InputDistribution, HasItsShape) {
-  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::Normal,
-                                   InputTensor::Query, 1, 1000, 64)),
-              1, 0.02);
+  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::Normal, InputTensor::Query, 1, 1000, 64)), 1,
+              0.02);
   // 1 + 0.001·100 = 1.1.
-  auto outliers = floatsOf(InputDistribution::Outliers, InputTensor::Key, 4,
-                           4000, 64);
+  auto outliers = floatsOf(InputDistribution::Outliers, InputTensor::Key, 4, 4000, 64);
   EXPECT_NEAR(deviationOf(outliers), std::sqrt(1.1), 0.02);
-  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::Uniform,
-                                   InputTensor::Value, 1, 1000, 64)),
+  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::Uniform, InputTensor::Value, 1, 1000, 64)),
               std::sqrt(1.0 / 3), 0.01);
   // 1 + 0.1·64 and 1 + 0.1·9, over many channels.
-  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::ChannelBias,
-                                   InputTensor::Key, 400, 4, 128)),
+  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::ChannelBias, InputTensor::Key, 400, 4, 128)),
               std::sqrt(7.4), 0.15);
-  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::ChannelBias,
-                                   InputTensor::Query, 400, 4, 128)),
-              std::sqrt(1.9), 0.08);
-  EXPECT_NEAR(deviationOf(floatsOf(InputDistribution::ChannelBias,
-                                   InputTensor::Value, 400, 4, 128)),
-              1, 0.02);
+  EXPECT_NEAR(
+      deviationOf(floatsOf(InputDistribution::ChannelBias, InputTensor::Query, 400, 4, 128)),
+      std::sqrt(1.9), 0.08);
+  EXPECT_NEAR(
+      deviationOf(floatsOf(InputDistribution::ChannelBias, InputTensor::Value, 400, 4, 128)), 1,
+      0.02);
 }
 
 TEST(InputDistribution, ChannelBiasIsConstantOverTokens) {
-  auto values = floatsOf(InputDistribution::ChannelBias, InputTensor::Key, 1,
-                         512, 128);
+  auto values = floatsOf(InputDistribution::ChannelBias, InputTensor::Key, 1, 512, 128);
   int biased = 0;
   for (int d = 0; d < 128; ++d) {
     double mean = 0;
@@ -113,8 +105,7 @@ TEST(InputDistribution, ChannelBiasIsConstantOverTokens) {
 }
 
 TEST(InputDistribution, PositionEncodesTheToken) {
-  auto values = floatsOf(InputDistribution::Position, InputTensor::Value, 2,
-                         100, 32);
+  auto values = floatsOf(InputDistribution::Position, InputTensor::Value, 2, 100, 32);
   for (int row = 0; row < 200; ++row) {
     int token = 0;
     for (int d = 0; d < 16; ++d)

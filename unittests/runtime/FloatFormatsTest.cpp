@@ -59,10 +59,8 @@ template <typename Bits> void testFormat(const Format<Bits> &format) {
   float beyond = largest + step / 2;
   EXPECT_EQ(format.round(std::nextafterf(beyond, 0)), largest);
   EXPECT_EQ(format.round(beyond), format.saturates ? largest : infinity);
-  EXPECT_EQ(format.decode(format.encode(infinity)),
-            format.saturates ? largest : infinity);
-  EXPECT_EQ(format.decode(format.encode(-infinity)),
-            format.saturates ? -largest : -infinity);
+  EXPECT_EQ(format.decode(format.encode(infinity)), format.saturates ? largest : infinity);
+  EXPECT_EQ(format.decode(format.encode(-infinity)), format.saturates ? -largest : -infinity);
   EXPECT_TRUE(std::isnan(format.round(NAN)));
   EXPECT_TRUE(std::isnan(format.decode(format.encode(NAN))));
 }
@@ -101,11 +99,8 @@ TEST(FloatFormats, RoundingIsEncodingAndDecoding) {
     float value = floatOf(uint32_t(bits));
     if (std::isnan(value))
       continue;
-    ASSERT_EQ(bitsOf(roundToE4m3(value)),
-              bitsOf(e4m3ToFloat(floatToE4m3(value)))) << value;
-    ASSERT_EQ(bitsOf(roundToE5m2(value)),
-              bitsOf(e5m2ToFloat(floatToE5m2(value)))) << value;
-    ASSERT_EQ(bitsOf(roundToF16(value)), bitsOf(f16ToFloat(floatToF16(value))))
-        << value;
+    ASSERT_EQ(bitsOf(roundToE4m3(value)), bitsOf(e4m3ToFloat(floatToE4m3(value)))) << value;
+    ASSERT_EQ(bitsOf(roundToE5m2(value)), bitsOf(e5m2ToFloat(floatToE5m2(value)))) << value;
+    ASSERT_EQ(bitsOf(roundToF16(value)), bitsOf(f16ToFloat(floatToF16(value)))) << value;
   }
 }

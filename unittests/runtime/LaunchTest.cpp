@@ -18,16 +18,13 @@ namespace {
 
 std::atomic<int64_t> allocations{0};
 
-void *address(uint64_t value) {
-  return reinterpret_cast<void *>(uintptr_t(value));
-}
+void *address(uint64_t value) { return reinterpret_cast<void *>(uintptr_t(value)); }
 
 class LaunchTest : public testing::Test {
 protected:
   void SetUp() override {
     sage_stub_reset();
-    artifact = std::make_unique<sage::Artifact>(
-        sage::Artifact::parse(sealed(sampleManifest())));
+    artifact = std::make_unique<sage::Artifact>(sage::Artifact::parse(sealed(sampleManifest())));
     sage::Driver driver(SAGE_STUB_DRIVER);
     module = std::make_unique<sage::Module>(driver, *artifact, 0);
   }
@@ -38,11 +35,10 @@ protected:
   }
 
   /// Addresses that are never read.
-  static sage_call callOf(int64_t batch, int64_t queryHeads, int64_t keyHeads,
-                          int64_t queries, int64_t keys) {
+  static sage_call callOf(int64_t batch, int64_t queryHeads, int64_t keyHeads, int64_t queries,
+                          int64_t keys) {
     auto dense = [&](uint64_t data, int64_t heads, int64_t tokens) {
-      return sage_tensor_dense(address(data), SAGE_HEAD_MAJOR, SAGE_BF16, batch,
-                               heads, tokens, 64);
+      return sage_tensor_dense(address(data), SAGE_HEAD_MAJOR, SAGE_BF16, batch, heads, tokens, 64);
     };
     return {dense(0x10000, queryHeads, queries), dense(0x20000, keyHeads, keys),
             dense(0x30000, keyHeads, keys), dense(0x40000, queryHeads, queries),
@@ -50,10 +46,8 @@ protected:
   }
 
   std::string launchError(const sage_call &call, uint64_t bytes = 1 << 30,
-                          void *workspace = address(0x100000),
-                          void *stream = nullptr) {
-    return takeMessage(sage_module_launch(module->get(), &call, stream,
-                                          workspace, bytes));
+                          void *workspace = address(0x100000), void *stream = nullptr) {
+    return takeMessage(sage_module_launch(module->get(), &call, stream, workspace, bytes));
   }
 
   static sage_stub_launch launched(size_t index) {
@@ -62,12 +56,10 @@ protected:
     return launch;
   }
 
-  template <typename Value>
-  static Value argument(const sage_stub_launch &launch, unsigned index) {
+  template <typename Value> static Value argument(const sage_stub_launch &launch, unsigned index) {
     Value value;
     EXPECT_EQ(launch.argument_bytes[index], sizeof(Value));
-    std::memcpy(&value, launch.arguments + launch.argument_offsets[index],
-                sizeof(Value));
+    std::memcpy(&value, launch.arguments + launch.argument_offsets[index], sizeof(Value));
     return value;
   }
 
@@ -136,7 +128,7 @@ TEST_F(LaunchTest, MarshalsArguments) {
 
 TEST_F(LaunchTest, TakesStrides) {
   sage_call call = callOf(1, 2, 2, 10, 20);
-  call.query.strides[2] = 200; // a view, padded
+  call.query.strides[2] = 200;              // a view, padded
   call.query.strides[1] = int64_t(1) << 40; // 64-bit offsets
   call.output.strides[2] = 2 * 64;          // token-major
   call.output.strides[1] = 64;
@@ -168,10 +160,8 @@ TEST_F(LaunchTest, ChecksTheCall) {
   auto expect = [&](const char *wanted, auto change) {
     sage_call call = callOf(1, 4, 2, 10, 12);
     change(call);
-    EXPECT_NE(launchError(call).find(wanted), std::string::npos)
-        << launchError(call);
-    EXPECT_EQ(takeMessage(sage_artifact_check_call(artifact->get(), &call)),
-              launchError(call));
+    EXPECT_NE(launchError(call).find(wanted), std::string::npos) << launchError(call);
+    EXPECT_EQ(takeMessage(sage_artifact_check_call(artifact->get(), &call)), launchError(call));
     EXPECT_EQ(sage_stub_launches(), 0u);
   };
   expect("query.data must be aligned to 16 bytes, but is 2 bytes past that",
@@ -182,42 +172,38 @@ TEST_F(LaunchTest, ChecksTheCall) {
   expect("lse must not be NULL", [](sage_call &c) { c.lse = nullptr; });
   expect("lse must be aligned to 4",
          [](sage_call &c) { c.lse = static_cast<float *>(address(0x50002)); });
-  expect("query.element_type must be bf16",
-         [](sage_call &c) { c.query.element_type = SAGE_F16; });
+  expect("query.element_type must be bf16", [](sage_call &c) { c.query.element_type = SAGE_F16; });
   expect("output.extents: heads must be 4, but got 2",
          [](sage_call &c) { c.output.extents[1] = 2; });
 }
 
 TEST_F(LaunchTest, ChecksTheWorkspaceAndTheGrid) {
   sage_call call = callOf(1, 2, 2, 10, 20);
-  EXPECT_NE(launchError(call, 4095).find(
-                "the workspace must have 4096 bytes for this call, but has 4095"),
+  EXPECT_NE(launchError(call, 4095)
+                .find("the workspace must have 4096 bytes for this call, but has 4095"),
             std::string::npos);
-  EXPECT_NE(launchError(call, 1 << 20, nullptr).find("but has 0"),
-            std::string::npos);
+  EXPECT_NE(launchError(call, 1 << 20, nullptr).find("but has 0"), std::string::npos);
   EXPECT_NE(launchError(call, 1 << 20, address(0x100100))
                 .find("aligned to 1024 bytes, but is 256 bytes past that"),
             std::string::npos);
   EXPECT_EQ(launchError(call, 4096), "");
-  EXPECT_NE(launchError(callOf(70000, 1, 1, 1, 1))
-                .find("grid axis 2 must be 0 to 65535, but is 70000"),
-            std::string::npos);
+  EXPECT_NE(
+      launchError(callOf(70000, 1, 1, 1, 1)).find("grid axis 2 must be 0 to 65535, but is 70000"),
+      std::string::npos);
   EXPECT_NE(launchError(callOf(1, 1, 1, 1, int64_t(1) << 33), uint64_t(1) << 50)
                 .find("32-bit argument would be 8589934592"),
             std::string::npos);
-  EXPECT_NE(launchError(callOf(1, 1, 1, 1, int64_t(1) << 48)).find("workspace"),
-            std::string::npos);
+  EXPECT_NE(launchError(callOf(1, 1, 1, 1, int64_t(1) << 48)).find("workspace"), std::string::npos);
 }
 
 TEST_F(LaunchTest, EveryCallFailingOnceIsAStatus) {
   sage_call call = callOf(1, 2, 2, 10, 20);
-  for (const char *name : {"cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2",
-                           "cuLaunchKernel", "cuTensorMapEncodeTiled"})
+  for (const char *name :
+       {"cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2", "cuLaunchKernel", "cuTensorMapEncodeTiled"})
     for (int k = 1; k <= (std::string(name) == "cuLaunchKernel" ? 2 : 1); ++k) {
       sage_stub_fail(name, k, 1);
       std::string message = launchError(call);
-      EXPECT_NE(message.find(std::string(name).substr(
-                    0, std::string(name).find("_v"))),
+      EXPECT_NE(message.find(std::string(name).substr(0, std::string(name).find("_v"))),
                 std::string::npos)
           << message;
       EXPECT_EQ(sage_stub_context_depth(), 0);
@@ -227,17 +213,15 @@ TEST_F(LaunchTest, EveryCallFailingOnceIsAStatus) {
 
 TEST_F(LaunchTest, NeitherAllocatesNorSynchronizes) {
   sage_call call = callOf(1, 2, 2, 10, 20);
-  ASSERT_EQ(sage_module_launch(module->get(), &call, nullptr,
-                               address(0x100000), 1 << 20),
-            nullptr);
+  ASSERT_EQ(sage_module_launch(module->get(), &call, nullptr, address(0x100000), 1 << 20), nullptr);
   sage_stub_set_quiet(1); // its records would allocate
   int64_t before = allocations;
-  sage_status *status = sage_module_launch(
-      module->get(), &call, nullptr, address(0x100000), 1 << 20);
+  sage_status *status =
+      sage_module_launch(module->get(), &call, nullptr, address(0x100000), 1 << 20);
   EXPECT_EQ(allocations - before, 0);
   EXPECT_EQ(takeMessage(status), "");
-  for (const char *name : {"cuMemAlloc_v2", "cuStreamSynchronize",
-                           "cuFuncSetAttribute", "cuEventRecord"}) {
+  for (const char *name :
+       {"cuMemAlloc_v2", "cuStreamSynchronize", "cuFuncSetAttribute", "cuEventRecord"}) {
     sage_stub_reset();
     EXPECT_EQ(launchError(call), "");
     EXPECT_EQ(sage_stub_calls(name), 0) << name;
@@ -252,9 +236,8 @@ TEST_F(LaunchTest, ThreadsShareAModule) {
     pool.emplace_back([&, t] {
       for (int i = 0; i < launches; ++i) {
         sage_call call = callOf(1, 2, 2, 128 * (t + 1), 20);
-        sage_status *status = sage_module_launch(
-            module->get(), &call, address(uint64_t(t + 1)),
-            address(0x100000 * uint64_t(t + 1)), 1 << 20);
+        sage_status *status = sage_module_launch(module->get(), &call, address(uint64_t(t + 1)),
+                                                 address(0x100000 * uint64_t(t + 1)), 1 << 20);
         failures += status != nullptr;
         sage_status_destroy(status);
       }
@@ -270,8 +253,7 @@ TEST_F(LaunchTest, ThreadsShareAModule) {
     uint64_t t = uint64_t(reinterpret_cast<uintptr_t>(launch.stream));
     if (launch.kernel == std::string("sage_attend")) {
       EXPECT_EQ(launch.grid[0], t);
-      EXPECT_EQ(argument<sage_stub_tensor_map>(launch, 0).address,
-                0x100000 * t + 1024);
+      EXPECT_EQ(argument<sage_stub_tensor_map>(launch, 0).address, 0x100000 * t + 1024);
     } else {
       EXPECT_EQ(argument<uint64_t>(launch, 1), 0x100000 * t);
     }

@@ -13,8 +13,7 @@ namespace {
 std::string errorOf(const json &manifest) {
   std::string text = sealed(manifest);
   sage_artifact *artifact = nullptr;
-  std::string message =
-      takeMessage(sage_artifact_parse(text.data(), text.size(), &artifact));
+  std::string message = takeMessage(sage_artifact_parse(text.data(), text.size(), &artifact));
   sage_artifact_destroy(artifact);
   return message;
 }
@@ -49,22 +48,20 @@ TEST(Manifest, EveryFieldIsRequired) {
 TEST(Manifest, EveryFieldHasAType) {
   json manifest = sampleManifest();
   for (const json &wrong :
-       {json(nullptr), json(1.5), json("no such thing"), json(true),
-        json(json::array({1})), json(json::object()), json(-7),
-        json(1e300), json(18446744073709551615u)})
+       {json(nullptr), json(1.5), json("no such thing"), json(true), json(json::array({1})),
+        json(json::object()), json(-7), json(1e300), json(18446744073709551615u)})
     forEachField(manifest, json::json_pointer(), [&](const auto &place) {
       json changed = manifest;
       std::string name = place.back();
       changed[place] = wrong;
-      bool anyText = name == "producer" || name == "schedule" ||
-                     place.to_string() == "/recipe/name";
-      bool mayFit =
-          (anyText && wrong.is_string()) ||
-          (wrong.is_boolean() && manifest[place].is_boolean()) ||
-          (name == "scale" && (wrong.is_null() || wrong.is_number_float() ||
-                               wrong.is_number_unsigned())) ||
-          (name == "factor" && wrong.is_number()) ||
-          ((name == "value" || name == "bytes") && wrong == json(-7));
+      bool anyText =
+          name == "producer" || name == "schedule" || place.to_string() == "/recipe/name";
+      bool mayFit = (anyText && wrong.is_string()) ||
+                    (wrong.is_boolean() && manifest[place].is_boolean()) ||
+                    (name == "scale" &&
+                     (wrong.is_null() || wrong.is_number_float() || wrong.is_number_unsigned())) ||
+                    (name == "factor" && wrong.is_number()) ||
+                    ((name == "value" || name == "bytes") && wrong == json(-7));
       if (!mayFit) {
         EXPECT_NE(errorOf(changed), "") << place << " = " << wrong;
       }
@@ -77,9 +74,7 @@ TEST(Manifest, UnknownFieldsAreRefused) {
     json changed = manifest;
     json &object = changed[place.parent_pointer()];
     object["surprise"] = 1;
-    EXPECT_NE(errorOf(changed).find("unknown field 'surprise'"),
-              std::string::npos)
-        << place;
+    EXPECT_NE(errorOf(changed).find("unknown field 'surprise'"), std::string::npos) << place;
   });
   manifest["notes"] = {{"anything", {1, 2, 3}}};
   EXPECT_EQ(errorOf(manifest), "");
@@ -101,24 +96,18 @@ TEST(Manifest, NamesTheRule) {
       {R"({"/recipe/inner": "f16", "/recipe/pv": "e5m2"})", "inner f16 needs"},
       {R"({"/geometry/key_tile": 0})", "must be 1 to"},
       {R"({"/geometry/value_order": 0})", "bijection on positions 0"},
-      {R"({"/geometry/value_order": ["mod", "n", 16]})",
-       "bijection on positions 16"},
+      {R"({"/geometry/value_order": ["mod", "n", 16]})", "bijection on positions 16"},
       {R"({"/geometry/query_groups": "Nq"})", "unknown symbol 'Nq'"},
-      {R"({"/geometry/key_groups": ["sub", "n", 100]})",
-       "key_groups must be at least 0"},
+      {R"({"/geometry/key_groups": ["sub", "n", 100]})", "key_groups must be at least 0"},
       {R"({"/workspace/0/name": "query"})", "empty or taken"},
       {R"({"/workspace/0/name": "key_int8"})", "empty or taken"},
       {R"({"/kernels/0/name": "a b"})", "PTX identifier"},
       {R"({"/kernels/0/block": [1024, 2, 1]})", "at most 1024 threads"},
-      {R"({"/kernels/0/arguments/0/buffer": "keys"})",
-       "kernels[0]: arguments[0]: buffer must be"},
-      {R"({"/kernels/0/arguments/0/kind": "u8"})",
-       "one of pointer, i32, i64, f32, tensor_map"},
+      {R"({"/kernels/0/arguments/0/buffer": "keys"})", "kernels[0]: arguments[0]: buffer must be"},
+      {R"({"/kernels/0/arguments/0/kind": "u8"})", "one of pointer, i32, i64, f32, tensor_map"},
       {R"({"/kernels/1/arguments/0/swizzle": 48})", "swizzle must be"},
-      {R"({"/kernels/1/arguments/0/box": [64, 257, 1]})",
-       "box must be 1 to 256"},
-      {R"({"/kernels/1/arguments/0/box": [128, 128, 1]})",
-       "at most the swizzle"},
+      {R"({"/kernels/1/arguments/0/box": [64, 257, 1]})", "box must be 1 to 256"},
+      {R"({"/kernels/1/arguments/0/box": [128, 128, 1]})", "at most the swizzle"},
       {R"({"/kernels/1/arguments/0/strides": [64]})", "must have 2 elements"},
       {R"({"/kernels": []})", "must have 1 to 256"},
   };

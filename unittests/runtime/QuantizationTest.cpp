@@ -29,8 +29,7 @@ float specifiedSum(const std::vector<float> &tokens) {
 sage_geometry geometryOf(sage_granularity granularity, sage_fragment fragment) {
   sage_program program;
   EXPECT_EQ(sage_program_named("sage2-8b", fragment, &program), nullptr);
-  EXPECT_EQ(sage_program_set_granularity(&program, granularity, fragment),
-            nullptr);
+  EXPECT_EQ(sage_program_set_granularity(&program, granularity, fragment), nullptr);
   return program.geometry;
 }
 
@@ -45,8 +44,7 @@ GroupMap mapOf(const char *json, int64_t tokens) {
 } // namespace
 
 TEST(Quantization, SumsInTheSpecifiedOrder) {
-  sage_problem problem{3, 3, SAGE_F16, SAGE_HEAD_MAJOR, SAGE_MASK_NONE,
-                       0, 1, {-1, -1, -1, -1, -1}};
+  sage_problem problem{3, 3, SAGE_F16, SAGE_HEAD_MAJOR, SAGE_MASK_NONE, 0, 1, {-1, -1, -1, -1, -1}};
   for (int64_t tokens : {0, 1, 7, 8, 9, 255, 256, 257, 1000}) {
     HostCall host(problem, 1, 1, 1, 1, tokens,
                   sage::evaluation::InputDistribution::GroupMagnitudes);
@@ -119,8 +117,7 @@ TEST(Quantization, PerThreadGroupsFollowTheFragments) {
     sage_fragment fragment;
     int64_t queryRows, keyTile;
   };
-  for (const Case &c : {Case{SAGE_MMA_SYNC_16, 16, 64},
-                        Case{SAGE_MMA_SYNC_32, 32, 64},
+  for (const Case &c : {Case{SAGE_MMA_SYNC_16, 16, 64}, Case{SAGE_MMA_SYNC_32, 32, 64},
                         Case{SAGE_WGMMA, 16, 128}}) {
     sage_geometry geometry = geometryOf(SAGE_PER_THREAD, c.fragment);
     EXPECT_EQ(geometry.key_tile, c.keyTile);
@@ -131,53 +128,42 @@ TEST(Quantization, PerThreadGroupsFollowTheFragments) {
     for (int64_t warp = 0; warp < 256 / c.queryRows; ++warp)
       for (int64_t t = 0; t < 8; ++t)
         for (int64_t row = t; row < c.queryRows; row += 8)
-          EXPECT_EQ(query.groupOf[size_t(warp * c.queryRows + row)],
-                    warp * 8 + t);
+          EXPECT_EQ(query.groupOf[size_t(warp * c.queryRows + row)], warp * 8 + t);
     for (int64_t tile = 0; tile < 256 / c.keyTile; ++tile)
       for (int64_t lane = 0; lane < 4; ++lane)
         for (int64_t i = 0; i < c.keyTile / 8; ++i)
           for (int64_t odd : {0, 1})
-            EXPECT_EQ(key.groupOf[size_t(tile * c.keyTile + 8 * i + 2 * lane +
-                                         odd)],
+            EXPECT_EQ(key.groupOf[size_t(tile * c.keyTile + 8 * i + 2 * lane + odd)],
                       tile * 4 + lane);
   }
 }
 
 TEST(Quantization, CoarserGroups) {
-  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_TENSOR, SAGE_WGMMA).key_groups, 300).groups,
-            1);
-  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_BLOCK, SAGE_WGMMA).key_groups, 300).groups,
-            3);
-  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_WARP, SAGE_WGMMA).query_groups, 33).groups,
-            3);
-  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_TOKEN, SAGE_WGMMA).key_groups, 300).groups,
-            300);
+  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_TENSOR, SAGE_WGMMA).key_groups, 300).groups, 1);
+  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_BLOCK, SAGE_WGMMA).key_groups, 300).groups, 3);
+  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_WARP, SAGE_WGMMA).query_groups, 33).groups, 3);
+  EXPECT_EQ(mapOf(geometryOf(SAGE_PER_TOKEN, SAGE_WGMMA).key_groups, 300).groups, 300);
 }
 
 TEST(Quantization, RefusesMapsOutsideBounds) {
   Expression expression;
-  ASSERT_TRUE(Expression::parseText(R"(["sub","n",1])", mapSymbols, expression)
-                  .ok());
+  ASSERT_TRUE(Expression::parseText(R"(["sub","n",1])", mapSymbols, expression).ok());
   GroupMap map;
   EXPECT_FALSE(GroupMap::create(expression, 4, map).ok());
-  ASSERT_TRUE(
-      Expression::parseText(R"(["mul","n",1000000])", mapSymbols, expression)
-          .ok());
+  ASSERT_TRUE(Expression::parseText(R"(["mul","n",1000000])", mapSymbols, expression).ok());
   EXPECT_FALSE(GroupMap::create(expression, 4, map).ok());
 }
 
 TEST(Quantization, ValueOrderIsTheSpecifiedPermutation) {
   Expression order;
-  ASSERT_TRUE(Expression::parseText(
-                  geometryOf(SAGE_PER_THREAD, SAGE_WGMMA).value_order,
-                  mapSymbols, order)
-                  .ok());
+  ASSERT_TRUE(
+      Expression::parseText(geometryOf(SAGE_PER_THREAD, SAGE_WGMMA).value_order, mapSymbols, order)
+          .ok());
   std::set<int64_t> tokens;
   for (int64_t p = 0; p < 64; ++p) {
     int64_t token, inGroup = p % 16;
     ASSERT_TRUE(order.evaluateAt(p, token).ok());
-    EXPECT_EQ(token, p / 16 * 16 + 8 * ((inGroup % 4) / 2) + 2 * (inGroup / 4) +
-                         inGroup % 2);
+    EXPECT_EQ(token, p / 16 * 16 + 8 * ((inGroup % 4) / 2) + 2 * (inGroup / 4) + inGroup % 2);
     tokens.insert(token);
   }
   EXPECT_EQ(tokens.size(), 64u);
@@ -195,9 +181,8 @@ TEST(Quantization, ValuesGoIntoStorageOrderWithZerosBehind) {
   std::vector<float> decoded(rows.size());
   std::vector<uint8_t> bits(columns * positions, 0xff);
   float scales[columns];
-  ASSERT_TRUE(quantizeValues(rows.data(), tokens, columns, program.recipe,
-                             SAGE_F16, geometry.valueOrder, decoded.data(),
-                             scales, bits.data())
+  ASSERT_TRUE(quantizeValues(rows.data(), tokens, columns, program.recipe, SAGE_F16,
+                             geometry.valueOrder, decoded.data(), scales, bits.data())
                   .ok());
   EXPECT_EQ(scales[0], 9.0f / 448.0f);
   EXPECT_EQ(scales[1], 1.0f); // a channel of zeros

@@ -18,9 +18,7 @@ sage_program named(const char *name) {
 constexpr uint16_t f16Nan = 0x7e00, f16Infinity = 0x7c00;
 
 void run(const sage_program &program, HostCall &host) {
-  ASSERT_EQ(takeMessage(sage_reference_run(&program, &host.call, nullptr,
-                                           nullptr)),
-            "");
+  ASSERT_EQ(takeMessage(sage_reference_run(&program, &host.call, nullptr, nullptr)), "");
 }
 
 std::string errorOf(const sage_program &program, const sage_call &call) {
@@ -123,8 +121,7 @@ TEST(ReferencePolicy, RefusesWhatDoesNotFit) {
   auto expect = [&](const char *wanted, auto change) {
     sage_call call = host.call;
     change(call);
-    EXPECT_NE(errorOf(program, call).find(wanted), std::string::npos)
-        << errorOf(program, call);
+    EXPECT_NE(errorOf(program, call).find(wanted), std::string::npos) << errorOf(program, call);
   };
   expect("query.extents: head dim must be 32, but got 16",
          [](sage_call &c) { c.query.extents[3] = 16; });
@@ -132,18 +129,15 @@ TEST(ReferencePolicy, RefusesWhatDoesNotFit) {
          [](sage_call &c) { c.value.extents[2] = 11; });
   expect("query heads must be a multiple of key heads, but got 4 and 3",
          [](sage_call &c) { c.key.extents[1] = c.value.extents[1] = 3; });
-  expect("key.extents: tokens must be at least 0",
-         [](sage_call &c) { c.key.extents[2] = -1; });
+  expect("key.extents: tokens must be at least 0", [](sage_call &c) { c.key.extents[2] = -1; });
   expect("the head dim must be contiguous (stride 1), but got stride 2",
          [](sage_call &c) { c.key.strides[3] = 2; });
   expect("output: the token stride must be positive",
          [](sage_call &c) { c.output.strides[2] = 0; });
   expect("extents times strides overflow",
          [](sage_call &c) { c.query.strides[1] = INT64_MAX / 2; });
-  expect("query.data must not be NULL",
-         [](sage_call &c) { c.query.data = nullptr; });
-  expect("key.element_type must be f16",
-         [](sage_call &c) { c.key.element_type = SAGE_BF16; });
+  expect("query.data must not be NULL", [](sage_call &c) { c.query.data = nullptr; });
+  expect("key.element_type must be f16", [](sage_call &c) { c.key.element_type = SAGE_BF16; });
   program.problem.shape[3] = 11;
   expect("Nq must be 11, but got 10", [](sage_call &) {});
   program = named("sage2-8b");
@@ -163,9 +157,8 @@ TEST(ReferencePolicy, RefusesWhatDoesNotFit) {
   program.problem.mask = sage_mask(-1);
   expect("problem.mask must be 0 to 2, but got -1", [](sage_call &) {});
   program = named("sage2-8b");
-  expect("value.element_type must be f16", [](sage_call &c) {
-    c.value.element_type = sage_element_type(77);
-  });
+  expect("value.element_type must be f16",
+         [](sage_call &c) { c.value.element_type = sage_element_type(77); });
 }
 
 TEST(ReferencePolicy, NamesTheRecipes) {

@@ -13,8 +13,7 @@ using sage::evaluation::InputDistribution;
 
 namespace {
 
-sage_program named(const char *name, int64_t dims = 64,
-                   sage_fragment fragment = SAGE_WGMMA) {
+sage_program named(const char *name, int64_t dims = 64, sage_fragment fragment = SAGE_WGMMA) {
   sage_program program;
   EXPECT_EQ(sage_program_named(name, fragment, &program), nullptr);
   program.problem.head_dim = program.problem.value_head_dim = dims;
@@ -25,20 +24,17 @@ struct Result {
   Accuracy output, lse;
 };
 
-Result run(const sage_program &program, HostCall &host,
-           sage_reference_options options = {}) {
-  EXPECT_EQ(takeMessage(sage_reference_run(&program, &host.call, &options,
-                                           nullptr)),
-            "");
+Result run(const sage_program &program, HostCall &host, sage_reference_options options = {}) {
+  EXPECT_EQ(takeMessage(sage_reference_run(&program, &host.call, &options, nullptr)), "");
   std::vector<double> exact(host.output.size()), lse(host.lse.size());
-  EXPECT_EQ(takeMessage(sage_exact_run(&program.problem, &host.call,
-                                       exact.data(), lse.data(), nullptr)),
-            "");
+  EXPECT_EQ(
+      takeMessage(sage_exact_run(&program.problem, &host.call, exact.data(), lse.data(), nullptr)),
+      "");
   return {compare(host.outputs(), exact), compare(host.lses(), lse)};
 }
 
-Result run(const sage_program &program, InputDistribution inputs, int64_t heads,
-           int64_t queries, int64_t keys, sage_reference_options options = {}) {
+Result run(const sage_program &program, InputDistribution inputs, int64_t heads, int64_t queries,
+           int64_t keys, sage_reference_options options = {}) {
   HostCall host(program.problem, 1, heads, heads, queries, keys, inputs);
   return run(program, host, options);
 }
@@ -51,8 +47,7 @@ TEST(Reference, ExactAttentionIsAttention) {
   program.problem.mask = SAGE_MASK_CAUSAL_TOP_LEFT;
   HostCall host(program.problem, 1, 1, 1, 3, 3);
   std::vector<double> output(6), lse(3);
-  ASSERT_EQ(sage_exact_run(&program.problem, &host.call, output.data(),
-                           lse.data(), nullptr),
+  ASSERT_EQ(sage_exact_run(&program.problem, &host.call, output.data(), lse.data(), nullptr),
             nullptr);
   auto widen = [&](const std::vector<uint16_t> &bits) {
     HostCall copy = host;
@@ -63,8 +58,7 @@ TEST(Reference, ExactAttentionIsAttention) {
   for (size_t i = 0; i < 3; ++i) {
     double sum = 0, o[2] = {};
     for (size_t j = 0; j <= i; ++j) {
-      double score = (q[2 * i] * k[2 * j] + q[2 * i + 1] * k[2 * j + 1]) /
-                     std::sqrt(2.0);
+      double score = (q[2 * i] * k[2 * j] + q[2 * i + 1] * k[2 * j + 1]) / std::sqrt(2.0);
       sum += std::exp(score);
       for (size_t d = 0; d < 2; ++d)
         o[d] += std::exp(score) * v[2 * j + d];
@@ -86,16 +80,13 @@ TEST(Reference, EveryRecipeIsNearFloat64) {
   const double roundedSums = -std::log1p(-0.0625);
   for (const Bound &bound : {Bound{"f16", 0.002, 1e-5}, Bound{"sage1", 0.02, 0.02},
                              Bound{"sage2-8b", 0.08, 0.02 + roundedSums},
-                             Bound{"sage2pp", 0.08, 0.02},
-                             Bound{"sage2-4b", 0.4, 0.3}})
+                             Bound{"sage2pp", 0.08, 0.02}, Bound{"sage2-4b", 0.4, 0.3}})
     for (int64_t dims : {32, 64, 128})
       for (int64_t keys : {1, 7, 64, 129, 500}) {
-        Result result = run(named(bound.recipe, dims), InputDistribution::Normal,
-                            2, 100, keys);
+        Result result = run(named(bound.recipe, dims), InputDistribution::Normal, 2, 100, keys);
         EXPECT_LT(result.output.relativeL1, bound.relativeL1)
             << bound.recipe << " D " << dims << " Nk " << keys;
-        EXPECT_LT(result.lse.maximum, bound.lse)
-            << bound.recipe << " D " << dims << " Nk " << keys;
+        EXPECT_LT(result.lse.maximum, bound.lse) << bound.recipe << " D " << dims << " Nk " << keys;
         EXPECT_EQ(result.output.mismatches + result.lse.mismatches, 0);
       }
 }
@@ -122,28 +113,23 @@ TEST(Reference, EveryCombinationRuns) {
           }();
           // E5M2 has two bits of mantissa, INT4 keys three bits of value.
           EXPECT_LT(result.output.relativeL1, qk == SAGE_SCORE_INT4 ? 0.5 : 0.2)
-              << "qk " << qk << " pv " << pv << " smooth " << smooth
-              << " options " << options;
+              << "qk " << qk << " pv " << pv << " smooth " << smooth << " options " << options;
         }
 }
 
 TEST(Reference, MasksAndLengths) {
-  for (sage_mask mask : {SAGE_MASK_NONE, SAGE_MASK_CAUSAL_TOP_LEFT,
-                         SAGE_MASK_CAUSAL_BOTTOM_RIGHT})
-    for (auto [queries, keys] : {std::pair(1, 300), std::pair(300, 1),
-                                 std::pair(130, 130), std::pair(64, 200),
-                                 std::pair(200, 64), std::pair(5, 0),
-                                 std::pair(0, 5), std::pair(0, 0)})
+  for (sage_mask mask : {SAGE_MASK_NONE, SAGE_MASK_CAUSAL_TOP_LEFT, SAGE_MASK_CAUSAL_BOTTOM_RIGHT})
+    for (auto [queries, keys] :
+         {std::pair(1, 300), std::pair(300, 1), std::pair(130, 130), std::pair(64, 200),
+          std::pair(200, 64), std::pair(5, 0), std::pair(0, 5), std::pair(0, 0)})
       for (const char *recipe : {"sage2-8b", "sage2-4b", "f16"}) {
         sage_program program = named(recipe);
         program.problem.mask = mask;
-        Result result =
-            run(program, InputDistribution::Normal, 2, queries, keys);
+        Result result = run(program, InputDistribution::Normal, 2, queries, keys);
         // -∞ must be where float64 has it, and O = 0 there.
         EXPECT_EQ(result.lse.mismatches, 0);
         EXPECT_EQ(result.output.mismatches, 0);
-        EXPECT_LT(result.output.relativeL1,
-                  std::string(recipe) == "sage2-4b" ? 0.4 : 0.1)
+        EXPECT_LT(result.output.relativeL1, std::string(recipe) == "sage2-4b" ? 0.4 : 0.1)
             << recipe << " mask " << mask << " " << queries << "×" << keys;
       }
 }
@@ -152,8 +138,7 @@ TEST(Reference, GroupedQueriesReadTheirKeyHead) {
   for (const char *recipe : {"sage2-8b", "sage2-4b", "f16"}) {
     sage_program program = named(recipe);
     HostCall grouped(program.problem, 2, 6, 2, 40, 90);
-    ASSERT_EQ(sage_reference_run(&program, &grouped.call, nullptr, nullptr),
-              nullptr);
+    ASSERT_EQ(sage_reference_run(&program, &grouped.call, nullptr, nullptr), nullptr);
     // The same with every key/value head written out for its query heads.
     HostCall repeated(program.problem, 2, 6, 6, 40, 90);
     repeated.query = grouped.query;
@@ -165,8 +150,7 @@ TEST(Reference, GroupedQueriesReadTheirKeyHead) {
         std::copy_n(&grouped.value[from], head, &repeated.value[to]);
       }
     repeated.call.query.data = repeated.query.data();
-    ASSERT_EQ(sage_reference_run(&program, &repeated.call, nullptr, nullptr),
-              nullptr);
+    ASSERT_EQ(sage_reference_run(&program, &repeated.call, nullptr, nullptr), nullptr);
     EXPECT_EQ(grouped.output, repeated.output) << recipe;
     EXPECT_EQ(grouped.lse, repeated.lse) << recipe;
   }
@@ -182,8 +166,7 @@ TEST(Reference, DoesNotDependOnThreads) {
   std::vector<float> lse = host.lse;
   for (int32_t threads : {2, 5, 0}) {
     options.threads = threads;
-    ASSERT_EQ(sage_reference_run(&program, &host.call, &options, nullptr),
-              nullptr);
+    ASSERT_EQ(sage_reference_run(&program, &host.call, &options, nullptr), nullptr);
     EXPECT_EQ(host.output, output);
     EXPECT_EQ(host.lse, lse);
   }
@@ -205,9 +188,9 @@ TEST(Reference, ReadsAndWritesStridedTensors) {
     for (int64_t b = 0; b < batch; ++b)
       for (int64_t h = 0; h < heads; ++h)
         for (int64_t n = 0; n < tokens; ++n)
-          std::copy_n(&from[size_t(((b * heads + h) * tokens + n) * dims)], dims,
-                      &to[size_t(b * tensor.strides[0] + h * tensor.strides[1] +
-                                 n * tensor.strides[2])]);
+          std::copy_n(
+              &from[size_t(((b * heads + h) * tokens + n) * dims)], dims,
+              &to[size_t(b * tensor.strides[0] + h * tensor.strides[1] + n * tensor.strides[2])]);
     return to;
   };
   auto query = spread(dense.query, strided.call.query);
@@ -220,9 +203,7 @@ TEST(Reference, ReadsAndWritesStridedTensors) {
   strided.call.value.data = value.data();
   strided.call.output.data = output.data();
   strided.call.lse = nullptr;
-  ASSERT_EQ(takeMessage(sage_reference_run(&program, &strided.call, nullptr,
-                                           nullptr)),
-            "");
+  ASSERT_EQ(takeMessage(sage_reference_run(&program, &strided.call, nullptr, nullptr)), "");
   EXPECT_EQ(output, expected); // the gaps too: nothing else is written
 }
 
@@ -251,11 +232,8 @@ TEST(Reference, FinerGroupsHelp) {
   for (sage_granularity granularity :
        {SAGE_PER_TOKEN, SAGE_PER_THREAD, SAGE_PER_BLOCK, SAGE_PER_TENSOR}) {
     sage_program program = named("sage2-4b");
-    ASSERT_EQ(sage_program_set_granularity(&program, granularity, SAGE_WGMMA),
-              nullptr);
-    double error =
-        run(program, InputDistribution::GroupMagnitudes, 2, 512, 512)
-            .output.relativeL1;
+    ASSERT_EQ(sage_program_set_granularity(&program, granularity, SAGE_WGMMA), nullptr);
+    double error = run(program, InputDistribution::GroupMagnitudes, 2, 512, 512).output.relativeL1;
     EXPECT_GT(error, previous) << granularity;
     previous = error;
   }
@@ -268,8 +246,7 @@ TEST(Reference, TwoLevelsHelpA22BitAccumulator) {
   one.recipe.accumulation = SAGE_SINGLE_LEVEL;
   sage_reference_options hardware{};
   hardware.tensor_core_accumulator = 1;
-  auto biased = [&](const sage_program &program,
-                    const sage_reference_options &options) {
+  auto biased = [&](const sage_program &program, const sage_reference_options &options) {
     // Values of one sign: the sum grows, and truncation always takes away.
     HostCall host(program.problem, 1, 1, 1, 64, 8192, InputDistribution::Uniform);
     for (uint16_t &bits : host.value)
@@ -286,25 +263,21 @@ TEST(Reference, TwoLevelsHelpA22BitAccumulator) {
 TEST(Reference, ExposesItsIntermediates) {
   for (const char *recipe : {"sage2-8b", "sage2-4b", "sage1", "f16"}) {
     sage_program program = named(recipe, 32);
-    HostCall host(program.problem, 1, 2, 1, 140, 75,
-                  InputDistribution::ChannelBias);
+    HostCall host(program.problem, 1, 2, 1, 140, 75, InputDistribution::ChannelBias);
     sage_reference_sizes sizes;
     ASSERT_EQ(sage_reference_get_sizes(&program, &host.call, &sizes), nullptr);
     EXPECT_EQ(sizes.query_blocks, 2);
     EXPECT_EQ(sizes.value_positions, 80);
-    std::vector<float> queryMean(size_t(2 * sizes.query_blocks * 32)),
-        keyMean(32), queryScales(size_t(2 * sizes.query_groups)),
-        keyScales(size_t(sizes.key_groups)), valueScales(32), valueMean(32),
-        correction(size_t(2 * sizes.query_blocks * 75), -1);
+    std::vector<float> queryMean(size_t(2 * sizes.query_blocks * 32)), keyMean(32),
+        queryScales(size_t(2 * sizes.query_groups)), keyScales(size_t(sizes.key_groups)),
+        valueScales(32), valueMean(32), correction(size_t(2 * sizes.query_blocks * 75), -1);
     std::vector<int8_t> q8(2 * 140 * 32), k8(75 * 32);
     std::vector<uint8_t> v8(size_t(32 * sizes.value_positions));
-    sage_reference_intermediates wanted{
-        queryMean.data(), keyMean.data(), valueMean.data(), q8.data(),
-        queryScales.data(), k8.data(), keyScales.data(), v8.data(),
-        valueScales.data(), correction.data()};
-    ASSERT_EQ(takeMessage(sage_reference_run(&program, &host.call, nullptr,
-                                             &wanted)),
-              "");
+    sage_reference_intermediates wanted{queryMean.data(), keyMean.data(),     valueMean.data(),
+                                        q8.data(),        queryScales.data(), k8.data(),
+                                        keyScales.data(), v8.data(),          valueScales.data(),
+                                        correction.data()};
+    ASSERT_EQ(takeMessage(sage_reference_run(&program, &host.call, nullptr, &wanted)), "");
     bool quantized = program.recipe.qk != SAGE_SCORE_F16;
     int8_t range = program.recipe.qk == SAGE_SCORE_INT4 ? 7 : 127;
     EXPECT_EQ(*std::max_element(k8.begin(), k8.end()) == range ||

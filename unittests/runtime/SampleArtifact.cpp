@@ -73,8 +73,7 @@ std::string sealedText(const std::string &manifest, const std::string &ptx) {
   for (std::string line; std::getline(lines, line);)
     body += "// sage-manifest: " + line + "\n";
   body += ptx;
-  return "// sage-artifact: 1\n// sage-checksum: xxh3 " +
-         runtime::contentHash(body) + "\n" + body;
+  return "// sage-artifact: 1\n// sage-checksum: xxh3 " + runtime::contentHash(body) + "\n" + body;
 }
 
 std::string sealed(const nlohmann::json &manifest, const std::string &ptx) {
@@ -89,33 +88,28 @@ std::string takeMessage(sage_status *status, sage_status_code *code) {
   return message;
 }
 
-HostCall::HostCall(const sage_problem &problem, int64_t batch,
-                   int64_t queryHeads, int64_t keyHeads, int64_t queries,
-                   int64_t keys, evaluation::InputDistribution inputs,
+HostCall::HostCall(const sage_problem &problem, int64_t batch, int64_t queryHeads, int64_t keyHeads,
+                   int64_t queries, int64_t keys, evaluation::InputDistribution inputs,
                    uint64_t seed)
     : problem(problem) {
   using evaluation::InputTensor;
-  auto make = [&](InputTensor tensor, int64_t heads, int64_t tokens,
-                  int64_t dims) {
-    return evaluation::makeInput(inputs, seed, tensor, problem.element_type,
-                                 batch, heads, tokens, dims);
+  auto make = [&](InputTensor tensor, int64_t heads, int64_t tokens, int64_t dims) {
+    return evaluation::makeInput(inputs, seed, tensor, problem.element_type, batch, heads, tokens,
+                                 dims);
   };
   query = make(InputTensor::Query, queryHeads, queries, problem.head_dim);
   key = make(InputTensor::Key, keyHeads, keys, problem.head_dim);
   value = make(InputTensor::Value, keyHeads, keys, problem.value_head_dim);
-  output.assign(size_t(batch * queryHeads * queries * problem.value_head_dim),
-                0x7fff);
+  output.assign(size_t(batch * queryHeads * queries * problem.value_head_dim), 0x7fff);
   lse.assign(size_t(batch * queryHeads * queries), 12345.0f);
-  auto dense = [&](std::vector<uint16_t> &data, int64_t heads, int64_t tokens,
-                   int64_t dims) {
-    return sage_tensor_dense(data.data(), SAGE_HEAD_MAJOR, problem.element_type,
-                             batch, heads, tokens, dims);
+  auto dense = [&](std::vector<uint16_t> &data, int64_t heads, int64_t tokens, int64_t dims) {
+    return sage_tensor_dense(data.data(), SAGE_HEAD_MAJOR, problem.element_type, batch, heads,
+                             tokens, dims);
   };
   call = {dense(query, queryHeads, queries, problem.head_dim),
           dense(key, keyHeads, keys, problem.head_dim),
           dense(value, keyHeads, keys, problem.value_head_dim),
-          dense(output, queryHeads, queries, problem.value_head_dim),
-          lse.data()};
+          dense(output, queryHeads, queries, problem.value_head_dim), lse.data()};
 }
 
 std::vector<double> HostCall::outputs() const {

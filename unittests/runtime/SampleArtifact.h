@@ -17,8 +17,7 @@ nlohmann::json sampleManifest();
 /// PTX whose entries have the manifest's parameters. Assembles to nothing useful.
 std::string samplePtx();
 /// Manifest and PTX as an artifact, with the right checksum.
-std::string sealed(const nlohmann::json &manifest,
-                   const std::string &ptx = samplePtx());
+std::string sealed(const nlohmann::json &manifest, const std::string &ptx = samplePtx());
 std::string sealedText(const std::string &manifestText, const std::string &ptx);
 
 /// A message, and the status is gone.
@@ -26,10 +25,9 @@ std::string takeMessage(sage_status *status, sage_status_code *code = nullptr);
 
 /// Random dense host tensors, and a call on them.
 struct HostCall {
-  HostCall(const sage_problem &problem, int64_t batch, int64_t queryHeads,
-           int64_t keyHeads, int64_t queries, int64_t keys,
-           evaluation::InputDistribution inputs =
-               evaluation::InputDistribution::Normal,
+  HostCall(const sage_problem &problem, int64_t batch, int64_t queryHeads, int64_t keyHeads,
+           int64_t queries, int64_t keys,
+           evaluation::InputDistribution inputs = evaluation::InputDistribution::Normal,
            uint64_t seed = 1);
 
   sage_problem problem;
@@ -38,9 +36,7 @@ struct HostCall {
   sage_call call{};
 
   std::vector<double> outputs() const;
-  std::vector<double> lses() const {
-    return std::vector<double>(lse.begin(), lse.end());
-  }
+  std::vector<double> lses() const { return std::vector<double>(lse.begin(), lse.end()); }
 };
 
 } // namespace sage::test

@@ -21,18 +21,15 @@ std::vector<float> randomFloats(size_t count, uint32_t stream) {
   return values;
 }
 
-std::vector<float> accumulated(const TileKernels &kernels,
-                               Accumulator accumulator, std::vector<float> p,
-                               std::vector<float> v, std::vector<float> sum) {
+std::vector<float> accumulated(const TileKernels &kernels, Accumulator accumulator,
+                               std::vector<float> p, std::vector<float> v, std::vector<float> sum) {
   int64_t columns = int64_t(sum.size()), count = int64_t(p.size());
-  kernels.accumulate(accumulator, p.data(), v.data(), columns, count, columns,
-                     sum.data());
+  kernels.accumulate(accumulator, p.data(), v.data(), columns, count, columns, sum.data());
   return sum;
 }
 
 float sumOf(Accumulator accumulator, std::vector<float> p, float start = 0) {
-  return accumulated(tileKernels(), accumulator, p,
-                     std::vector<float>(p.size(), 1.0f), {start})[0];
+  return accumulated(tileKernels(), accumulator, p, std::vector<float>(p.size(), 1.0f), {start})[0];
 }
 
 } // namespace
@@ -62,11 +59,10 @@ TEST(TileKernels, InstructionSetsGiveTheSameBits) {
     const TileKernels &kernels = i ? base : fast;
     for (auto *buffer : {&x[i], &factors[i], &p[i]})
       buffer->resize(count);
-    float largest = kernels.logits(scores.data(), scales.data(), 0.37f, nullptr,
-                                   0, count, x[i].data(), factors[i].data());
-    kernels.probabilities(scores.data(), factors[i].data(), x[i].data(), false,
-                          8.8f - largest, Probability::E4M3, count,
-                          p[i].data());
+    float largest = kernels.logits(scores.data(), scales.data(), 0.37f, nullptr, 0, count,
+                                   x[i].data(), factors[i].data());
+    kernels.probabilities(scores.data(), factors[i].data(), x[i].data(), false, 8.8f - largest,
+                          Probability::E4M3, count, p[i].data());
   }
   EXPECT_EQ(x[0], x[1]);
   EXPECT_EQ(p[0], p[1]);
@@ -74,16 +70,15 @@ TEST(TileKernels, InstructionSetsGiveTheSameBits) {
   for (float &value : values)
     value = roundToE4m3(value * 100);
   std::vector<float> start = randomFloats(dims, 3);
-  for (Accumulator accumulator : {Accumulator::Float32, Accumulator::TensorCore22,
-                                  Accumulator::Float16})
+  for (Accumulator accumulator :
+       {Accumulator::Float32, Accumulator::TensorCore22, Accumulator::Float16})
     EXPECT_EQ(accumulated(fast, accumulator, p[0], values, start),
               accumulated(base, accumulator, p[0], values, start));
 }
 
 TEST(TileKernels, TensorCoreCutsOffBehind13Bits) {
   // 2^13 is the last addend that leaves a 1 alone: 2^14 keeps bits from 2 on.
-  EXPECT_EQ(sumOf(Accumulator::TensorCore22, {1.0f, 1.0f}, 0x1p13f),
-            0x1p13f + 2);
+  EXPECT_EQ(sumOf(Accumulator::TensorCore22, {1.0f, 1.0f}, 0x1p13f), 0x1p13f + 2);
   EXPECT_EQ(sumOf(Accumulator::TensorCore22, {1.0f, 1.0f}, 0x1p14f), 0x1p14f);
   EXPECT_EQ(sumOf(Accumulator::Float32, {1.0f, 1.0f}, 0x1p14f), 0x1p14f + 2);
   // Toward zero, from either side.
@@ -92,18 +87,14 @@ TEST(TileKernels, TensorCoreCutsOffBehind13Bits) {
   // A sum that carries loses its last bit: 2^14 - 1 + 2 has 15 bits.
   EXPECT_EQ(sumOf(Accumulator::TensorCore22, {2.0f}, 0x1p14f - 1), 0x1p14f);
   // 33 small addends in two steps of 32.
-  EXPECT_EQ(sumOf(Accumulator::TensorCore22, std::vector<float>(33, 448.0f)),
-            33 * 448.0f);
+  EXPECT_EQ(sumOf(Accumulator::TensorCore22, std::vector<float>(33, 448.0f)), 33 * 448.0f);
   EXPECT_EQ(sumOf(Accumulator::TensorCore22, {0.0f, -0.0f}), 0.0f);
 }
 
 TEST(TileKernels, Float16RoundsOncePerStep) {
   // 2048 + 1 is no f16, 2048 + 32 is.
   EXPECT_EQ(sumOf(Accumulator::Float16, {1.0f}, 2048), 2048);
-  EXPECT_EQ(sumOf(Accumulator::Float16, std::vector<float>(32, 1.0f), 2048),
-            2080);
-  EXPECT_EQ(sumOf(Accumulator::Float16, std::vector<float>(64, 1008.0f)),
-            64512);
-  EXPECT_EQ(sumOf(Accumulator::Float16, std::vector<float>(96, 1008.0f)),
-            INFINITY);
+  EXPECT_EQ(sumOf(Accumulator::Float16, std::vector<float>(32, 1.0f), 2048), 2080);
+  EXPECT_EQ(sumOf(Accumulator::Float16, std::vector<float>(64, 1008.0f)), 64512);
+  EXPECT_EQ(sumOf(Accumulator::Float16, std::vector<float>(96, 1008.0f)), INFINITY);
 }

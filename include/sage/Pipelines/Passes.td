@@ -12,7 +12,7 @@ def ApplySchedule : Pass<"sage-tile-apply-schedule", "::sage::tile::KernelOp"> {
     `sage-tile-two-level-accumulation` (two-level recipes), `sage-tile-fold-score-conversion`,
     `sage-tile-issue-mma-async`, `sage-tile-specialize-warps` (rows with producer registers),
     `sage-tile-pipeline-copies`, `sage-tile-peel-masks` and `sage-tile-interleave-exponentials`.
-    A kernel without a schedule is left alone.
+    Removes `sage.schedule`, which is used up. A kernel without a schedule is left alone.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect"

@@ -1,4 +1,5 @@
-// The roads from sage.attention to PTX, as functions that compose and as names for the command line.
+// The roads from sage.attention to PTX, as functions that compose and as names for the command
+// line.
 
 #ifndef SAGE_PIPELINES_PIPELINES_H
 #define SAGE_PIPELINES_PIPELINES_H
@@ -27,7 +28,8 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("Chip to compile for, e.g. sm_90a; may be left out where ops carry a target"),
       llvm::cl::init("")};
   Option<std::string> recipe{
-      *this, "recipe", llvm::cl::desc("Name of a recipe that replaces every op's; empty keeps them"),
+      *this, "recipe",
+      llvm::cl::desc("Name of a recipe that replaces every op's; empty keeps them"),
       llvm::cl::init("")};
   Option<bool> substitute{
       *this, "substitute",

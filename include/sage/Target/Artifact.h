@@ -10,10 +10,12 @@
 
 namespace sage {
 
-/// The only host program of `module`, or the one called `name`. Reports a missing or an ambiguous one.
+/// The only host program of `module`, or the one called `name`. Reports a missing or an ambiguous
+/// one.
 mlir::FailureOr<tile::ProgramOp> findProgram(mlir::ModuleOp module, llvm::StringRef name = "");
 
-/// The PTX of the kernels of `program`, whose gpu.module is at the NVVM level (pipeline `sage-to-nvvm`).
+/// The PTX of the kernels of `program`, whose gpu.module is at the NVVM level (pipeline
+/// `sage-to-nvvm`).
 mlir::FailureOr<std::string> emitPtx(tile::ProgramOp program);
 
 /// The manifest of `program`: one JSON object, indented.

@@ -9,7 +9,8 @@ using namespace mlir;
 
 namespace sage::tile {
 
-/// One thread starts the copy and all wait for its barrier, whose phase lies behind it in shared memory.
+/// One thread starts the copy and all wait for its barrier, whose phase lies behind it in shared
+/// memory.
 static LogicalResult lowerBulkCopy(CopyOp op, KernelLowering &lowering) {
   OpBuilder &builder = lowering.builder;
   SharedType type = op.getTarget().getType();

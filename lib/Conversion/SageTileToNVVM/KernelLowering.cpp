@@ -53,7 +53,8 @@ Value KernelLowering::offset(Value pointer, int64_t bytes) {
 }
 
 SmallVector<Value> KernelLowering::toElements(Value vector) {
-  return llvm::to_vector(ValueRange(vector::ToElementsOp::create(builder, loc, vector).getResults()));
+  return llvm::to_vector(
+      ValueRange(vector::ToElementsOp::create(builder, loc, vector).getResults()));
 }
 Value KernelLowering::fromElements(ArrayRef<Value> elements) {
   auto type = VectorType::get({int64_t(elements.size())}, elements.front().getType());
@@ -91,7 +92,9 @@ LogicalResult KernelLowering::createFunction() {
   Type i64 = builder.getI64Type();
   auto globalPointer = LLVM::LLVMPointerType::get(context, 1);
   auto genericPointer = LLVM::LLVMPointerType::get(context);
-  auto attribute = [&](StringRef name, Attribute value) { return builder.getNamedAttr(name, value); };
+  auto attribute = [&](StringRef name, Attribute value) {
+    return builder.getNamedAttr(name, value);
+  };
 
   SmallVector<Type> types;
   SmallVector<Attribute> attributes;
@@ -102,9 +105,8 @@ LogicalResult KernelLowering::createFunction() {
   Block &entry = kernel.getBody().front();
   for (Value argument : entry.getArguments()) {
     if (auto memref = dyn_cast<MemRefType>(argument.getType())) {
-      SmallVector<NamedAttribute> list{
-          attribute("llvm.noalias", builder.getUnitAttr()),
-          attribute("llvm.align", builder.getI64IntegerAttr(16))};
+      SmallVector<NamedAttribute> list{attribute("llvm.noalias", builder.getUnitAttr()),
+                                       attribute("llvm.align", builder.getI64IntegerAttr(16))};
       if (isOnlyRead(argument))
         list.push_back(attribute("llvm.readonly", builder.getUnitAttr()));
       addArgument(globalPointer, list);
@@ -241,7 +243,8 @@ LogicalResult KernelLowering::lower(Operation *op) {
           .Case([&](LaneStoreOp store) { return lowerLaneStore(store); })
           .Case([&](LoadMatrixOp load) { return lowerLoadMatrix(load, *this); })
           .Case([&](PackOp pack) { return lowerPack(pack, *this); })
-          .Case([&](MmaOp mma) { return isWarp ? lowerMmaSync(mma, *this) : lowerWgmma(mma, *this); })
+          .Case(
+              [&](MmaOp mma) { return isWarp ? lowerMmaSync(mma, *this) : lowerWgmma(mma, *this); })
           .Case([&](MmaAsyncOp mma) { return lowerWgmmaAsync(mma, *this); })
           .Case([&](WaitOp wait) { return lowerWgmmaWait(wait, *this); })
           .Case([&](CopyOp copy) { return lowerCopy(copy, *this); })

@@ -1,4 +1,5 @@
-// State and services of the conversion of one kernel; the sources of this folder lower one kind of operation each.
+// State and services of the conversion of one kernel; the sources of this folder lower one kind of
+// operation each.
 
 #ifndef SAGE_LIB_CONVERSION_SAGETILETONVVM_KERNELLOWERING_H
 #define SAGE_LIB_CONVERSION_SAGETILETONVVM_KERNELLOWERING_H
@@ -15,7 +16,8 @@ namespace sage::tile {
 /// Who executes the operations that are being lowered.
 enum class Role { AllUnits, Producer, Consumers };
 
-/// A shared tile: its address, and the low word of its matrix descriptor (PTX ISA, "Matrix descriptor format").
+/// A shared tile: its address, and the low word of its matrix descriptor (PTX ISA, "Matrix
+/// descriptor format").
 struct SharedTile {
   mlir::Value pointer;
   mlir::Value descriptor;
@@ -41,7 +43,8 @@ public:
 
   mlir::Location getLoc() const { return loc; }
   Role getRole() const { return role; }
-  /// Whether bulk copies or wgmma use shared memory, which see ordinary stores only after a proxy fence.
+  /// Whether bulk copies or wgmma use shared memory, which see ordinary stores only after a proxy
+  /// fence.
   bool usesAsyncProxy() const { return asyncProxy; }
   bool flushesDenormals() { return kernel->hasAttr("flush_denormals"); }
   int64_t getWarpsPerUnit() { return kernel.getThreadsPerUnit() / 32; }
@@ -85,7 +88,8 @@ public:
   const GlobalMemory &getMemory(mlir::Value memory) const { return memories.at(memory); }
   /// Address of an element of a memref.
   mlir::Value getAddress(mlir::Value memref, mlir::ValueRange indices);
-  /// The mbarrier that a synchronous copy from a tensor map has to itself, and its phase (i32) behind it.
+  /// The mbarrier that a synchronous copy from a tensor map has to itself, and its phase (i32)
+  /// behind it.
   mlir::Value getPrivateBarrier(mlir::Operation *copy);
 
   llvm::SmallVector<mlir::Value> toElements(mlir::Value vector);
@@ -94,7 +98,9 @@ public:
   mlir::Value getInFlight(mlir::Value value) const { return inFlight.lookup_or(value, value); }
   void setInFlight(mlir::Value async, mlir::Value vector) { inFlight[async] = vector; }
   /// Registers that a product in flight reads; they must not be reused before it is waited for.
-  llvm::SmallVector<mlir::Value> &getRegistersRead(mlir::Value async) { return registersRead[async]; }
+  llvm::SmallVector<mlir::Value> &getRegistersRead(mlir::Value async) {
+    return registersRead[async];
+  }
 
 private:
   struct SharedPlan {
@@ -157,7 +163,8 @@ mlir::LogicalResult lowerWaitGroup(WaitGroupOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerBarrierExpect(BarrierExpectOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerBarrierArrive(BarrierArriveOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerBarrierWait(BarrierWaitOp op, KernelLowering &lowering);
-/// Copies by the threads of the current role, complete after the thread's next wait for its copy group.
+/// Copies by the threads of the current role, complete after the thread's next wait for its copy
+/// group.
 mlir::LogicalResult emitCpAsync(mlir::Operation *op, mlir::Value source, mlir::ValueRange indices,
                                 SharedType type, mlir::Value target, KernelLowering &lowering);
 /// A bulk copy that arrives with its bytes on `barrier`; executed by one thread.

@@ -1,4 +1,5 @@
-// Index arithmetic becomes i32 arithmetic: 64-bit address arithmetic costs twice the instructions and registers.
+// Index arithmetic becomes i32 arithmetic: 64-bit address arithmetic costs twice the instructions
+// and registers.
 
 #include "KernelLowering.h"
 

@@ -30,8 +30,9 @@ Value KernelLowering::getUnitOfBlock() {
   // ptxas cannot see that %tid.x / 32 is the same in a warp: without the shuffle everything that
   // derives from it, matrix descriptors above all, takes vector registers.
   Value unit = shiftRight(thread, kernel.getUnit() == Unit::Warp ? 5 : 7);
-  unitOfBlock = NVVM::ShflOp::create(builder, loc, builder.getI32Type(), constant(-1), unit,
-                                     constant(0), constant(31), NVVM::ShflKind::idx, mlir::UnitAttr());
+  unitOfBlock =
+      NVVM::ShflOp::create(builder, loc, builder.getI32Type(), constant(-1), unit, constant(0),
+                           constant(31), NVVM::ShflKind::idx, mlir::UnitAttr());
   return unitOfBlock;
 }
 
@@ -74,7 +75,8 @@ void KernelLowering::emitByOneThread(llvm::function_ref<void()> body) {
   // The producer's region is executed by one thread already.
   if (role == Role::Producer)
     return body();
-  auto branch = scf::IfOp::create(builder, loc, isEqual(getThreadOfRole(), 0), /*withElseRegion=*/false);
+  auto branch =
+      scf::IfOp::create(builder, loc, isEqual(getThreadOfRole(), 0), /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
   body();
@@ -93,9 +95,11 @@ static void emitSetMaxRegisters(OpBuilder &builder, Location loc, int32_t count,
 }
 
 LogicalResult KernelLowering::lowerSpecialize(SpecializeOp op) {
-  auto branch = scf::IfOp::create(builder, loc, isEqual(getUnitOfBlock(), 0), /*withElseRegion=*/true);
+  auto branch =
+      scf::IfOp::create(builder, loc, isEqual(getUnitOfBlock(), 0), /*withElseRegion=*/true);
   builder.setInsertionPointToStart(branch.thenBlock());
-  emitSetMaxRegisters(builder, loc, op.getProducerRegisters(), NVVM::SetMaxRegisterAction::decrease);
+  emitSetMaxRegisters(builder, loc, op.getProducerRegisters(),
+                      NVVM::SetMaxRegisterAction::decrease);
   auto elected = scf::IfOp::create(builder, loc, isEqual(thread, 0), /*withElseRegion=*/false);
   builder.setInsertionPointToStart(elected.thenBlock());
   moveBody(op.getProducer(), builder);
@@ -104,7 +108,8 @@ LogicalResult KernelLowering::lowerSpecialize(SpecializeOp op) {
     return failure();
 
   builder.setInsertionPointToStart(branch.elseBlock());
-  emitSetMaxRegisters(builder, loc, op.getConsumerRegisters(), NVVM::SetMaxRegisterAction::increase);
+  emitSetMaxRegisters(builder, loc, op.getConsumerRegisters(),
+                      NVVM::SetMaxRegisterAction::increase);
   moveBody(op.getConsumer(), builder);
   role = Role::Consumers;
   if (failed(lowerRegion(branch.getElseRegion())))
@@ -131,10 +136,11 @@ LogicalResult KernelLowering::lowerShuffle(gpu::ShuffleOp op) {
   }
   Type type = op.getValue().getType();
   if ((!type.isF32() && !type.isInteger(32)) || !op.getValid().use_empty())
-    return op.emitOpError("shuffle must be of f32 or i32 and without a use of its validity, but got ")
+    return op.emitOpError(
+               "shuffle must be of f32 or i32 and without a use of its validity, but got ")
            << type;
-  Value result = NVVM::ShflOp::create(builder, loc, type, constant(-1), op.getValue(), op.getOffset(),
-                                      constant(31), kind, mlir::UnitAttr());
+  Value result = NVVM::ShflOp::create(builder, loc, type, constant(-1), op.getValue(),
+                                      op.getOffset(), constant(31), kind, mlir::UnitAttr());
   op.getShuffleResult().replaceAllUsesWith(result);
   return success();
 }

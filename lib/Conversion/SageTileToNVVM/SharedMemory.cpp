@@ -198,14 +198,16 @@ static int64_t getBytes(VectorType type) {
 
 LogicalResult KernelLowering::lowerLaneLoad(LaneLoadOp op) {
   VectorType type = op.getResult().getType();
-  Value result = LLVM::LoadOp::create(builder, loc, type, getLaneAddress(op.getSource(), op.getIndices()),
-                                      getBytes(type), op.getIsVolatile());
+  Value result =
+      LLVM::LoadOp::create(builder, loc, type, getLaneAddress(op.getSource(), op.getIndices()),
+                           getBytes(type), op.getIsVolatile());
   op.getResult().replaceAllUsesWith(result);
   return success();
 }
 
 LogicalResult KernelLowering::lowerLaneStore(LaneStoreOp op) {
-  LLVM::StoreOp::create(builder, loc, op.getValue(), getLaneAddress(op.getTarget(), op.getIndices()),
+  LLVM::StoreOp::create(builder, loc, op.getValue(),
+                        getLaneAddress(op.getTarget(), op.getIndices()),
                         getBytes(op.getValue().getType()));
   return success();
 }
@@ -213,9 +215,11 @@ LogicalResult KernelLowering::lowerLaneStore(LaneStoreOp op) {
 LogicalResult KernelLowering::lowerFill(FillOp op) {
   SharedType type = op.getTarget().getType();
   auto number = dyn_cast<FloatAttr>(op.getValue());
-  APInt bits = number ? number.getValue().bitcastToAPInt() : cast<IntegerAttr>(op.getValue()).getValue();
+  APInt bits =
+      number ? number.getValue().bitcastToAPInt() : cast<IntegerAttr>(op.getValue()).getValue();
   // Equal 16-byte chunks look the same under every swizzle.
-  int32_t word = int32_t(APInt::getSplat(32, bits.zextOrTrunc(8 * getElementBytes(type))).getZExtValue());
+  int32_t word =
+      int32_t(APInt::getSplat(32, bits.zextOrTrunc(8 * getElementBytes(type))).getZExtValue());
   int64_t bytes = type.getSizeInBytes(), unit = bytes % 16 == 0 ? 16 : 4;
   if (bytes % 4 != 0)
     return op.emitOpError("tile must be a multiple of 4 bytes, but got ") << bytes;
@@ -229,7 +233,8 @@ LogicalResult KernelLowering::lowerFill(FillOp op) {
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    LLVM::StoreOp::create(builder, loc, value, offset(pointer, mul(loop.getInductionVar(), unit)), unit);
+    LLVM::StoreOp::create(builder, loc, value, offset(pointer, mul(loop.getInductionVar(), unit)),
+                          unit);
   }
   if (asyncProxy)
     emitProxyFence();

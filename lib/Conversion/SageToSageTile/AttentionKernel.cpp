@@ -1,4 +1,5 @@
-// The attention kernel as a sequential program of one thread block: copies are synchronous, products add into O.
+// The attention kernel as a sequential program of one thread block: copies are synchronous,
+// products add into O.
 
 #include "ProgramBuilder.h"
 #include "llvm/ADT/STLExtras.h"
@@ -13,7 +14,8 @@ constexpr float log2Of448 = 8.807354922057604f;
 constexpr double log2OfE = 1.4426950408889634;
 /// Lanes of a quad: scale groups of a key tile.
 constexpr int64_t keyGroups = 4;
-/// Rows of ones below V's channels, so that the tensor core adds the row sums: the width of one n8 block.
+/// Rows of ones below V's channels, so that the tensor core adds the row sums: the width of one n8
+/// block.
 constexpr int64_t sumRows = 8;
 /// Heads whose longest causal tiles start together, so that they share K and V in L2.
 constexpr int64_t causalHeadGroup = 8;
@@ -57,20 +59,24 @@ private:
   Value maskPositions(Value x, Value keyStart);
   void finish(const State &state);
 
-  tile::FragmentType getFragment(int64_t rows, int64_t columns, Type type, tile::LayoutAttr layout) {
+  tile::FragmentType getFragment(int64_t rows, int64_t columns, Type type,
+                                 tile::LayoutAttr layout) {
     return tile::FragmentType::get(b.getContext(), {rows, columns}, type, layout);
   }
   /// Scores, probabilities, outputs: `columns` columns of the accumulator.
   tile::FragmentType getAccumulator(int64_t columns, Type type) {
-    return getFragment(unitRows, columns, type, tile::LayoutAttr::accumulator(b.getContext(), warps(), columns));
+    return getFragment(unitRows, columns, type,
+                       tile::LayoutAttr::accumulator(b.getContext(), warps(), columns));
   }
   /// One value per row.
   tile::FragmentType getRow(Type type) {
-    return getFragment(unitRows, 1, type, tile::LayoutAttr::accumulatorRow(b.getContext(), warps()));
+    return getFragment(unitRows, 1, type,
+                       tile::LayoutAttr::accumulatorRow(b.getContext(), warps()));
   }
   /// One value per row and key scale group.
   tile::FragmentType getGrouped() {
-    return getFragment(unitRows, keyGroups, b.getF32Type(), tile::LayoutAttr::accumulatorQuad(b.getContext(), warps()));
+    return getFragment(unitRows, keyGroups, b.getF32Type(),
+                       tile::LayoutAttr::accumulatorQuad(b.getContext(), warps()));
   }
   int64_t warps() const { return unitRows / Problem::warpRows; }
   tile::SharedType getShared(int64_t rows, int64_t columns, Type type) {
@@ -87,8 +93,10 @@ private:
   KernelBuilder b;
 
   // Parameters.
-  Value queryBuffer, keyBuffer, valueBuffer, queryScales, keyScales, valueScales, output, lse, lseCorrection;
-  Value queries, keys, queryHeads, keyHeads, batches, queryTiles, paddedQueries, paddedKeys, scaleLog2e;
+  Value queryBuffer, keyBuffer, valueBuffer, queryScales, keyScales, valueScales, output, lse,
+      lseCorrection;
+  Value queries, keys, queryHeads, keyHeads, batches, queryTiles, paddedQueries, paddedKeys,
+      scaleLog2e;
 
   // The block's work.
   Value batch, head, queryHeadRow, keyHeadRow, firstQuery, tiles, maskedTiles, causalOffset;
@@ -101,7 +109,8 @@ void AttentionKernel::addParameters() {
   AffineExpr queryRows = program.getQueryHeads() * program.getPaddedQueries();
   AffineExpr keyRows = program.getKeyHeads() * program.getPaddedKeys();
   if (usesTensorMaps) {
-    auto addMap = [&](StringRef name, Type type, AffineExpr rows, AffineExpr columns, int64_t boxRows, int64_t boxColumns) {
+    auto addMap = [&](StringRef name, Type type, AffineExpr rows, AffineExpr columns,
+                      int64_t boxRows, int64_t boxColumns) {
       auto symbols = static_cast<unsigned>(Symbol::Count);
       return b.addTensorMap(tile::TensorMapArgAttr::get(
           context, name, type, AffineMap::get(0, symbols, {columns, rows}, context),
@@ -110,7 +119,8 @@ void AttentionKernel::addParameters() {
     AffineExpr width = b.getAffineConstantExpr(channels);
     queryBuffer = addMap(buffer::query, i8, queryRows, width, problem.getQueryTile(), channels);
     keyBuffer = addMap(buffer::key, i8, keyRows, width, keyTile, channels);
-    valueBuffer = addMap(buffer::value, e4m3, program.getKeyHeads() * channels, program.getPaddedKeys(), channels, keyTile);
+    valueBuffer = addMap(buffer::value, e4m3, program.getKeyHeads() * channels,
+                         program.getPaddedKeys(), channels, keyTile);
   } else {
     auto rows = MemRefType::get({ShapedType::kDynamic, channels}, i8);
     queryBuffer = b.addBuffer(buffer::query, rows);
@@ -138,8 +148,8 @@ void AttentionKernel::addParameters() {
   scaleLog2e = b.addScale(log2OfE);
 }
 
-/// Which head and query tile the block computes. Neighbouring blocks share a head; causal problems start the longest
-/// tiles first, a few heads at a time.
+/// Which head and query tile the block computes. Neighbouring blocks share a head; causal problems
+/// start the longest tiles first, a few heads at a time.
 void AttentionKernel::decodeBlock(bool reload) {
   Value block = tile::BlockIdOp::create(b, reload);
   Value allHeads, tileIndex;
@@ -161,7 +171,8 @@ void AttentionKernel::decodeBlock(bool reload) {
   keyHeadRow = keyHead;
 }
 
-/// Key tiles that some row of the block sees, and how many of them some row does not see whole (Spec N13).
+/// Key tiles that some row of the block sees, and how many of them some row does not see whole
+/// (Spec N13).
 void AttentionKernel::countKeyTiles() {
   Value visibleToLast = keys, visibleToFirst = keys;
   if (problem.mask != Mask::None) {
@@ -181,10 +192,12 @@ void AttentionKernel::prepareQuery() {
   auto queryType = getShared(problem.getQueryTile(), channels, i8);
   Value queryShared = tile::AllocOp::create(b, queryType);
   keyShared = tile::AllocOp::create(b, getShared(keyTile, channels, i8));
-  keyScalesShared = tile::AllocOp::create(b, tile::SharedType::get(context, {keyGroups}, b.getF32Type(), 0));
+  keyScalesShared =
+      tile::AllocOp::create(b, tile::SharedType::get(context, {keyGroups}, b.getF32Type(), 0));
   valueShared = tile::AllocOp::create(b, getShared(outputColumns, keyTile, e4m3));
   if (sumsQuantized()) {
-    Value ones = tile::SubtileOp::create(b, getShared(sumRows, keyTile, e4m3), valueShared, b.index(channels));
+    Value ones = tile::SubtileOp::create(b, getShared(sumRows, keyTile, e4m3), valueShared,
+                                         b.index(channels));
     tile::FillOp::create(b, FloatAttr::get(e4m3, 1.0), ones);
   }
   Value firstRow = b.add(b.mul(queryHeadRow, paddedQueries), firstQuery);
@@ -192,11 +205,14 @@ void AttentionKernel::prepareQuery() {
 
   Value unitRow = b.mul(tile::UnitIdOp::create(b), unitRows);
   firstUnitQuery = b.add(firstQuery, unitRow);
-  Value unitQuery = tile::SubtileOp::create(b, getShared(unitRows, channels, i8), queryShared, unitRow);
-  // wgmma reads its A operand from shared memory; mma.sync keeps it in registers for the whole loop.
+  Value unitQuery =
+      tile::SubtileOp::create(b, getShared(unitRows, channels, i8), queryShared, unitRow);
+  // wgmma reads its A operand from shared memory; mma.sync keeps it in registers for the whole
+  // loop.
   queryOperand = problem.schedule.getFamily() == Family::Wgmma
                      ? unitQuery
-                     : b.load(getFragment(unitRows, channels, i8, tile::LayoutAttr::operandA8(context, warps(), channels)),
+                     : b.load(getFragment(unitRows, channels, i8,
+                                          tile::LayoutAttr::operandA8(context, warps(), channels)),
                               unitQuery, {zero, zero});
 
   // Rows t and t + 8 of a warp share a scale (Spec N3); one multiplier for scale and log2 e.
@@ -216,27 +232,37 @@ Value AttentionKernel::maskPositions(Value x, Value keyStart) {
   Value keysLeft = b.toI32(b.sub(keys, keyStart));
   Value limit;
   if (problem.mask != Mask::None) {
-    Value visibleToFirst = b.toI32(b.sub(b.add(b.add(firstUnitQuery, causalOffset), b.index(1)), keyStart));
-    limit = b.map(getRow(b.getI32Type()), {}, {}, [&](ValueRange e) -> Value {
-      return arith::MinSIOp::create(b, arith::AddIOp::create(b, e[0], visibleToFirst), keysLeft);
-    }, /*positions=*/true);
+    Value visibleToFirst =
+        b.toI32(b.sub(b.add(b.add(firstUnitQuery, causalOffset), b.index(1)), keyStart));
+    limit = b.map(
+        getRow(b.getI32Type()), {}, {},
+        [&](ValueRange e) -> Value {
+          return arith::MinSIOp::create(b, arith::AddIOp::create(b, e[0], visibleToFirst),
+                                        keysLeft);
+        },
+        /*positions=*/true);
   } else {
     limit = tile::SplatOp::create(b, getRow(b.getI32Type()), keysLeft);
   }
   auto type = cast<tile::FragmentType>(x.getType());
   AffineMap identity = b.getMultiDimIdentityMap(2);
-  AffineMap toRow = AffineMap::get(2, 0, {b.getAffineDimExpr(0), b.getAffineConstantExpr(0)}, b.getContext());
-  return b.map(type, {x, limit}, {identity, toRow}, [&](ValueRange e) -> Value {
-    Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, e[1], e[3]);
-    return arith::SelectOp::create(b, visible, e[2], b.f32(-INFINITY));
-  }, /*positions=*/true);
+  AffineMap toRow =
+      AffineMap::get(2, 0, {b.getAffineDimExpr(0), b.getAffineConstantExpr(0)}, b.getContext());
+  return b.map(
+      type, {x, limit}, {identity, toRow},
+      [&](ValueRange e) -> Value {
+        Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, e[1], e[3]);
+        return arith::SelectOp::create(b, visible, e[2], b.f32(-INFINITY));
+      },
+      /*positions=*/true);
 }
 
 AttentionKernel::State AttentionKernel::addKeyTile(Value iteration, const State &state) {
   MLIRContext *context = b.getContext();
   Type f32 = b.getF32Type();
   Value zero = b.index(0);
-  AffineExpr row = b.getAffineDimExpr(0), column = b.getAffineDimExpr(1), none = b.getAffineConstantExpr(0);
+  AffineExpr row = b.getAffineDimExpr(0), column = b.getAffineDimExpr(1),
+             none = b.getAffineConstantExpr(0);
   AffineMap identity = b.getMultiDimIdentityMap(2);
   AffineMap toRow = AffineMap::get(2, 0, {row, none}, context);
   AffineMap toColumn = AffineMap::get(2, 0, {none, column}, context);
@@ -250,13 +276,15 @@ AttentionKernel::State AttentionKernel::addKeyTile(Value iteration, const State 
   Value scaleIndex = b.mul(b.divide(keyRow, b.index(keyTile)).first, keyGroups);
   tile::CopyOp::create(b, keyScales, ValueRange{scaleIndex}, keyScalesShared);
 
-  // One multiplier per lane: its query and key scales (Spec N8). The smallest normal number keeps -infinity times it
-  // infinite.
+  // One multiplier per lane: its query and key scales (Spec N8). The smallest normal number keeps
+  // -infinity times it infinite.
   auto quadType = getFragment(1, keyGroups, f32, tile::LayoutAttr::quad(context, warps()));
   Value keyMultiplier = b.load(quadType, keyScalesShared, {zero});
-  Value multiplier = b.map(getGrouped(), {queryMultiplier, keyMultiplier}, {toRow, toColumn}, [&](ValueRange e) -> Value {
-    return arith::MaximumFOp::create(b, arith::MulFOp::create(b, e[0], e[1]), b.f32(0x1p-126f));
-  });
+  Value multiplier = b.map(getGrouped(), {queryMultiplier, keyMultiplier}, {toRow, toColumn},
+                           [&](ValueRange e) -> Value {
+                             return arith::MaximumFOp::create(
+                                 b, arith::MulFOp::create(b, e[0], e[1]), b.f32(0x1p-126f));
+                           });
 
   auto integerScores = getAccumulator(keyTile, b.getI32Type());
   Value none32 = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
@@ -277,7 +305,8 @@ AttentionKernel::State AttentionKernel::addKeyTile(Value iteration, const State 
   }
   scores = masked.getResult(0);
 
-  // Online softmax (Spec N9). The maximum is taken on unscaled scores inside a lane's group, then scaled.
+  // Online softmax (Spec N9). The maximum is taken on unscaled scores inside a lane's group, then
+  // scaled.
   Value groupMaxima = b.reduce(tile::ReduceKind::MaximumF, scores, getGrouped(), toGroup);
   Value scaledMaxima = b.map(getGrouped(), {groupMaxima, multiplier}, [&](ValueRange e) -> Value {
     return arith::MulFOp::create(b, e[0], e[1]);
@@ -298,27 +327,30 @@ AttentionKernel::State AttentionKernel::addKeyTile(Value iteration, const State 
   Value offset = b.map(rowType, {subtrahend}, [&](ValueRange e) -> Value {
     return arith::SubFOp::create(b, b.f32(log2Of448), e[0]);
   });
-  Value probabilities = b.map(scoresType, {scores, multiplier, offset}, {identity, toGroup, toRow}, [&](ValueRange e) -> Value {
-    return math::Exp2Op::create(b, math::FmaOp::create(b, e[0], e[1], e[2]));
-  });
+  Value probabilities =
+      b.map(scoresType, {scores, multiplier, offset}, {identity, toGroup, toRow},
+            [&](ValueRange e) -> Value {
+              return math::Exp2Op::create(b, math::FmaOp::create(b, e[0], e[1], e[2]));
+            });
   Value sum;
   if (!sumsQuantized()) {
     Value partial = b.reduce(tile::ReduceKind::AddF, probabilities, getGrouped(), toGroup);
-    sum = b.map(getGrouped(), {state.sum, rescale, partial}, [&](ValueRange e) -> Value {
-      return math::FmaOp::create(b, e[0], e[1], e[2]);
-    });
+    sum = b.map(getGrouped(), {state.sum, rescale, partial},
+                [&](ValueRange e) -> Value { return math::FmaOp::create(b, e[0], e[1], e[2]); });
   }
   Type e4m3 = Float8E4M3FNType::get(context);
-  auto operandType = getFragment(unitRows, keyTile, e4m3, tile::LayoutAttr::operandA8(context, warps(), keyTile));
+  auto operandType =
+      getFragment(unitRows, keyTile, e4m3, tile::LayoutAttr::operandA8(context, warps(), keyTile));
   Value packed = b.convert(probabilities, operandType, problem.geometry.getValueOrderMap());
 
   Value valueTarget = valueShared;
   if (sumsQuantized())
     valueTarget = tile::SubtileOp::create(b, getShared(channels, keyTile, e4m3), valueShared, zero);
-  tile::CopyOp::create(b, valueBuffer, ValueRange{b.mul(keyHeadRow, channels), keyStart}, valueTarget);
-  Value rescaled = b.map(getAccumulator(outputColumns, f32), {state.output, rescale}, {identity, toRow}, [&](ValueRange e) -> Value {
-    return arith::MulFOp::create(b, e[0], e[1]);
-  });
+  tile::CopyOp::create(b, valueBuffer, ValueRange{b.mul(keyHeadRow, channels), keyStart},
+                       valueTarget);
+  Value rescaled =
+      b.map(getAccumulator(outputColumns, f32), {state.output, rescale}, {identity, toRow},
+            [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
   Value next = tile::MmaOp::create(b, packed, valueShared, rescaled);
   return {next, maximum, sum};
 }
@@ -344,7 +376,8 @@ void AttentionKernel::finish(const State &state) {
   Value inverse = b.map(rowType, {sum}, [&](ValueRange e) -> Value {
     return arith::DivFOp::create(b, b.f32(1.0f), e[0]);
   });
-  auto channelType = getFragment(1, channels, f32, tile::LayoutAttr::accumulatorColumn(context, warps(), channels));
+  auto channelType = getFragment(1, channels, f32,
+                                 tile::LayoutAttr::accumulatorColumn(context, warps(), channels));
   AffineMap toChannel = AffineMap::get(2, 0, {b.getAffineDimExpr(1)}, context);
   Value scales = b.load(channelType, valueScales, {b.mul(keyHeadRow, channels)}, {}, toChannel);
   auto type = getAccumulator(channels, f32);
@@ -366,9 +399,8 @@ void AttentionKernel::finish(const State &state) {
   if (lseCorrection) {
     Value first = b.add(b.mul(queryHeadRow, paddedQueries), firstUnitQuery);
     Value correction = b.load(rowType, lseCorrection, {first}, {}, toRowIndex);
-    logSum = b.map(rowType, {logSum, correction}, [&](ValueRange e) -> Value {
-      return arith::AddFOp::create(b, e[0], e[1]);
-    });
+    logSum = b.map(rowType, {logSum, correction},
+                   [&](ValueRange e) -> Value { return arith::AddFOp::create(b, e[0], e[1]); });
   }
   logSum = b.map(rowType, {logSum, sum}, [&](ValueRange e) -> Value {
     Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[1], b.f32(0.0f));
@@ -379,7 +411,8 @@ void AttentionKernel::finish(const State &state) {
 }
 
 void AttentionKernel::build() {
-  // exp2 and the products round to 2^-22 at best: numbers under 2^-126 do not matter here (Spec N9).
+  // exp2 and the products round to 2^-22 at best: numbers under 2^-126 do not matter here (Spec
+  // N9).
   b.getKernel()->setAttr("flush_denormals", b.getUnitAttr());
   // What sage-tile-apply-schedule reads.
   b.getKernel()->setAttr("sage.recipe", problem.recipe);
@@ -388,7 +421,8 @@ void AttentionKernel::build() {
   decodeBlock();
   countKeyTiles();
   prepareQuery();
-  State initial{b.splat(getAccumulator(outputColumns, b.getF32Type()), 0.0f), b.splat(getRow(b.getF32Type()), -INFINITY),
+  State initial{b.splat(getAccumulator(outputColumns, b.getF32Type()), 0.0f),
+                b.splat(getRow(b.getF32Type()), -INFINITY),
                 sumsQuantized() ? Value() : b.splat(getGrouped(), 0.0f)};
   auto loop = scf::ForOp::create(b, b.index(0), tiles, b.index(1), initial.getValues());
   {
@@ -398,7 +432,8 @@ void AttentionKernel::build() {
     scf::YieldOp::create(b, next.getValues());
   }
   finish(State::get(loop.getResults()));
-  program.launch(b, program.getQueryHeads() * program.get(Symbol::Nq).ceilDiv(problem.getQueryTile()));
+  program.launch(b,
+                 program.getQueryHeads() * program.get(Symbol::Nq).ceilDiv(problem.getQueryTile()));
 }
 
 } // namespace

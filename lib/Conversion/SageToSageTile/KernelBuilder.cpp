@@ -1,4 +1,5 @@
-// Writes one kernel: its parameters together with the launch arguments that feed them, and its body.
+// Writes one kernel: its parameters together with the launch arguments that feed them, and its
+// body.
 
 #include "KernelBuilder.h"
 
@@ -8,10 +9,10 @@ using namespace sage;
 KernelBuilder::KernelBuilder(Location loc, OpBuilder &builder, StringRef name, tile::Unit unit,
                              int64_t units)
     : ImplicitLocOpBuilder(loc, builder) {
-  kernel = tile::KernelOp::create(*this, getStringAttr(name),
-                                  TypeAttr::get(getFunctionType({}, {})),
-                                  tile::UnitAttr::get(getContext(), unit), getI32IntegerAttr(units),
-                                  /*arg_attrs=*/nullptr, /*res_attrs=*/nullptr);
+  kernel =
+      tile::KernelOp::create(*this, getStringAttr(name), TypeAttr::get(getFunctionType({}, {})),
+                             tile::UnitAttr::get(getContext(), unit), getI32IntegerAttr(units),
+                             /*arg_attrs=*/nullptr, /*res_attrs=*/nullptr);
   setInsertionPointToStart(&kernel.getBody().emplaceBlock());
 }
 
@@ -66,9 +67,8 @@ Value KernelBuilder::addScale(double factor) {
 Value KernelBuilder::addTensorMap(tile::TensorMapArgAttr description) {
   launchArguments.push_back(description);
   ArrayRef<int64_t> box = description.getBox();
-  return addParameter(tile::TensorMapType::get(getContext(), {box[1], box[0]},
-                                               description.getElementType(),
-                                               description.getSwizzle()));
+  return addParameter(tile::TensorMapType::get(
+      getContext(), {box[1], box[0]}, description.getElementType(), description.getSwizzle()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -87,8 +87,8 @@ std::pair<Value, Value> KernelBuilder::divide(Value a, Value b) {
   // 32-bit division: the 64-bit one is a call of a hundred instructions on a GPU.
   Value dividend = toI32(a), divisor = toI32(b);
   Value quotient = arith::DivUIOp::create(*this, dividend, divisor);
-  Value remainder = arith::SubIOp::create(*this, dividend,
-                                          arith::MulIOp::create(*this, quotient, divisor));
+  Value remainder =
+      arith::SubIOp::create(*this, dividend, arith::MulIOp::create(*this, quotient, divisor));
   return {arith::IndexCastOp::create(*this, getIndexType(), quotient),
           arith::IndexCastOp::create(*this, getIndexType(), remainder)};
 }
@@ -104,16 +104,16 @@ Value KernelBuilder::ceilDivide(Value a, int64_t b) {
 Value KernelBuilder::map(tile::FragmentType result, ValueRange inputs, ArrayRef<AffineMap> maps,
                          llvm::function_ref<Value(ValueRange)> body, bool positions) {
   ArrayAttr mapsAttr = maps.empty() ? ArrayAttr() : getAffineMapArrayAttr(maps);
-  auto op = tile::MapOp::create(*this, result, inputs, mapsAttr,
-                                positions ? getUnitAttr() : UnitAttr());
+  auto op =
+      tile::MapOp::create(*this, result, inputs, mapsAttr, positions ? getUnitAttr() : UnitAttr());
   SmallVector<Type> types;
   if (positions)
     types.append(2, getI32Type());
   for (Value input : inputs)
     types.push_back(cast<tile::FragmentType>(input.getType()).getElementType());
   OpBuilder::InsertionGuard guard(*this);
-  Block *block = createBlock(&op.getBody(), {}, types,
-                             SmallVector<Location>(types.size(), getLoc()));
+  Block *block =
+      createBlock(&op.getBody(), {}, types, SmallVector<Location>(types.size(), getLoc()));
   tile::YieldOp::create(*this, body(block->getArguments()));
   return op.getResult();
 }

@@ -1,4 +1,5 @@
-// Writes one kernel: its parameters together with the launch arguments that feed them, and its body.
+// Writes one kernel: its parameters together with the launch arguments that feed them, and its
+// body.
 
 #ifndef SAGE_LIB_CONVERSION_SAGETOSAGETILE_KERNELBUILDER_H
 #define SAGE_LIB_CONVERSION_SAGETOSAGETILE_KERNELBUILDER_H
@@ -13,8 +14,23 @@ namespace sage {
 
 /// The symbols of a host program's expressions, in the order that `sage_tile.program` documents.
 enum class Symbol : unsigned {
-  B, Hq, Hkv, Nq, Nk,
-  QueryB, QueryH, QueryN, KeyB, KeyH, KeyN, ValueB, ValueH, ValueN, OutputB, OutputH, OutputN,
+  B,
+  Hq,
+  Hkv,
+  Nq,
+  Nk,
+  QueryB,
+  QueryH,
+  QueryN,
+  KeyB,
+  KeyH,
+  KeyN,
+  ValueB,
+  ValueH,
+  ValueN,
+  OutputB,
+  OutputH,
+  OutputN,
   Count
 };
 
@@ -30,17 +46,18 @@ inline mlir::AffineMap getSymbolMap(mlir::AffineExpr value) {
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
   /// Creates the kernel at the builder's insertion point and moves into its (empty) body.
-  KernelBuilder(mlir::Location loc, mlir::OpBuilder &builder, mlir::StringRef name,
-                tile::Unit unit, int64_t units);
+  KernelBuilder(mlir::Location loc, mlir::OpBuilder &builder, mlir::StringRef name, tile::Unit unit,
+                int64_t units);
 
   tile::KernelOp getKernel() { return kernel; }
   mlir::ArrayAttr getLaunchArguments() { return getArrayAttr(launchArguments); }
 
   // Parameters. Each call adds one to the kernel and to the launch.
 
-  /// A caller's tensor `name` (query, key, value, output) [b, h, n, d] of run-time strides; `first` is the symbol
-  /// of its batch stride.
-  mlir::Value addTensor(mlir::StringRef name, mlir::Type elementType, int64_t channels, Symbol first);
+  /// A caller's tensor `name` (query, key, value, output) [b, h, n, d] of run-time strides; `first`
+  /// is the symbol of its batch stride.
+  mlir::Value addTensor(mlir::StringRef name, mlir::Type elementType, int64_t channels,
+                        Symbol first);
   /// A contiguous buffer of the caller or of the workspace.
   mlir::Value addBuffer(mlir::StringRef name, mlir::MemRefType type);
   /// A buffer of rows that are `rowStride` elements apart.

@@ -31,8 +31,9 @@ ProgramBuilder::ProgramBuilder(Location loc, ModuleOp module, StringRef name,
   program = tile::ProgramOp::create(builder, loc, name, describe(builder, problem));
   program.getBody().emplaceBlock();
   std::string features = "+ptx" + std::to_string(problem.target.getPtx());
-  auto target = NVVM::NVVMTargetAttr::get(builder.getContext(), /*optLevel=*/3,
-                                          "nvptx64-nvidia-cuda", problem.target.getChip(), features);
+  auto target =
+      NVVM::NVVMTargetAttr::get(builder.getContext(), /*optLevel=*/3, "nvptx64-nvidia-cuda",
+                                problem.target.getChip(), features);
   kernels = gpu::GPUModuleOp::create(builder, loc, (name + "_kernels").str(),
                                      builder.getArrayAttr({target}));
   module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), builder.getUnitAttr());

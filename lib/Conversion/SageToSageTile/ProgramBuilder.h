@@ -9,7 +9,8 @@
 
 namespace sage {
 
-/// What the kernels are generated from: the attributes of the op, none of its extents but the head dim.
+/// What the kernels are generated from: the attributes of the op, none of its extents but the head
+/// dim.
 struct Problem {
   RecipeAttr recipe;
   GeometryAttr geometry;
@@ -62,7 +63,8 @@ public:
 
   /// Tokens per query head in the workspace: whole query tiles.
   mlir::AffineExpr getPaddedQueries();
-  /// Tokens per key head in the workspace: whole key tiles, at least one, so that no tensor map is empty.
+  /// Tokens per key head in the workspace: whole key tiles, at least one, so that no tensor map is
+  /// empty.
   mlir::AffineExpr getPaddedKeys();
   /// B · Hq and B · Hkv.
   mlir::AffineExpr getQueryHeads() { return get(Symbol::B) * get(Symbol::Hq); }
@@ -83,9 +85,11 @@ private:
   mlir::gpu::GPUModuleOp kernels;
 };
 
-/// Partial sums of K and maxima of V over chunks of tokens, then the mean of K and the scales of V (Spec N1, N2, N5).
+/// Partial sums of K and maxima of V over chunks of tokens, then the mean of K and the scales of V
+/// (Spec N1, N2, N5).
 void addStatisticsKernels(ProgramBuilder &program);
-/// Quantized Q, K and V with their scales, and the correction of the log-sum-exp (Spec N4 to N6, N12).
+/// Quantized Q, K and V with their scales, and the correction of the log-sum-exp (Spec N4 to N6,
+/// N12).
 void addQuantizationKernels(ProgramBuilder &program);
 /// The attention itself (Spec N7 to N13).
 void addAttentionKernel(ProgramBuilder &program);

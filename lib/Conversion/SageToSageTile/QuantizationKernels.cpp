@@ -37,9 +37,8 @@ std::pair<Value, Value> getScales(KernelBuilder &b, Value magnitudes, float rang
 /// Largest magnitude of the groups that `groups` (row, column) -> (group, 0) names.
 Value getMagnitudes(KernelBuilder &b, Value x, AffineMap groups, int64_t numGroups) {
   auto type = cast<tile::FragmentType>(x.getType());
-  Value magnitudes = b.map(type, {x}, [&](ValueRange e) -> Value {
-    return math::AbsFOp::create(b, e[0]);
-  });
+  Value magnitudes =
+      b.map(type, {x}, [&](ValueRange e) -> Value { return math::AbsFOp::create(b, e[0]); });
   auto result = tile::FragmentType::get(b.getContext(), {numGroups, 1}, b.getF32Type(),
                                         type.getLayout().project(groups));
   return b.reduce(tile::ReduceKind::MaximumF, magnitudes, result, groups);
@@ -82,7 +81,8 @@ void addQueryKernel(ProgramBuilder &program) {
   Value x = b.convert(b.load(inputType, query, {batch, headInBatch, token, zero}, tokens), type);
 
   AffineExpr row = b.getAffineDimExpr(0);
-  AffineMap groups = AffineMap::get(2, 0, {row % queryGroups, b.getAffineConstantExpr(0)}, b.getContext());
+  AffineMap groups =
+      AffineMap::get(2, 0, {row % queryGroups, b.getAffineConstantExpr(0)}, b.getContext());
   Value magnitudes = getMagnitudes(b, x, groups, queryGroups);
   auto [scale, inverse] = getScales(b, magnitudes, problem.recipe.getScoreRange());
   Value workspaceRow = b.mul(id, Problem::warpRows);
@@ -93,7 +93,8 @@ void addQueryKernel(ProgramBuilder &program) {
     OpBuilder::InsertPoint inside = b.saveInsertionPoint();
     b.setInsertionPoint(guarded);
     Value mean = b.addBuffer(buffer::keyMean, MemRefType::get({dynamic, channels}, b.getF32Type()));
-    Value correction = b.addBuffer(buffer::lseCorrection, MemRefType::get({dynamic}, b.getF32Type()));
+    Value correction =
+        b.addBuffer(buffer::lseCorrection, MemRefType::get({dynamic}, b.getF32Type()));
     Value keyHeads = b.addInteger(program.get(Symbol::Hkv));
     Value softmaxScale = b.addScale(1.0);
     b.restoreInsertionPoint(inside);
@@ -103,8 +104,9 @@ void addQueryKernel(ProgramBuilder &program) {
                                             type.getLayout().dropRows());
     auto dotType = tile::FragmentType::get(b.getContext(), {Problem::warpRows, 1}, b.getF32Type(),
                                            type.getLayout().dropColumns());
-    Value products = b.map(type, {x, b.load(meanType, mean, {keyHead, zero})},
-                           [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
+    Value products =
+        b.map(type, {x, b.load(meanType, mean, {keyHead, zero})},
+              [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
     Value dots = b.reduce(tile::ReduceKind::AddF, products, dotType);
     Value scaled = b.map(dotType, {dots}, [&](ValueRange e) -> Value {
       return arith::MulFOp::create(b, e[0], softmaxScale);
@@ -144,7 +146,8 @@ void addKeyKernel(ProgramBuilder &program) {
   auto type = inputType.withElementType(b.getF32Type());
   AffineExpr row = b.getAffineDimExpr(0), column = b.getAffineDimExpr(1);
   AffineMap members = AffineMap::get(2, 0, {row.floorDiv(2) * 8 + row % 2, column}, b.getContext());
-  Value x = b.convert(b.load(inputType, key, {batch, headInBatch, firstToken, zero}, tokens, members), type);
+  Value x = b.convert(
+      b.load(inputType, key, {batch, headInBatch, firstToken, zero}, tokens, members), type);
   if (mean) {
     auto meanType = tile::FragmentType::get(b.getContext(), {1, channels}, b.getF32Type(),
                                             type.getLayout().dropRows());
@@ -152,26 +155,33 @@ void addKeyKernel(ProgramBuilder &program) {
     Value left = b.toI32(b.sub(tokens, firstToken));
     AffineMap identity = b.getMultiDimIdentityMap(2);
     AffineMap firstRow = AffineMap::get(2, 0, {b.getAffineConstantExpr(0), column}, b.getContext());
-    x = b.map(type, {x, b.load(meanType, mean, {head, zero})}, {identity, firstRow}, [&](ValueRange e) -> Value {
-      auto constant = [&](int64_t value) -> Value {
-        return arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
-      };
-      Value odd = arith::AndIOp::create(b, e[0], constant(1));
-      Value offset = arith::AddIOp::create(b, arith::MulIOp::create(b, arith::SubIOp::create(b, e[0], odd), constant(4)), odd);
-      Value valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, offset, left);
-      return arith::SelectOp::create(b, valid, arith::SubFOp::create(b, e[2], e[3]), b.f32(0.0f));
-    }, /*positions=*/true);
+    x = b.map(
+        type, {x, b.load(meanType, mean, {head, zero})}, {identity, firstRow},
+        [&](ValueRange e) -> Value {
+          auto constant = [&](int64_t value) -> Value {
+            return arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
+          };
+          Value odd = arith::AndIOp::create(b, e[0], constant(1));
+          Value offset = arith::AddIOp::create(
+              b, arith::MulIOp::create(b, arith::SubIOp::create(b, e[0], odd), constant(4)), odd);
+          Value valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, offset, left);
+          return arith::SelectOp::create(b, valid, arith::SubFOp::create(b, e[2], e[3]),
+                                         b.f32(0.0f));
+        },
+        /*positions=*/true);
   }
   AffineExpr none = b.getAffineConstantExpr(0);
   AffineMap all = AffineMap::get(2, 0, {none, none}, b.getContext());
   auto [scale, inverse] = getScales(b, getMagnitudes(b, x, all, 1), problem.recipe.getScoreRange());
   Value tileRow = b.add(b.mul(head, paddedTiles), tileInHead);
-  b.store(quantize(b, x, inverse, all), quantized, {b.add(b.mul(tileRow, tileTokens), pair), zero}, {}, members);
+  b.store(quantize(b, x, inverse, all), quantized, {b.add(b.mul(tileRow, tileTokens), pair), zero},
+          {}, members);
   b.store(scale, scales, {b.add(b.mul(tileRow, keyGroups), unit)});
   program.launch(b, program.getKeyHeads() * tilesExpr);
 }
 
-/// One block per key tile: e4m3 tokens go through shared memory, from which they are read channel-major in storage order.
+/// One block per key tile: e4m3 tokens go through shared memory, from which they are read
+/// channel-major in storage order.
 void addValueKernel(ProgramBuilder &program) {
   const Problem &problem = program.getProblem();
   int64_t channels = problem.headDim, tileTokens = problem.getKeyTile();
@@ -179,7 +189,8 @@ void addValueKernel(ProgramBuilder &program) {
   constexpr int64_t dynamic = ShapedType::kDynamic;
   Type e4m3 = Float8E4M3FNType::get(b.getContext());
   Value value = b.addTensor("value", problem.elementType, channels, Symbol::ValueB);
-  Value inverses = b.addBuffer(buffer::valueInverse, MemRefType::get({dynamic, channels}, b.getF32Type()));
+  Value inverses =
+      b.addBuffer(buffer::valueInverse, MemRefType::get({dynamic, channels}, b.getF32Type()));
   Value quantized = b.addRows(buffer::value, e4m3, program.getPaddedKeys());
   Value tokens = b.addInteger(program.get(Symbol::Nk));
   Value heads = b.addInteger(program.get(Symbol::Hkv));
@@ -190,7 +201,8 @@ void addValueKernel(ProgramBuilder &program) {
   auto [batch, headInBatch] = b.divide(head, heads);
   Value unit = tile::UnitIdOp::create(b);
   Value zero = b.index(0);
-  Value shared = tile::AllocOp::create(b, tile::SharedType::get(b.getContext(), {tileTokens, channels}, e4m3, 0));
+  Value shared = tile::AllocOp::create(
+      b, tile::SharedType::get(b.getContext(), {tileTokens, channels}, e4m3, 0));
   Value tileToken = b.mul(tileInHead, tileTokens);
   Value channelRow = b.mul(head, channels);
 
@@ -200,7 +212,9 @@ void addValueKernel(ProgramBuilder &program) {
   auto type = inputType.withElementType(b.getF32Type());
   auto inverseType = tile::FragmentType::get(b.getContext(), {1, channels}, b.getF32Type(),
                                              type.getLayout().dropRows());
-  Value x = b.convert(b.load(inputType, value, {batch, headInBatch, b.add(tileToken, unitToken), zero}, tokens), type);
+  Value x = b.convert(
+      b.load(inputType, value, {batch, headInBatch, b.add(tileToken, unitToken), zero}, tokens),
+      type);
   Value scaled = b.map(type, {x, b.load(inverseType, inverses, {head, zero})},
                        [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
   b.store(b.convert(scaled, type.withElementType(e4m3)), shared, {unitToken, zero});
@@ -224,11 +238,15 @@ void sage::addQuantizationKernels(ProgramBuilder &program) {
   AffineExpr queryRows = program.getQueryHeads() * program.getPaddedQueries();
   AffineExpr keyRows = program.getKeyHeads() * program.getPaddedKeys();
   program.addWorkspace(buffer::query, queryRows * problem.headDim);
-  program.addWorkspace(buffer::queryScales,
-                       program.getQueryHeads() * (program.getPaddedQueries().floorDiv(Problem::warpRows) * (queryGroups * 4)));
+  program.addWorkspace(
+      buffer::queryScales,
+      program.getQueryHeads() *
+          (program.getPaddedQueries().floorDiv(Problem::warpRows) * (queryGroups * 4)));
   program.addWorkspace(buffer::key, keyRows * problem.headDim);
-  program.addWorkspace(buffer::keyScales,
-                       program.getKeyHeads() * (program.getPaddedKeys().floorDiv(problem.getKeyTile()) * (keyGroups * 4)));
+  program.addWorkspace(
+      buffer::keyScales,
+      program.getKeyHeads() *
+          (program.getPaddedKeys().floorDiv(problem.getKeyTile()) * (keyGroups * 4)));
   program.addWorkspace(buffer::value, keyRows * problem.headDim);
   if (problem.correctsLse())
     program.addWorkspace(buffer::lseCorrection, queryRows * 4);

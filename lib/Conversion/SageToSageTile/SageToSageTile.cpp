@@ -27,7 +27,8 @@ LogicalResult refuse(Operation *op, const Twine &what, const Twine &remedy) {
   return diagnostic;
 }
 
-/// What `value` was quantized from: an original tensor, or one that `center` centred on the mean of all its tokens.
+/// What `value` was quantized from: an original tensor, or one that `center` centred on the mean of
+/// all its tokens.
 Value findSource(Value value, bool centred) {
   if (!centred)
     return value;
@@ -41,8 +42,8 @@ Value findSource(Value value, bool centred) {
 }
 
 FailureOr<Operands> findOperands(QuantizedAttentionOp op) {
-  constexpr llvm::StringLiteral remedy =
-      "run sage-smooth and sage-quantize on a sage.attention, and nothing between them and this pass";
+  constexpr llvm::StringLiteral remedy = "run sage-smooth and sage-quantize on a sage.attention, "
+                                         "and nothing between them and this pass";
   auto query = op.getQuery().getDefiningOp<QuantizeOp>();
   auto key = op.getKey().getDefiningOp<QuantizeOp>();
   auto value = op.getValue().getDefiningOp<QuantizeValueOp>();
@@ -53,7 +54,8 @@ FailureOr<Operands> findOperands(QuantizedAttentionOp op) {
   operands.key = findSource(key.getInput(), op.getRecipe().smoothsKey());
   operands.value = findSource(value.getInput(), /*centred=*/false);
   if (!operands.query || !operands.key || !operands.value)
-    return refuse(op, "key must be centred on the mean of all its tokens, as the recipe says", remedy);
+    return refuse(op, "key must be centred on the mean of all its tokens, as the recipe says",
+                  remedy);
   if (op.getLseCorrection()) {
     auto correction = op.getLseCorrection().getDefiningOp<LseCorrectionOp>();
     if (!correction || correction.getQuery() != operands.query)
@@ -66,10 +68,12 @@ FailureOr<Operands> findOperands(QuantizedAttentionOp op) {
 LogicalResult checkSupport(QuantizedAttentionOp op) {
   RecipeAttr recipe = op.getRecipe();
   constexpr llvm::StringLiteral supported =
-      "kernels exist for int8 per_thread QK, smoothing none or k, e4m3 PV with f32 inner accumulation per key tile; "
+      "kernels exist for int8 per_thread QK, smoothing none or k, e4m3 PV with f32 inner "
+      "accumulation per key tile; "
       "sage-decompose lowers every recipe to linalg";
   if (!op.getSchedule() || !op.getTarget())
-    return refuse(op, "schedule and target must be attached", "run sage-legalize-recipe and sage-assign-schedule first");
+    return refuse(op, "schedule and target must be attached",
+                  "run sage-legalize-recipe and sage-assign-schedule first");
   if (recipe.getQk() != ScoreType::Int8 || recipe.getGranularity() != Granularity::PerThread)
     return refuse(op, "recipe's QK is not lowered to kernels yet", supported);
   if (recipe.smoothsQuery() || recipe.smoothsValue())
@@ -77,19 +81,24 @@ LogicalResult checkSupport(QuantizedAttentionOp op) {
   if (recipe.getPv() != PvType::E4M3 || recipe.getInner() != InnerType::F32 ||
       (recipe.getInterval() != 0 && recipe.getInterval() != op.getGeometry().getKeyTile()))
     return refuse(op, "recipe's PV is not lowered to kernels yet", supported);
-  auto expected = GeometryAttr::getDefault(recipe, op.getSchedule()->getFamily(), op.getGeometry().getQueryBlock(),
-                                           op.getGeometry().getKeyTile());
+  auto expected =
+      GeometryAttr::getDefault(recipe, op.getSchedule()->getFamily(),
+                               op.getGeometry().getQueryBlock(), op.getGeometry().getKeyTile());
   if (op.getGeometry() != expected)
     return refuse(op, "geometry's scale groups or value order are not lowered to kernels yet",
-                  "leave geometry to sage-assign-schedule, which chooses what the instructions of the chip hold per lane");
+                  "leave geometry to sage-assign-schedule, which chooses what the instructions of "
+                  "the chip hold per lane");
   AttentionShape shape = op.getShape();
   if (shape.headDim != 128 || shape.valueHeadDim != 128)
-    return refuse(op, "head dim must be 128 for the kernels, but got " + Twine(shape.headDim) + " and " +
-                          Twine(shape.valueHeadDim), supported);
+    return refuse(op,
+                  "head dim must be 128 for the kernels, but got " + Twine(shape.headDim) +
+                      " and " + Twine(shape.valueHeadDim),
+                  supported);
   return success();
 }
 
-class ConvertSageToSageTilePass : public sage::impl::ConvertSageToSageTileBase<ConvertSageToSageTilePass> {
+class ConvertSageToSageTilePass
+    : public sage::impl::ConvertSageToSageTileBase<ConvertSageToSageTilePass> {
 public:
   void runOnOperation() override {
     SmallVector<QuantizedAttentionOp> ops;
@@ -132,7 +141,8 @@ LogicalResult ConvertSageToSageTilePass::convert(QuantizedAttentionOp op) {
   problem.headDim = shape.headDim;
   problem.elementType = shape.elementType;
   problem.hasLse = op.getLse() != nullptr;
-  for (int64_t extent : {shape.batch, shape.queryHeads, shape.keyHeads, shape.queryTokens, shape.keyTokens})
+  for (int64_t extent :
+       {shape.batch, shape.queryHeads, shape.keyHeads, shape.queryTokens, shape.keyTokens})
     problem.shape.push_back(ShapedType::isDynamic(extent) ? -1 : extent);
   problem.scale = op.getScaleAttr();
 
@@ -144,7 +154,8 @@ LogicalResult ConvertSageToSageTilePass::convert(QuantizedAttentionOp op) {
 
   OpBuilder builder(op);
   auto invoke = tile::InvokeOp::create(builder, op.getLoc(), op.getResultTypes(), name,
-                                       ValueRange{operands->query, operands->key, operands->value}, op.getOutputs());
+                                       ValueRange{operands->query, operands->key, operands->value},
+                                       op.getOutputs());
   op.replaceAllUsesWith(invoke);
 
   // What fed the op is dead now, from the quantized operands up.

@@ -33,9 +33,11 @@ void addChunkKernel(ProgramBuilder &program) {
   Value total = b.addInteger(work);
 
   auto layout = tile::LayoutAttr::rowMajor(context, partialSums, channels, 8);
-  auto inputType = tile::FragmentType::get(context, {partialSums, channels}, problem.elementType, layout);
+  auto inputType =
+      tile::FragmentType::get(context, {partialSums, channels}, problem.elementType, layout);
   auto type = inputType.withElementType(b.getF32Type());
-  auto channelType = tile::FragmentType::get(context, {1, channels}, b.getF32Type(), layout.dropRows());
+  auto channelType =
+      tile::FragmentType::get(context, {1, channels}, b.getF32Type(), layout.dropRows());
 
   Value id = b.add(b.mul(tile::BlockIdOp::create(b), warpsPerBlock), tile::UnitIdOp::create(b));
   Value inRange = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, id, total);
@@ -49,7 +51,8 @@ void addChunkKernel(ProgramBuilder &program) {
   SmallVector<Value> initial{b.splat(type, 0.0f)};
   if (smoothsKey)
     initial.push_back(b.splat(type, 0.0f));
-  auto loop = scf::ForOp::create(b, zero, b.index(Problem::chunkTokens), b.index(partialSums), initial);
+  auto loop =
+      scf::ForOp::create(b, zero, b.index(Problem::chunkTokens), b.index(partialSums), initial);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
@@ -58,13 +61,14 @@ void addChunkKernel(ProgramBuilder &program) {
       return b.convert(b.load(inputType, tensor, {batch, headInBatch, token, zero}, tokens), type);
     };
     SmallVector<Value> next;
-    next.push_back(b.map(type, {loop.getRegionIterArgs()[0], read(value)}, [&](ValueRange x) -> Value {
-      return arith::MaximumFOp::create(b, x[0], math::AbsFOp::create(b, x[1]));
-    }));
+    next.push_back(
+        b.map(type, {loop.getRegionIterArgs()[0], read(value)}, [&](ValueRange x) -> Value {
+          return arith::MaximumFOp::create(b, x[0], math::AbsFOp::create(b, x[1]));
+        }));
     if (smoothsKey)
-      next.push_back(b.map(type, {loop.getRegionIterArgs()[1], read(key)}, [&](ValueRange x) -> Value {
-        return arith::AddFOp::create(b, x[0], x[1]);
-      }));
+      next.push_back(
+          b.map(type, {loop.getRegionIterArgs()[1], read(key)},
+                [&](ValueRange x) -> Value { return arith::AddFOp::create(b, x[0], x[1]); }));
     scf::YieldOp::create(b, next);
   }
   b.store(b.reduce(tile::ReduceKind::MaximumF, loop.getResult(0), channelType), maxima, {id, zero});
@@ -85,8 +89,10 @@ void storeValueScales(KernelBuilder &b, Value maximum, tile::FragmentType type, 
     Value some = arith::SelectOp::create(b, finite, quotient, b.f32(NAN));
     return arith::SelectOp::create(b, isZero, b.f32(inverse ? 0.0f : 1.0f), some);
   };
-  b.store(b.map(type, {maximum}, [&](ValueRange x) { return divide(x[0], false); }), scales, indices);
-  b.store(b.map(type, {maximum}, [&](ValueRange x) { return divide(x[0], true); }), inverses, indices);
+  b.store(b.map(type, {maximum}, [&](ValueRange x) { return divide(x[0], false); }), scales,
+          indices);
+  b.store(b.map(type, {maximum}, [&](ValueRange x) { return divide(x[0], true); }), inverses,
+          indices);
 }
 
 /// One warp per key head joins the chunks.
@@ -110,8 +116,9 @@ void addJoinKernel(ProgramBuilder &program) {
 
   // A channel per lane and register: as many neighbours as spread the row over the whole warp.
   int64_t vectorLength = std::max<int64_t>(channels / 32, 1);
-  auto type = tile::FragmentType::get(context, {1, channels}, b.getF32Type(),
-                                      tile::LayoutAttr::rowMajor(context, 1, channels, vectorLength));
+  auto type =
+      tile::FragmentType::get(context, {1, channels}, b.getF32Type(),
+                              tile::LayoutAttr::rowMajor(context, 1, channels, vectorLength));
   Value head = tile::BlockIdOp::create(b);
   Value zero = b.index(0);
   Value first = b.mul(head, chunks);
@@ -124,11 +131,13 @@ void addJoinKernel(ProgramBuilder &program) {
     b.setInsertionPointToStart(loop.getBody());
     Value row = b.add(first, loop.getInductionVar());
     SmallVector<Value> next;
-    next.push_back(b.map(type, {loop.getRegionIterArgs()[0], b.load(type, maxima, {row, zero})},
-                         [&](ValueRange x) -> Value { return arith::MaximumFOp::create(b, x[0], x[1]); }));
+    next.push_back(
+        b.map(type, {loop.getRegionIterArgs()[0], b.load(type, maxima, {row, zero})},
+              [&](ValueRange x) -> Value { return arith::MaximumFOp::create(b, x[0], x[1]); }));
     if (smoothsKey)
-      next.push_back(b.map(type, {loop.getRegionIterArgs()[1], b.load(type, sums, {row, zero})},
-                           [&](ValueRange x) -> Value { return arith::AddFOp::create(b, x[0], x[1]); }));
+      next.push_back(
+          b.map(type, {loop.getRegionIterArgs()[1], b.load(type, sums, {row, zero})},
+                [&](ValueRange x) -> Value { return arith::AddFOp::create(b, x[0], x[1]); }));
     scf::YieldOp::create(b, next);
   }
   storeValueScales(b, loop.getResult(0), type, scales, inverses, {head, zero},

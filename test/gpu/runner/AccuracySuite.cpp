@@ -15,15 +15,13 @@ struct Exact {
   std::vector<double> output, lse;
 
   Status run(const Case &from, const sage_problem &problem, uint64_t seed) {
-    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim,
-                                   seed, inputs);
+    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim, seed, inputs);
     if (!wrong.empty())
       return invalidArgument(wrong);
     output.assign(size_t(inputs.rows() * inputs.headDim), 0);
     lse.assign(size_t(inputs.rows()), 0);
     sage_call call = inputs.call(nullptr, nullptr);
-    return fromApi(
-        sage_exact_run(&problem, &call, output.data(), lse.data(), nullptr));
+    return fromApi(sage_exact_run(&problem, &call, output.data(), lse.data(), nullptr));
   }
 };
 
@@ -32,14 +30,13 @@ struct Sums {
   std::string error;
 };
 
-Status measure(Session &session, LoadedArtifact &artifact, const Exact &exact,
-               Sums &sums) {
+Status measure(Session &session, LoadedArtifact &artifact, const Exact &exact, Sums &sums) {
   const sage_problem &problem = artifact.program.problem;
   DeviceTensors tensors(session.device);
   Stream stream(session.device);
   SAGE_RETURN_IF_ERROR(stream.create());
-  SAGE_RETURN_IF_ERROR(tensors.create(artifact.artifact, exact.inputs,
-                                      "head_major", problem.lse != 0));
+  SAGE_RETURN_IF_ERROR(
+      tensors.create(artifact.artifact, exact.inputs, "head_major", problem.lse != 0));
   SAGE_RETURN_IF_ERROR(tensors.launch(artifact.module, stream.handle));
   SAGE_RETURN_IF_ERROR(stream.synchronize());
   DeviceTensors::Results results;
@@ -82,8 +79,7 @@ void runAccuracy(Session &session) {
           status = invalidArgument(artifact.error);
         // All artifacts of a case have one problem but for the LSE.
         else if (exact.output.empty())
-          status = exact.run(entry.inputs, artifact.program.problem,
-                             entry.seeds[i]);
+          status = exact.run(entry.inputs, artifact.program.problem, entry.seeds[i]);
         if (status.ok())
           status = measure(session, artifact, exact, sums[name]);
         if (!status.ok())

@@ -41,31 +41,26 @@ void parseBundle(const json &from, Bundle &bundle) {
     throw std::runtime_error("version must be 1");
   for (const json &entry : from.at("artifacts")) {
     std::string name = entry.at("name");
-    bundle.artifacts[name] = {name, entry.at("file"), entry.at("family"),
-                              entry.value("error", "")};
+    bundle.artifacts[name] = {name, entry.at("file"), entry.at("family"), entry.value("error", "")};
   }
   bundle.correctness = parseCases(from.at("correctness"));
   bundle.stress = parseCases(from.at("stress"));
   for (const json &entry : from.at("accuracy"))
-    bundle.accuracy.push_back({parseCase(entry),
-                               entry.at("seeds").get<std::vector<uint64_t>>(),
-                               entry.at("relative_l1"),
-                               entry.at("one_minus_cosine")});
+    bundle.accuracy.push_back({parseCase(entry), entry.at("seeds").get<std::vector<uint64_t>>(),
+                               entry.at("relative_l1"), entry.at("one_minus_cosine")});
   for (const json &entry : from.at("faults"))
-    bundle.faults.push_back({entry.at("kind"), entry.at("artifact"),
-                             parseCases(entry.at("cases"))});
+    bundle.faults.push_back(
+        {entry.at("kind"), entry.at("artifact"), parseCases(entry.at("cases"))});
   for (const json &entry : from.at("timing"))
-    bundle.timing.push_back({parseCase(entry),
-                             entry.value("launches", int64_t(20)),
-                             entry.at("causal")});
+    bundle.timing.push_back(
+        {parseCase(entry), entry.value("launches", int64_t(20)), entry.at("causal")});
 }
 
 } // namespace
 
 std::string Shape::text() const {
   return "B" + std::to_string(batch) + " H" + std::to_string(queryHeads) + "/" +
-         std::to_string(keyHeads) + " " + std::to_string(queries) + "x" +
-         std::to_string(keys);
+         std::to_string(keyHeads) + " " + std::to_string(queries) + "x" + std::to_string(keys);
 }
 
 std::string Bundle::load(const std::string &path) {

@@ -29,8 +29,7 @@ void CaseOutcome::addTo(Result &result) const {
   if (!intermediates.empty())
     result.fail(intermediates);
   if (output.elementRatio > 1)
-    result.fail("element " + std::to_string(output.worstIndex) +
-                " exceeds its bound");
+    result.fail("element " + std::to_string(output.worstIndex) + " exceeds its bound");
   if (output.relativeL1 > output.relativeL1Bound)
     result.fail("relative L1 exceeds its bound");
   if (lseRatio > 1)
@@ -39,13 +38,11 @@ void CaseOutcome::addTo(Result &result) const {
 
 Status CaseRunner::prepare(const Case &from, const LoadedArtifact &artifact) {
   const sage_problem &problem = artifact.program.problem;
-  std::string key = text(from.shape.text(), ' ', int(from.distribution), ' ',
-                         from.seed, ' ', from.edit, ' ', problem.element_type,
-                         ' ', problem.head_dim);
+  std::string key = text(from.shape.text(), ' ', int(from.distribution), ' ', from.seed, ' ',
+                         from.edit, ' ', problem.element_type, ' ', problem.head_dim);
   if (key != inputsKey || inputsKey.empty()) {
     inputsKey.clear();
-    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim,
-                                   from.seed, inputs);
+    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim, from.seed, inputs);
     if (!wrong.empty())
       return invalidArgument(wrong);
     inputsKey = key;
@@ -55,19 +52,16 @@ Status CaseRunner::prepare(const Case &from, const LoadedArtifact &artifact) {
   if (key == referencesKey || session.device.isStub)
     return {};
   referencesKey.clear();
-  SAGE_RETURN_IF_ERROR(
-      reference.run(artifact.program, inputs, artifact.conversion()));
+  SAGE_RETURN_IF_ERROR(reference.run(artifact.program, inputs, artifact.conversion()));
   referencesKey = key;
   return {};
 }
 
-Status CaseRunner::run(const Case &from, LoadedArtifact &artifact,
-                       CaseOutcome &outcome) {
+Status CaseRunner::run(const Case &from, LoadedArtifact &artifact, CaseOutcome &outcome) {
   const sage_problem &problem = artifact.program.problem;
   SAGE_RETURN_IF_ERROR(prepare(from, artifact));
   DeviceTensors tensors(session.device);
-  SAGE_RETURN_IF_ERROR(tensors.create(artifact.artifact, inputs, from.view,
-                                      problem.lse != 0));
+  SAGE_RETURN_IF_ERROR(tensors.create(artifact.artifact, inputs, from.view, problem.lse != 0));
   SAGE_RETURN_IF_ERROR(tensors.poison());
   SAGE_RETURN_IF_ERROR(tensors.launch(artifact.module, stream.handle));
   SAGE_RETURN_IF_ERROR(stream.synchronize());
@@ -77,14 +71,12 @@ Status CaseRunner::run(const Case &from, LoadedArtifact &artifact,
   SAGE_RETURN_IF_ERROR(tensors.download(results));
   outcome.unwritten = results.unwritten;
   outcome.gapsIntact = results.gapsIntact;
-  outcome.output =
-      compareOutputs(results.output, reference.output32, reference.output22,
-                     reference.bounds, problem.element_type);
+  outcome.output = compareOutputs(results.output, reference.output32, reference.output22,
+                                  reference.bounds, problem.element_type);
   if (problem.lse)
-    outcome.lseRatio = compareLse(results.lse, reference.lse32,
-                                  lseTolerance(artifact.program.recipe));
-  return compareIntermediates(artifact, tensors, inputs, reference,
-                              outcome.intermediates);
+    outcome.lseRatio =
+        compareLse(results.lse, reference.lse32, lseTolerance(artifact.program.recipe));
+  return compareIntermediates(artifact, tensors, inputs, reference, outcome.intermediates);
 }
 
 } // namespace sage::gpu

@@ -14,11 +14,10 @@ using namespace sage::runtime;
 constexpr uint16_t poisonElement = 0xffff;
 constexpr uint32_t poisonFloat = 0xffffffff;
 
-void fillTokens(std::vector<uint16_t> &tensor, int64_t heads, int64_t tokens,
-                int64_t dims, int64_t count, uint16_t bits) {
+void fillTokens(std::vector<uint16_t> &tensor, int64_t heads, int64_t tokens, int64_t dims,
+                int64_t count, uint16_t bits) {
   for (int64_t head = 0; head < heads; ++head)
-    std::fill_n(tensor.begin() + head * tokens * dims,
-                std::min(count, tokens) * dims, bits);
+    std::fill_n(tensor.begin() + head * tokens * dims, std::min(count, tokens) * dims, bits);
 }
 
 std::string editInputs(const std::string &edit, HostInputs &inputs) {
@@ -31,10 +30,8 @@ std::string editInputs(const std::string &edit, HostInputs &inputs) {
     for (size_t i = 5; i < inputs.value.size(); i += size_t(dims))
       inputs.value[i] = 0;
   } else if (edit == "zero-groups") {
-    fillTokens(inputs.query, shape.batch * shape.queryHeads, shape.queries,
-               dims, 16, 0);
-    fillTokens(inputs.key, shape.batch * shape.keyHeads, shape.keys, dims, 256,
-               0);
+    fillTokens(inputs.query, shape.batch * shape.queryHeads, shape.queries, dims, 16, 0);
+    fillTokens(inputs.key, shape.batch * shape.keyHeads, shape.keys, dims, 256, 0);
   } else if (edit == "nan-key" && !inputs.key.empty()) {
     inputs.key[7] = isF16 ? 0x7e00 : 0x7fc0;
   } else if (edit == "inf-query" && !inputs.query.empty()) {
@@ -60,8 +57,8 @@ Status fromApi(sage_status *status) {
 
 sage_call HostInputs::call(uint16_t *output, float *lse) const {
   auto dense = [&](const uint16_t *data, int64_t heads, int64_t tokens) {
-    return sage_tensor_dense(const_cast<uint16_t *>(data), SAGE_HEAD_MAJOR,
-                             type, shape.batch, heads, tokens, headDim);
+    return sage_tensor_dense(const_cast<uint16_t *>(data), SAGE_HEAD_MAJOR, type, shape.batch,
+                             heads, tokens, headDim);
   };
   return {dense(query.data(), shape.queryHeads, shape.queries),
           dense(key.data(), shape.keyHeads, shape.keys),
@@ -69,31 +66,27 @@ sage_call HostInputs::call(uint16_t *output, float *lse) const {
           dense(output, shape.queryHeads, shape.queries), lse};
 }
 
-std::string makeInputs(const Case &from, sage_element_type type,
-                       int64_t headDim, uint64_t seed, HostInputs &inputs) {
+std::string makeInputs(const Case &from, sage_element_type type, int64_t headDim, uint64_t seed,
+                       HostInputs &inputs) {
   const Shape &shape = from.shape;
   inputs = {shape, headDim, type, {}, {}, {}};
-  auto draw = [&](evaluation::InputTensor tensor, int64_t heads,
-                  int64_t tokens) {
-    return evaluation::makeInput(from.distribution, seed, tensor, type,
-                                 shape.batch, heads, tokens, headDim);
+  auto draw = [&](evaluation::InputTensor tensor, int64_t heads, int64_t tokens) {
+    return evaluation::makeInput(from.distribution, seed, tensor, type, shape.batch, heads, tokens,
+                                 headDim);
   };
-  inputs.query = draw(evaluation::InputTensor::Query, shape.queryHeads,
-                      shape.queries);
+  inputs.query = draw(evaluation::InputTensor::Query, shape.queryHeads, shape.queries);
   inputs.key = draw(evaluation::InputTensor::Key, shape.keyHeads, shape.keys);
-  inputs.value = draw(evaluation::InputTensor::Value, shape.keyHeads,
-                      shape.keys);
+  inputs.value = draw(evaluation::InputTensor::Value, shape.keyHeads, shape.keys);
   return editInputs(from.edit, inputs);
 }
 
-std::string TensorView::create(const std::string &name, const Shape &shape,
-                               bool isQuery, int64_t headDim,
-                               TensorView &view) {
+std::string TensorView::create(const std::string &name, const Shape &shape, bool isQuery,
+                               int64_t headDim, TensorView &view) {
   int64_t heads = isQuery ? shape.queryHeads : shape.keyHeads;
   int64_t tokens = isQuery ? shape.queries : shape.keys;
-  sage_tensor dense = sage_tensor_dense(
-      nullptr, name == "token_major" ? SAGE_TOKEN_MAJOR : SAGE_HEAD_MAJOR,
-      SAGE_F16, shape.batch, heads, tokens, headDim);
+  sage_tensor dense =
+      sage_tensor_dense(nullptr, name == "token_major" ? SAGE_TOKEN_MAJOR : SAGE_HEAD_MAJOR,
+                        SAGE_F16, shape.batch, heads, tokens, headDim);
   std::copy_n(dense.extents, 4, view.extents);
   std::copy_n(dense.strides, 4, view.strides);
   if (name == "padded") {
@@ -136,8 +129,8 @@ Status DeviceTensors::uploadTensor(Buffer &buffer, const TensorView &view,
   size_t rowBytes = size_t(dims) * 2;
   if (view.isSparse()) {
     for (int64_t row = 0; row < view.rows(); ++row)
-      SAGE_RETURN_IF_ERROR(buffer.upload(dense.data() + row * dims, rowBytes,
-                                         size_t(view.rowOffset(row)) * 2));
+      SAGE_RETURN_IF_ERROR(
+          buffer.upload(dense.data() + row * dims, rowBytes, size_t(view.rowOffset(row)) * 2));
     return {};
   }
   if (view.span == int64_t(dense.size()) && view.strides[1] >= view.strides[2])
@@ -145,34 +138,27 @@ Status DeviceTensors::uploadTensor(Buffer &buffer, const TensorView &view,
   // NaN in the gaps: a kernel that reads them shows.
   std::vector<uint16_t> image(size_t(view.span), poisonElement);
   for (int64_t row = 0; row < view.rows(); ++row)
-    std::copy_n(dense.begin() + row * dims, dims,
-                image.begin() + view.rowOffset(row));
+    std::copy_n(dense.begin() + row * dims, dims, image.begin() + view.rowOffset(row));
   return buffer.upload(image.data(), image.size() * 2);
 }
 
-Status DeviceTensors::create(const sage_artifact *artifact,
-                             const HostInputs &inputs, const std::string &view,
-                             bool withLse) {
+Status DeviceTensors::create(const sage_artifact *artifact, const HostInputs &inputs,
+                             const std::string &view, bool withLse) {
   hasLse = withLse;
-  for (auto [isQuery, result] : {std::pair(true, &queryView),
-                                 std::pair(false, &keyView),
-                                 std::pair(true, &outputView)})
-    if (std::string wrong = TensorView::create(view, inputs.shape, isQuery,
-                                               inputs.headDim, *result);
+  for (auto [isQuery, result] :
+       {std::pair(true, &queryView), std::pair(false, &keyView), std::pair(true, &outputView)})
+    if (std::string wrong =
+            TensorView::create(view, inputs.shape, isQuery, inputs.headDim, *result);
         !wrong.empty())
       return invalidArgument(wrong);
-  for (auto [buffer, tensor] :
-       {std::pair(&query, &queryView), std::pair(&key, &keyView),
-        std::pair(&value, &keyView), std::pair(&output, &outputView)})
+  for (auto [buffer, tensor] : {std::pair(&query, &queryView), std::pair(&key, &keyView),
+                                std::pair(&value, &keyView), std::pair(&output, &outputView)})
     SAGE_RETURN_IF_ERROR(buffer->allocate(size_t(tensor->span) * 2));
   SAGE_RETURN_IF_ERROR(lse.allocate(size_t(inputs.rows()) * 4));
-  call = {queryView.on(query.data(), inputs.type),
-          keyView.on(key.data(), inputs.type),
-          keyView.on(value.data(), inputs.type),
-          outputView.on(output.data(), inputs.type),
+  call = {queryView.on(query.data(), inputs.type), keyView.on(key.data(), inputs.type),
+          keyView.on(value.data(), inputs.type), outputView.on(output.data(), inputs.type),
           hasLse ? static_cast<float *>(lse.data()) : nullptr};
-  SAGE_RETURN_IF_ERROR(
-      fromApi(sage_artifact_workspace_bytes(artifact, &call, &bytes)));
+  SAGE_RETURN_IF_ERROR(fromApi(sage_artifact_workspace_bytes(artifact, &call, &bytes)));
   SAGE_RETURN_IF_ERROR(workspace.allocate(size_t(bytes)));
   SAGE_RETURN_IF_ERROR(uploadInputs(inputs));
   return device.synchronize();
@@ -191,10 +177,9 @@ Status DeviceTensors::poison() {
   return device.synchronize();
 }
 
-Status DeviceTensors::launch(const sage_module *module,
-                             cuda::Stream stream) const {
-  return fromApi(sage_module_launch(module, &call, stream,
-                                    bytes ? workspace.data() : nullptr, bytes));
+Status DeviceTensors::launch(const sage_module *module, cuda::Stream stream) const {
+  return fromApi(
+      sage_module_launch(module, &call, stream, bytes ? workspace.data() : nullptr, bytes));
 }
 
 Status DeviceTensors::downloadOutput(Results &results) const {
@@ -202,9 +187,8 @@ Status DeviceTensors::downloadOutput(Results &results) const {
   results.output.assign(size_t(outputView.rows() * dims), 0);
   if (outputView.isSparse()) {
     for (int64_t row = 0; row < outputView.rows(); ++row)
-      SAGE_RETURN_IF_ERROR(
-          output.download(results.output.data() + row * dims, size_t(dims) * 2,
-                          size_t(outputView.rowOffset(row)) * 2));
+      SAGE_RETURN_IF_ERROR(output.download(results.output.data() + row * dims, size_t(dims) * 2,
+                                           size_t(outputView.rowOffset(row)) * 2));
     return {};
   }
   std::vector<uint16_t> image(size_t(outputView.span));
@@ -214,9 +198,8 @@ Status DeviceTensors::downloadOutput(Results &results) const {
     std::copy_n(from, dims, results.output.begin() + row * dims);
     std::fill_n(from, dims, poisonElement);
   }
-  results.gapsIntact &= std::all_of(
-      image.begin(), image.end(),
-      [](uint16_t bits) { return bits == poisonElement; });
+  results.gapsIntact &=
+      std::all_of(image.begin(), image.end(), [](uint16_t bits) { return bits == poisonElement; });
   return {};
 }
 
@@ -231,8 +214,7 @@ Status DeviceTensors::download(Results &results) const {
     SAGE_RETURN_IF_ERROR(buffer->checkGuards(intact));
     results.gapsIntact &= intact;
   }
-  results.unwritten += std::count(results.output.begin(), results.output.end(),
-                                  poisonElement);
+  results.unwritten += std::count(results.output.begin(), results.output.end(), poisonElement);
   for (float value : results.lse) {
     uint32_t bits;
     std::memcpy(&bits, &value, sizeof(bits));

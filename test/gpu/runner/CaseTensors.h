@@ -26,8 +26,8 @@ struct HostInputs {
 /// - `inf-query`: an infinity in Q: its group's rows are NaN (P1).
 /// - `large-value`: V times 2^10: outputs near the end of f16's range.
 /// Returns an empty text, or what is wrong.
-std::string makeInputs(const Case &from, sage_element_type type,
-                       int64_t headDim, uint64_t seed, HostInputs &inputs);
+std::string makeInputs(const Case &from, sage_element_type type, int64_t headDim, uint64_t seed,
+                       HostInputs &inputs);
 
 /// How a logical B×H×N×D tensor lies in memory.
 struct TensorView {
@@ -36,8 +36,8 @@ struct TensorView {
 
   /// `head_major`, `token_major`; `padded`: head-major, with gaps after tokens, heads
   /// and batches; `far`: tokens so far apart that offsets exceed 2^31 elements.
-  static std::string create(const std::string &name, const Shape &shape,
-                            bool isQuery, int64_t headDim, TensorView &view);
+  static std::string create(const std::string &name, const Shape &shape, bool isQuery,
+                            int64_t headDim, TensorView &view);
   sage_tensor on(void *data, sage_element_type type) const;
   int64_t rowOffset(int64_t row) const; ///< of a row in B×H×N order
   int64_t rows() const { return extents[0] * extents[1] * extents[2]; }
@@ -50,12 +50,12 @@ struct TensorView {
 class DeviceTensors {
 public:
   DeviceTensors(const Device &device)
-      : device(device), query(device), key(device), value(device),
-        output(device), lse(device), workspace(device) {}
+      : device(device), query(device), key(device), value(device), output(device), lse(device),
+        workspace(device) {}
 
   /// `view` as in TensorView.
-  Status create(const sage_artifact *artifact, const HostInputs &inputs,
-                const std::string &view, bool hasLse);
+  Status create(const sage_artifact *artifact, const HostInputs &inputs, const std::string &view,
+                bool hasLse);
   /// Output, LSE and workspace become poison again.
   Status poison();
   Status uploadInputs(const HostInputs &inputs);
@@ -64,7 +64,7 @@ public:
   struct Results {
     std::vector<uint16_t> output; ///< dense B×H×N×D
     std::vector<float> lse;
-    int64_t unwritten = 0; ///< elements of O and LSE that are still poison
+    int64_t unwritten = 0;  ///< elements of O and LSE that are still poison
     bool gapsIntact = true; ///< nothing was written around the outputs
   };
   Status download(Results &results) const;
@@ -73,8 +73,7 @@ public:
   const sage_call &deviceCall() const { return call; }
 
 private:
-  Status uploadTensor(Buffer &buffer, const TensorView &view,
-                      const std::vector<uint16_t> &dense);
+  Status uploadTensor(Buffer &buffer, const TensorView &view, const std::vector<uint16_t> &dense);
   Status downloadOutput(Results &results) const;
 
   const Device &device;

@@ -22,10 +22,8 @@ struct Nvml {
     auto init = reinterpret_cast<int (*)()>(dlsym(library, "nvmlInit_v2"));
     if (!init || init() != 0)
       return;
-    find = reinterpret_cast<decltype(find)>(
-        dlsym(library, "nvmlDeviceGetHandleByPciBusId_v2"));
-    clock = reinterpret_cast<decltype(clock)>(
-        dlsym(library, "nvmlDeviceGetClockInfo"));
+    find = reinterpret_cast<decltype(find)>(dlsym(library, "nvmlDeviceGetHandleByPciBusId_v2"));
+    clock = reinterpret_cast<decltype(clock)>(dlsym(library, "nvmlDeviceGetClockInfo"));
   }
 };
 
@@ -59,8 +57,7 @@ int ClockSampler::medianMegahertz() {
   stop();
   if (samples.empty())
     return 0;
-  std::nth_element(samples.begin(), samples.begin() + samples.size() / 2,
-                   samples.end());
+  std::nth_element(samples.begin(), samples.begin() + samples.size() / 2, samples.end());
   return int(samples[samples.size() / 2]);
 }
 

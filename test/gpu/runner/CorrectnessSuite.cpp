@@ -14,8 +14,7 @@ void runCorrectness(Session &session) {
   for (const Case &entry : session.bundle.correctness)
     for (const std::string &name : entry.artifacts) {
       Result result{"correctness", name + "/" + entry.name, true, "", {}};
-      if ((session.options.quick && !entry.quick) ||
-          !session.selected(result.name))
+      if ((session.options.quick && !entry.quick) || !session.selected(result.name))
         continue;
       Report::begin(result.name);
       LoadedArtifact &artifact = session.artifact(name);
@@ -24,8 +23,7 @@ void runCorrectness(Session &session) {
         result.fail(created.message());
       else if (!artifact.error.empty())
         result.fail(artifact.error);
-      else if (Status status = runner.run(entry, artifact, outcome);
-               !status.ok())
+      else if (Status status = runner.run(entry, artifact, outcome); !status.ok())
         result.fail(status.message());
       else if (!session.device.isStub)
         outcome.addTo(result);

@@ -7,8 +7,7 @@
 namespace sage::gpu {
 namespace {
 
-template <typename Function>
-void resolve(void *library, const char *name, Function &function) {
+template <typename Function> void resolve(void *library, const char *name, Function &function) {
   function = reinterpret_cast<Function>(dlsym(library, name));
 }
 
@@ -70,9 +69,8 @@ Status Buffer::allocate(size_t bytes) {
     return {};
   }
   size_t total = bytes + 2 * guardBytes + 2 * alignment;
-  SAGE_RETURN_IF_ERROR(
-      device.api().check(device.api().memAlloc(&base, total),
-                         runtime::text("cuMemAlloc(", total, " bytes)")));
+  SAGE_RETURN_IF_ERROR(device.api().check(device.api().memAlloc(&base, total),
+                                          runtime::text("cuMemAlloc(", total, " bytes)")));
   begin = (base + guardBytes + alignment - 1) / alignment * alignment;
   return poison();
 }
@@ -81,23 +79,19 @@ Status Buffer::poison() {
   if (device.isStub)
     return {};
   return device.api().check(
-      device.api().memsetD8(begin - guardBytes, poisonByte,
-                            size + 2 * guardBytes),
-      "cuMemsetD8");
+      device.api().memsetD8(begin - guardBytes, poisonByte, size + 2 * guardBytes), "cuMemsetD8");
 }
 
 Status Buffer::upload(const void *from, size_t bytes, size_t offset) {
   if (device.isStub || bytes == 0)
     return {};
-  return device.api().check(
-      device.api().memcpyHtoD(begin + offset, from, bytes), "cuMemcpyHtoD");
+  return device.api().check(device.api().memcpyHtoD(begin + offset, from, bytes), "cuMemcpyHtoD");
 }
 
 Status Buffer::download(void *to, size_t bytes, size_t offset) const {
   if (device.isStub || bytes == 0)
     return {};
-  return device.api().check(
-      device.api().memcpyDtoH(to, begin + offset, bytes), "cuMemcpyDtoH");
+  return device.api().check(device.api().memcpyDtoH(to, begin + offset, bytes), "cuMemcpyDtoH");
 }
 
 Status Buffer::checkGuards(bool &intact) const {
@@ -106,11 +100,10 @@ Status Buffer::checkGuards(bool &intact) const {
     return {};
   std::vector<uint8_t> guard(guardBytes);
   for (cuda::DevicePointer from : {begin - guardBytes, begin + size}) {
-    SAGE_RETURN_IF_ERROR(device.api().check(
-        device.api().memcpyDtoH(guard.data(), from, guardBytes),
-        "cuMemcpyDtoH"));
-    intact &= std::all_of(guard.begin(), guard.end(),
-                          [](uint8_t byte) { return byte == poisonByte; });
+    SAGE_RETURN_IF_ERROR(device.api().check(device.api().memcpyDtoH(guard.data(), from, guardBytes),
+                                            "cuMemcpyDtoH"));
+    intact &=
+        std::all_of(guard.begin(), guard.end(), [](uint8_t byte) { return byte == poisonByte; });
   }
   return {};
 }
@@ -122,13 +115,11 @@ Stream::~Stream() {
 
 Status Stream::create() {
   constexpr unsigned nonBlocking = 1;
-  return device.api().check(device.api().streamCreate(&handle, nonBlocking),
-                            "cuStreamCreate");
+  return device.api().check(device.api().streamCreate(&handle, nonBlocking), "cuStreamCreate");
 }
 
 Status Stream::synchronize() const {
-  return device.api().check(device.api().streamSynchronize(handle),
-                            "cuStreamSynchronize");
+  return device.api().check(device.api().streamSynchronize(handle), "cuStreamSynchronize");
 }
 
 ReplayGraph::~ReplayGraph() {
@@ -143,17 +134,15 @@ Status ReplayGraph::instantiate(bool lastOnly) {
   auto check = [&](cuda::Result result, const char *what) {
     return device.api().check(result, what);
   };
-  SAGE_RETURN_IF_ERROR(
-      check(api.nodes(graph, nullptr, &nodeCount), "cuGraphGetNodes"));
+  SAGE_RETURN_IF_ERROR(check(api.nodes(graph, nullptr, &nodeCount), "cuGraphGetNodes"));
   std::vector<GraphNode> nodes(nodeCount);
-  SAGE_RETURN_IF_ERROR(
-      check(api.nodes(graph, nodes.data(), &nodeCount), "cuGraphGetNodes"));
+  SAGE_RETURN_IF_ERROR(check(api.nodes(graph, nodes.data(), &nodeCount), "cuGraphGetNodes"));
   // One stream was captured: the nodes are a chain, and nothing depends on the last.
   std::vector<GraphNode> earlier;
   for (GraphNode node : nodes) {
     size_t count = 0;
-    SAGE_RETURN_IF_ERROR(check(api.dependents(node, nullptr, &count),
-                               "cuGraphNodeGetDependentNodes"));
+    SAGE_RETURN_IF_ERROR(
+        check(api.dependents(node, nullptr, &count), "cuGraphNodeGetDependentNodes"));
     if (count > 0)
       earlier.push_back(node);
   }
@@ -164,8 +153,7 @@ Status ReplayGraph::instantiate(bool lastOnly) {
 }
 
 Status ReplayGraph::launch(const Stream &stream) const {
-  return device.api().check(device.graphs.launch(exec, stream.handle),
-                            "cuGraphLaunch");
+  return device.api().check(device.graphs.launch(exec, stream.handle), "cuGraphLaunch");
 }
 
 } // namespace sage::gpu

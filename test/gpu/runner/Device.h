@@ -30,8 +30,8 @@ struct GraphApi {
   cuda::Result (*destroyExec)(GraphExec) = nullptr;
 
   bool available() const {
-    return beginCapture && endCapture && instantiate && launch && nodes &&
-           dependents && destroyNode && destroyGraph && destroyExec;
+    return beginCapture && endCapture && instantiate && launch && nodes && dependents &&
+           destroyNode && destroyGraph && destroyExec;
   }
 };
 
@@ -112,15 +112,13 @@ public:
 
   /// Captures what `enqueue` puts on the stream; of its nodes only the last is
   /// kept if `lastOnly`.
-  template <typename Enqueue>
-  Status capture(const Stream &stream, Enqueue enqueue, bool lastOnly) {
+  template <typename Enqueue> Status capture(const Stream &stream, Enqueue enqueue, bool lastOnly) {
     constexpr int threadLocal = 1;
-    SAGE_RETURN_IF_ERROR(device.api().check(
-        device.graphs.beginCapture(stream.handle, threadLocal),
-        "cuStreamBeginCapture"));
+    SAGE_RETURN_IF_ERROR(device.api().check(device.graphs.beginCapture(stream.handle, threadLocal),
+                                            "cuStreamBeginCapture"));
     Status status = enqueue();
-    Status ended = device.api().check(
-        device.graphs.endCapture(stream.handle, &graph), "cuStreamEndCapture");
+    Status ended =
+        device.api().check(device.graphs.endCapture(stream.handle, &graph), "cuStreamEndCapture");
     SAGE_RETURN_IF_ERROR(std::move(status));
     SAGE_RETURN_IF_ERROR(std::move(ended));
     return instantiate(lastOnly);

@@ -32,9 +32,8 @@ constexpr float hoeffding = 3.6f;
 
 /// largest[d] = max(|sum[d]|, |p·v[d]|…), then sum[d] += p·v[d]….
 SAGE_WIDE_LOOP
-void addStep(const float *__restrict p, const float *__restrict values,
-             int64_t count, int64_t columns, float *__restrict sum,
-             float *__restrict largest) {
+void addStep(const float *__restrict p, const float *__restrict values, int64_t count,
+             int64_t columns, float *__restrict sum, float *__restrict largest) {
   for (int64_t d = 0; d < columns; ++d)
     largest[d] = std::fabs(sum[d]);
   for (int64_t j = 0; j < count; ++j) {
@@ -62,15 +61,13 @@ void addSpread(const float *__restrict largest, int64_t count, int64_t columns,
 class RowBound {
 public:
   RowBound(const ReferenceOperands &operands, ScoreConversion conversion)
-      : operands(operands), conversion(conversion),
-        columns(operands.valueColumns()),
+      : operands(operands), conversion(conversion), columns(operands.valueColumns()),
         log2Range(std::log2(valueRange(operands.recipe).probability)),
         isE5m2(operands.recipe.pv == SAGE_VALUE_E5M2) {
     size_t tile = size_t(operands.geometry.keyTile);
     for (auto *buffer : {&scores, &logits, &factors, &probabilities})
       buffer->resize(tile);
-    for (auto *buffer : {&total, &codes, &squares, &fresh, &freshCodes,
-                         &freshSquares, &largest})
+    for (auto *buffer : {&total, &codes, &squares, &fresh, &freshCodes, &freshSquares, &largest})
       buffer->resize(size_t(columns));
   }
 
@@ -87,9 +84,7 @@ public:
   }
 
 private:
-  float roundProbability(float p) const {
-    return isE5m2 ? roundToE5m2(p) : roundToE4m3(p);
-  }
+  float roundProbability(float p) const { return isE5m2 ? roundToE5m2(p) : roundToE4m3(p); }
 
   /// Relative error of p: of exp2 and of its argument S·a + offset.
   float argumentError(float argument, float offset, float factor) const {
@@ -106,18 +101,17 @@ private:
     int64_t keyRow = keyHead * extents.keys + firstKey;
     int64_t row = head * extents.queries + query;
     kernels.integerScores(operands.queryIntegers.data() + row * dims,
-                          operands.keyIntegers.data() + keyRow * dims, dims,
-                          keys, scores.data());
+                          operands.keyIntegers.data() + keyRow * dims, dims, keys, scores.data());
     const float *correction = nullptr;
     if (operands.recipe.smooth_q)
-      correction = operands.scoreCorrection.data() +
-                   (head * operands.queryBlocks() +
-                    query / operands.geometry.queryBlock) * extents.keys +
-                   firstKey;
+      correction =
+          operands.scoreCorrection.data() +
+          (head * operands.queryBlocks() + query / operands.geometry.queryBlock) * extents.keys +
+          firstKey;
     float rowFactor = operands.queryScales[size_t(row)] * operands.scaleLog2e;
-    float tileMaximum = kernels.logits(
-        scores.data(), operands.keyScales.data() + keyRow, rowFactor,
-        correction, operands.scaleLog2e, keys, logits.data(), factors.data());
+    float tileMaximum =
+        kernels.logits(scores.data(), operands.keyScales.data() + keyRow, rowFactor, correction,
+                       operands.scaleLog2e, keys, logits.data(), factors.data());
     float next = std::max(maximum, tileMaximum);
     if (!(std::fabs(next) < INFINITY))
       return; // NaN: the outputs are NaN too, and compared as such
@@ -153,8 +147,7 @@ private:
     sum = sum * rescale + tileSum;
     // Float32 sums of a tile, in any order: log2(tile) roundings if it is a tree,
     // as many as a lane has elements otherwise.
-    sumError = sumError * rescale + tileSumError +
-               float(keys) * halfUlp * tileSum;
+    sumError = sumError * rescale + tileSumError + float(keys) * halfUlp * tileSum;
   }
 
   void accumulate(const float *values, int64_t keys) {
@@ -162,8 +155,8 @@ private:
     std::fill(freshSquares.begin(), freshSquares.end(), 0.0f);
     for (int64_t j = 0; j < keys; j += stepKeys) {
       int64_t count = std::min(stepKeys, keys - j);
-      addStep(probabilities.data() + j, values + j * columns, count, columns,
-              fresh.data(), largest.data());
+      addStep(probabilities.data() + j, values + j * columns, count, columns, fresh.data(),
+              largest.data());
       addSpread(largest.data(), count + 1, columns, freshSquares.data());
     }
   }
@@ -175,23 +168,19 @@ private:
     float divisor = sum, divisorError = sumError;
     if (operands.sumsColumn()) {
       divisor = total[size_t(dims)];
-      divisorError = codes[size_t(dims)] +
-                     2 * hoeffding * std::sqrt(squares[size_t(dims)]);
+      divisorError = codes[size_t(dims)] + 2 * hoeffding * std::sqrt(squares[size_t(dims)]);
     }
     if (!(divisor > 0)) {
       divisor = 1;
       divisorError = 0;
     }
     // Division, two products, and the promotion.
-    bounds.relative[size_t(row)] =
-        relative + divisorError / divisor + 8 * halfUlp;
-    const float *scales = operands.valueScales.data() +
-                          head / extents.headGroup() * dims;
+    bounds.relative[size_t(row)] = relative + divisorError / divisor + 8 * halfUlp;
+    const float *scales = operands.valueScales.data() + head / extents.headGroup() * dims;
     for (int64_t d = 0; d < dims; ++d) {
       float unit = scales[d] / divisor;
       bounds.codes[size_t(row * dims + d)] = codes[size_t(d)] * unit;
-      bounds.spread[size_t(row * dims + d)] =
-          2 * hoeffding * std::sqrt(squares[size_t(d)]) * unit;
+      bounds.spread[size_t(row * dims + d)] = 2 * hoeffding * std::sqrt(squares[size_t(d)]) * unit;
     }
   }
 
@@ -203,14 +192,12 @@ private:
   bool isE5m2;
   float maximum = 0, sum = 0, sumError = 0, relative = 0;
   std::vector<float> scores, logits, factors, probabilities;
-  std::vector<float> total, codes, squares, fresh, freshCodes, freshSquares,
-      largest;
+  std::vector<float> total, codes, squares, fresh, freshCodes, freshSquares, largest;
 };
 
 } // namespace
 
-ErrorBounds computeErrorBounds(const ReferenceOperands &operands,
-                               ScoreConversion conversion) {
+ErrorBounds computeErrorBounds(const ReferenceOperands &operands, ScoreConversion conversion) {
   const Extents &extents = operands.extents;
   int64_t rows = extents.batch * extents.queryHeads * extents.queries;
   size_t elements = size_t(rows * operands.problem.value_head_dim);
@@ -219,8 +206,7 @@ ErrorBounds computeErrorBounds(const ReferenceOperands &operands,
   constexpr int64_t chunk = 16;
   parallelFor((rows + chunk - 1) / chunk, 0, [&](int64_t task) {
     RowBound bound(operands, conversion);
-    for (int64_t row = task * chunk; row < std::min(rows, (task + 1) * chunk);
-         ++row)
+    for (int64_t row = task * chunk; row < std::min(rows, (task + 1) * chunk); ++row)
       bound.run(row / extents.queries, row % extents.queries, bounds);
   });
   return bounds;
@@ -242,13 +228,10 @@ double OutputComparison::worst() const {
 
 OutputComparison compareOutputs(const std::vector<uint16_t> &output,
                                 const std::vector<uint16_t> &reference32,
-                                const std::vector<uint16_t> &reference22,
-                                const ErrorBounds &bounds,
+                                const std::vector<uint16_t> &reference22, const ErrorBounds &bounds,
                                 sage_element_type type) {
   OutputComparison result;
-  size_t dims = bounds.relative.empty()
-                    ? 1
-                    : bounds.codes.size() / bounds.relative.size();
+  size_t dims = bounds.relative.empty() ? 1 : bounds.codes.size() / bounds.relative.size();
   double errors = 0, allowed = 0, magnitudes = 0;
   for (size_t i = 0; i < output.size(); ++i) {
     float value = decodeElement(type, output[i]);
@@ -283,8 +266,8 @@ OutputComparison compareOutputs(const std::vector<uint16_t> &output,
   return result;
 }
 
-double compareLse(const std::vector<float> &lse,
-                  const std::vector<float> &reference, double tolerance) {
+double compareLse(const std::vector<float> &lse, const std::vector<float> &reference,
+                  double tolerance) {
   double worst = 0;
   for (size_t i = 0; i < reference.size(); ++i) {
     double a = lse[i], b = reference[i];
@@ -293,8 +276,7 @@ double compareLse(const std::vector<float> &lse,
       worst = same ? worst : std::numeric_limits<double>::infinity();
       continue;
     }
-    worst = std::max(worst, std::fabs(a - b) /
-                                (tolerance * std::max(1.0, std::fabs(b))));
+    worst = std::max(worst, std::fabs(a - b) / (tolerance * std::max(1.0, std::fabs(b))));
   }
   return worst;
 }

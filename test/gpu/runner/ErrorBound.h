@@ -72,14 +72,13 @@ struct OutputComparison {
 /// Dense B×H×N×D elements of the problem's type.
 OutputComparison compareOutputs(const std::vector<uint16_t> &output,
                                 const std::vector<uint16_t> &reference32,
-                                const std::vector<uint16_t> &reference22,
-                                const ErrorBounds &bounds,
+                                const std::vector<uint16_t> &reference22, const ErrorBounds &bounds,
                                 sage_element_type type);
 
 /// Largest |LSE - reference| / (tolerance·max(1, |reference|)); infinite where only
 /// one side is.
-double compareLse(const std::vector<float> &lse,
-                  const std::vector<float> &reference, double tolerance);
+double compareLse(const std::vector<float> &lse, const std::vector<float> &reference,
+                  double tolerance);
 
 } // namespace sage::gpu
 

@@ -39,13 +39,10 @@ ChildEnd waitForChild(pid_t child) {
   return WIFEXITED(status) ? ChildEnd::Exited : ChildEnd::Crashed;
 }
 
-ChildEnd runChild(const Options &options, const std::string &artifact,
-                  const std::string &output) {
+ChildEnd runChild(const Options &options, const std::string &artifact, const std::string &output) {
   std::vector<std::string> arguments = {
-      "sage-gpu-test", options.bundle, "--fault-child=" + artifact,
-      "--json=" + output,
-      options.isStub ? "--device=stub"
-                     : "--device=cuda:" + std::to_string(options.device)};
+      "sage-gpu-test", options.bundle, "--fault-child=" + artifact, "--json=" + output,
+      options.isStub ? "--device=stub" : "--device=cuda:" + std::to_string(options.device)};
   if (!options.driver.empty())
     arguments.push_back("--driver=" + options.driver);
   std::vector<char *> pointers;
@@ -61,8 +58,7 @@ ChildEnd runChild(const Options &options, const std::string &artifact,
 }
 
 /// What the child wrote: the ratio as text, or an error.
-void judge(ChildEnd end, const std::string &output, bool isStub,
-           Result &result) {
+void judge(ChildEnd end, const std::string &output, bool isStub, Result &result) {
   if (end != ChildEnd::Exited) {
     result.figures["seen_as"] = end == ChildEnd::Hung ? "hang" : "crash";
     return;
@@ -81,9 +77,8 @@ void judge(ChildEnd end, const std::string &output, bool isStub,
     result.figures["seen_as"] = child["driver_error"];
     return;
   }
-  double ratio = child.value("infinite", false)
-                     ? std::numeric_limits<double>::infinity()
-                     : child.at("ratio").get<double>();
+  double ratio = child.value("infinite", false) ? std::numeric_limits<double>::infinity()
+                                                : child.at("ratio").get<double>();
   result.set("error/bound", ratio);
   result.figures["in"] = child.at("worst_case");
   if (!(ratio >= requiredRatio))
@@ -114,8 +109,7 @@ void runFaults(Session &session) {
 
 int runFaultChild(Session &session) {
   nlohmann::json out;
-  const FaultCase *fault =
-      findFault(session.bundle, session.options.faultChild);
+  const FaultCase *fault = findFault(session.bundle, session.options.faultChild);
   LoadedArtifact &artifact = session.artifact(session.options.faultChild);
   CaseRunner runner(session);
   Status status = runner.create();

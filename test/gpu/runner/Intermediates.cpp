@@ -21,8 +21,8 @@ public:
   Status read(const LoadedArtifact &loaded, const DeviceTensors &tensors) {
     artifact = loaded.artifact->artifact.get();
     SymbolValues symbols;
-    SAGE_RETURN_IF_ERROR(checkCallOfArtifact(*artifact, tensors.deviceCall(),
-                                             CallUse::Launch, symbols));
+    SAGE_RETURN_IF_ERROR(
+        checkCallOfArtifact(*artifact, tensors.deviceCall(), CallUse::Launch, symbols));
     SAGE_RETURN_IF_ERROR(WorkspaceLayout::create(*artifact, symbols, layout));
     for (const WorkspaceSlice &slice : artifact->workspace) {
       int64_t size;
@@ -58,8 +58,8 @@ public:
 
   /// `rows` rows in `name`, of equal distance; `expected` has them densely. After
   /// each row, `zeroBytes` more must be 0.
-  void rows(const char *name, int64_t rows, int64_t rowBytes,
-            const void *expected, int64_t zeroBytes = 0) {
+  void rows(const char *name, int64_t rows, int64_t rowBytes, const void *expected,
+            int64_t zeroBytes = 0) {
     if (rows == 0)
       return;
     int64_t size = 0;
@@ -68,26 +68,23 @@ public:
       return report(name, "is missing");
     int64_t pitch = size / rows;
     if (size % rows != 0 || pitch < rowBytes + zeroBytes)
-      return report(name, text("has ", size, " bytes for ", rows, " rows of ",
-                               rowBytes + zeroBytes));
+      return report(name,
+                    text("has ", size, " bytes for ", rows, " rows of ", rowBytes + zeroBytes));
     const uint8_t *wanted = static_cast<const uint8_t *>(expected);
     for (int64_t row = 0; row < rows; ++row) {
       const uint8_t *got = slice + row * pitch;
       for (int64_t i = 0; i < rowBytes; ++i)
         if (got[i] != wanted[row * rowBytes + i])
-          return report(name, text("differs in row ", row, ", byte ", i, ": ",
-                                   int(got[i]), ", not ",
-                                   int(wanted[row * rowBytes + i])));
+          return report(name, text("differs in row ", row, ", byte ", i, ": ", int(got[i]),
+                                   ", not ", int(wanted[row * rowBytes + i])));
       for (int64_t i = rowBytes; i < rowBytes + zeroBytes; ++i)
         if (got[i] != 0)
-          return report(name, text("is not 0 in row ", row, ", byte ", i,
-                                   " of the padding"));
+          return report(name, text("is not 0 in row ", row, ", byte ", i, " of the padding"));
     }
   }
 
   /// Float32, any NaN equal to any.
-  void floats(const char *name, int64_t rows, int64_t columns,
-              const std::vector<float> &expected) {
+  void floats(const char *name, int64_t rows, int64_t columns, const std::vector<float> &expected) {
     if (rows == 0 || columns == 0)
       return;
     int64_t size = 0;
@@ -96,16 +93,14 @@ public:
       return report(name, "is missing");
     int64_t pitch = size / rows;
     if (size % rows != 0 || pitch < columns * 4)
-      return report(name, text("has ", size, " bytes for ", rows, "x", columns,
-                               " floats"));
+      return report(name, text("has ", size, " bytes for ", rows, "x", columns, " floats"));
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t i = 0; i < columns; ++i) {
         float got, wanted = expected[size_t(row * columns + i)];
         std::memcpy(&got, slice + row * pitch + i * 4, 4);
         bool bothNan = got != got && wanted != wanted;
         if (!bothNan && std::memcmp(&got, &wanted, 4) != 0)
-          return report(name, text("differs at ", row, ",", i, ": ", got,
-                                   ", not ", wanted));
+          return report(name, text("differs at ", row, ",", i, ": ", got, ", not ", wanted));
       }
   }
 
@@ -127,10 +122,8 @@ bool hasNan(const std::vector<float> &values) {
 
 } // namespace
 
-Status compareIntermediates(const LoadedArtifact &artifact,
-                            const DeviceTensors &tensors,
-                            const HostInputs &inputs,
-                            const ReferenceResults &reference,
+Status compareIntermediates(const LoadedArtifact &artifact, const DeviceTensors &tensors,
+                            const HostInputs &inputs, const ReferenceResults &reference,
                             std::string &difference) {
   const Shape &shape = inputs.shape;
   const sage_program &program = artifact.program;
@@ -151,8 +144,7 @@ Status compareIntermediates(const LoadedArtifact &artifact,
   if (program.recipe.smooth_k)
     compare.floats("key_mean", keyHeads, dims, reference.keyMean);
   compare.floats("value_scales", keyHeads, dims, reference.valueScales);
-  compare.floats("query_scales", queryHeads,
-                 columns(reference.queryScales, queryHeads),
+  compare.floats("query_scales", queryHeads, columns(reference.queryScales, queryHeads),
                  reference.queryScales);
   compare.floats("key_scales", keyHeads, columns(reference.keyScales, keyHeads),
                  reference.keyScales);
@@ -160,16 +152,16 @@ Status compareIntermediates(const LoadedArtifact &artifact,
   if (!hasNan(reference.queryScales)) {
     constexpr int64_t warpRows = 16;
     int64_t padded = (shape.queries + warpRows - 1) / warpRows * warpRows;
-    compare.rows("query_quantized", queryHeads, shape.queries * dims,
-                 reference.query.data(), (padded - shape.queries) * dims);
+    compare.rows("query_quantized", queryHeads, shape.queries * dims, reference.query.data(),
+                 (padded - shape.queries) * dims);
   }
   if (!hasNan(reference.keyScales))
-    compare.rows("key_quantized", keyHeads, shape.keys * dims,
-                 reference.key.data(), (paddedKeys - shape.keys) * dims);
+    compare.rows("key_quantized", keyHeads, shape.keys * dims, reference.key.data(),
+                 (paddedKeys - shape.keys) * dims);
   if (!hasNan(reference.valueScales)) {
     int64_t positions = (shape.keys + 15) / 16 * 16;
-    compare.rows("value_quantized", keyHeads * dims, positions,
-                 reference.value.data(), paddedKeys - positions);
+    compare.rows("value_quantized", keyHeads * dims, positions, reference.value.data(),
+                 paddedKeys - positions);
   }
   return {};
 }

@@ -34,9 +34,8 @@ std::string figuresOf(const Result &result) {
 }
 
 void printLine(const Result &result) {
-  std::printf("%-4s  %-11s %-58s %s%s%s\n", result.passed ? "ok" : "FAIL",
-              result.suite.c_str(), result.name.c_str(),
-              result.reason.c_str(), result.reason.empty() ? "" : "; ",
+  std::printf("%-4s  %-11s %-58s %s%s%s\n", result.passed ? "ok" : "FAIL", result.suite.c_str(),
+              result.name.c_str(), result.reason.c_str(), result.reason.empty() ? "" : "; ",
               figuresOf(result).c_str());
 }
 
@@ -81,8 +80,7 @@ void Report::add(Result result) {
 void Report::describeDevice(const Device &device) {
   deviceInfo["name"] = device.info.name;
   deviceInfo["compute_capability"] =
-      std::to_string(device.info.compute_major) + "." +
-      std::to_string(device.info.compute_minor);
+      std::to_string(device.info.compute_major) + "." + std::to_string(device.info.compute_minor);
   deviceInfo["multiprocessors"] = device.info.multiprocessors;
   deviceInfo["driver_cuda_version"] = device.driver->version;
   deviceInfo["stub"] = device.isStub;

@@ -21,8 +21,8 @@ using Change = std::function<void(ReferenceOperands &)>;
 class FoldedKernel {
 public:
   explicit FoldedKernel(const ReferenceOperands &operands)
-      : operands(operands), columns(size_t(operands.valueColumns())),
-        total(columns), fresh(columns) {}
+      : operands(operands), columns(size_t(operands.valueColumns())), total(columns),
+        fresh(columns) {}
 
   void attendRow(int64_t head, int64_t query, std::vector<uint16_t> &output) {
     const Extents &extents = operands.extents;
@@ -32,13 +32,11 @@ public:
     for (int64_t t = (visible + tile - 1) / tile - 1; t >= 0; --t)
       addTile(head, query, t * tile, std::min(tile, visible - t * tile));
     size_t dims = columns - 1; // the last one sums the rows
-    const float *scales = operands.valueScales.data() +
-                          head / extents.headGroup() * int64_t(dims);
+    const float *scales = operands.valueScales.data() + head / extents.headGroup() * int64_t(dims);
     float inverse = total[dims] == 0 ? 0 : 1.0f / total[dims];
     for (size_t d = 0; d < dims; ++d)
       output[size_t(head * extents.queries + query) * dims + d] =
-          encodeElement(operands.problem.element_type,
-                        total[d] * inverse * scales[d]);
+          encodeElement(operands.problem.element_type, total[d] * inverse * scales[d]);
   }
 
 private:
@@ -50,8 +48,8 @@ private:
     int64_t keyRow = head / extents.headGroup() * extents.keys + firstKey;
     std::vector<float> scores(static_cast<size_t>(keys)), factors(scores.size());
     tileKernels().integerScores(operands.queryIntegers.data() + row * dims,
-                                operands.keyIntegers.data() + keyRow * dims, dims,
-                                keys, scores.data());
+                                operands.keyIntegers.data() + keyRow * dims, dims, keys,
+                                scores.data());
     float next = maximum;
     for (size_t j = 0; j < scores.size(); ++j) {
       factors[j] = operands.queryScales[size_t(row)] * operands.scaleLog2e *
@@ -134,21 +132,18 @@ struct Setting {
 
 bool judge(const Setting &setting, const Case &from, const char *name, bool isFault,
            const ReferenceResults &reference, const std::vector<uint16_t> &output) {
-  OutputComparison comparison = compareOutputs(
-      output, reference.output32, reference.output22, reference.bounds, SAGE_F16);
+  OutputComparison comparison =
+      compareOutputs(output, reference.output32, reference.output22, reference.bounds, SAGE_F16);
   bool right = isFault ? comparison.worst() >= 3 : comparison.worst() <= 1;
-  std::printf("%-4s %-6s d%d %-16s %-42s element %9.3g  L1 %.3g of %.3g\n",
-              right ? "ok" : "FAIL", setting.name, int(from.distribution),
-              from.shape.text().c_str(), name, comparison.elementRatio,
-              comparison.relativeL1, comparison.relativeL1Bound);
+  std::printf("%-4s %-6s d%d %-16s %-42s element %9.3g  L1 %.3g of %.3g\n", right ? "ok" : "FAIL",
+              setting.name, int(from.distribution), from.shape.text().c_str(), name,
+              comparison.elementRatio, comparison.relativeL1, comparison.relativeL1Bound);
   return right;
 }
 
-bool runOne(const Setting &setting, InputDistribution distribution,
-            int64_t queries, int64_t keys) {
+bool runOne(const Setting &setting, InputDistribution distribution, int64_t queries, int64_t keys) {
   sage_program program;
-  if (Status status = fromApi(
-          sage_program_named("sage2-8b", setting.fragment, &program));
+  if (Status status = fromApi(sage_program_named("sage2-8b", setting.fragment, &program));
       !status.ok()) {
     std::printf("%s\n", status.message().c_str());
     return false;
@@ -161,8 +156,7 @@ bool runOne(const Setting &setting, InputDistribution distribution,
   HostInputs inputs;
   makeInputs(inputsOf, SAGE_F16, 128, 3, inputs);
   ReferenceResults reference;
-  if (Status status = reference.run(program, inputs, setting.conversion);
-      !status.ok()) {
+  if (Status status = reference.run(program, inputs, setting.conversion); !status.ok()) {
     std::printf("%s\n", status.message().c_str());
     return false;
   }
@@ -197,11 +191,10 @@ int runSelfTest() {
   bool passed = true;
   for (const Setting &setting : settings)
     for (InputDistribution distribution :
-         {InputDistribution::Normal, InputDistribution::Outliers,
-          InputDistribution::ChannelBias, InputDistribution::GroupMagnitudes,
-          InputDistribution::Position})
-      for (auto [queries, keys] : {std::pair<int64_t, int64_t>(65, 200),
-                                   std::pair<int64_t, int64_t>(129, 1000)})
+         {InputDistribution::Normal, InputDistribution::Outliers, InputDistribution::ChannelBias,
+          InputDistribution::GroupMagnitudes, InputDistribution::Position})
+      for (auto [queries, keys] :
+           {std::pair<int64_t, int64_t>(65, 200), std::pair<int64_t, int64_t>(129, 1000)})
         passed &= runOne(setting, distribution, queries, keys);
   std::printf("%s\n", passed ? "passed" : "FAILED");
   return passed ? 0 : 1;

@@ -18,9 +18,8 @@ LoadedArtifact::~LoadedArtifact() {
 
 ScoreConversion LoadedArtifact::conversion() const {
   std::string schedule = sage_artifact_schedule(artifact);
-  return schedule.find("conversion = magic") != std::string::npos
-             ? ScoreConversion::FoldedMagic
-             : ScoreConversion::Exact;
+  return schedule.find("conversion = magic") != std::string::npos ? ScoreConversion::FoldedMagic
+                                                                  : ScoreConversion::Exact;
 }
 
 Status Session::open(const Options &given) {
@@ -28,9 +27,8 @@ Status Session::open(const Options &given) {
   filter = std::regex(options.filter);
   if (std::string wrong = bundle.load(options.bundle); !wrong.empty())
     return invalidArgument(wrong);
-  SAGE_RETURN_IF_ERROR(
-      device.open(options.driver.empty() ? nullptr : options.driver.c_str(),
-                  options.device, options.isStub));
+  SAGE_RETURN_IF_ERROR(device.open(options.driver.empty() ? nullptr : options.driver.c_str(),
+                                   options.device, options.isStub));
   report.describeDevice(device);
   return {};
 }
@@ -51,8 +49,8 @@ void Session::loadOne(const std::string &name, LoadedArtifact &into) {
     sage_artifact_program(into.artifact, &into.program);
     sage_driver handle{device.driver};
     sage_module_options moduleOptions{nullptr, options.ignoreCubin};
-    status = fromApi(sage_module_load(&handle, into.artifact, options.device,
-                                      &moduleOptions, &into.module));
+    status = fromApi(
+        sage_module_load(&handle, into.artifact, options.device, &moduleOptions, &into.module));
   }
   if (!status.ok())
     into.error = name + ": " + status.message();
@@ -66,9 +64,8 @@ void Session::load(const std::vector<std::string> &names) {
       slot = std::make_unique<LoadedArtifact>();
       missing.push_back({name, slot.get()});
     }
-  parallelFor(int64_t(missing.size()), 0, [&](int64_t i) {
-    loadOne(missing[size_t(i)].first, *missing[size_t(i)].second);
-  });
+  parallelFor(int64_t(missing.size()), 0,
+              [&](int64_t i) { loadOne(missing[size_t(i)].first, *missing[size_t(i)].second); });
 }
 
 LoadedArtifact &Session::artifact(const std::string &name) {
@@ -76,8 +73,7 @@ LoadedArtifact &Session::artifact(const std::string &name) {
   return *loaded[name];
 }
 
-Status ReferenceResults::run(const sage_program &program,
-                             const HostInputs &inputs,
+Status ReferenceResults::run(const sage_program &program, const HostInputs &inputs,
                              ScoreConversion conversion) {
   size_t elements = size_t(inputs.rows() * inputs.headDim);
   output32.assign(elements, 0);
@@ -109,7 +105,7 @@ Status ReferenceResults::run(const sage_program &program,
   if (!operands.integerScores() || program.recipe.pv == SAGE_VALUE_F16 ||
       program.recipe.accumulation != SAGE_TWO_LEVEL)
     return failure(SAGE_UNSUPPORTED, "the error bound is for integer scores, "
-                   "8-bit V and two-level accumulation");
+                                     "8-bit V and two-level accumulation");
   SAGE_RETURN_IF_ERROR(quantizeOperands(call, 0, intermediates, operands));
   sage_reference_options options{};
   attend(operands, call, options);
@@ -123,10 +119,9 @@ Status ReferenceResults::run(const sage_program &program,
 std::string referenceKey(const LoadedArtifact &artifact) {
   const sage_program &program = artifact.program;
   const sage_recipe &recipe = program.recipe;
-  return text(program.problem.mask, ' ', program.problem.scale, ' ',
-              program.problem.element_type, ' ', recipe.qk, recipe.smooth_q,
-              recipe.smooth_k, recipe.smooth_v, recipe.pv, recipe.accumulation,
-              recipe.inner, recipe.row_sum, ' ', program.geometry.query_block,
+  return text(program.problem.mask, ' ', program.problem.scale, ' ', program.problem.element_type,
+              ' ', recipe.qk, recipe.smooth_q, recipe.smooth_k, recipe.smooth_v, recipe.pv,
+              recipe.accumulation, recipe.inner, recipe.row_sum, ' ', program.geometry.query_block,
               ' ', program.geometry.key_tile, program.geometry.query_groups,
               program.geometry.key_groups, program.geometry.value_order, ' ',
               int(artifact.conversion()));

@@ -39,13 +39,9 @@ public:
   /// Loads those artifacts, several at a time: assembling takes a second each.
   void load(const std::vector<std::string> &names);
   LoadedArtifact &artifact(const std::string &name);
-  bool selected(const std::string &name) const {
-    return std::regex_search(name, filter);
-  }
+  bool selected(const std::string &name) const { return std::regex_search(name, filter); }
   /// After a failure: whether the context is lost, so that all that follows would fail.
-  bool isBroken() const {
-    return !device.isStub && !device.synchronize().ok();
-  }
+  bool isBroken() const { return !device.isStub && !device.synchronize().ok(); }
 
   Options options;
   Bundle bundle;
@@ -70,8 +66,7 @@ struct ReferenceResults {
   std::vector<int8_t> query, key;
   std::vector<uint8_t> value;
 
-  Status run(const sage_program &program, const HostInputs &inputs,
-             ScoreConversion conversion);
+  Status run(const sage_program &program, const HostInputs &inputs, ScoreConversion conversion);
 };
 
 /// Equal for programs that the reference treats alike.
@@ -79,10 +74,8 @@ std::string referenceKey(const LoadedArtifact &artifact);
 
 /// Compares the workspace with the reference's intermediates, bit for bit; returns
 /// what differs, or an empty text.
-Status compareIntermediates(const LoadedArtifact &artifact,
-                            const DeviceTensors &tensors,
-                            const HostInputs &inputs,
-                            const ReferenceResults &reference,
+Status compareIntermediates(const LoadedArtifact &artifact, const DeviceTensors &tensors,
+                            const HostInputs &inputs, const ReferenceResults &reference,
                             std::string &difference);
 
 /// The LSE bound: looser where the row sums are made of P8.

@@ -15,8 +15,7 @@ using Results = DeviceTensors::Results;
 
 bool equal(const Results &a, const Results &b) {
   return a.output == b.output && a.lse.size() == b.lse.size() &&
-         (a.lse.empty() ||
-          std::memcmp(a.lse.data(), b.lse.data(), a.lse.size() * 4) == 0);
+         (a.lse.empty() || std::memcmp(a.lse.data(), b.lse.data(), a.lse.size() * 4) == 0);
 }
 
 /// A launch on memory and a stream of its own.
@@ -60,15 +59,13 @@ public:
       check(name, "graph", [&](Result &result) { return graph(name, result); });
     }
     for (size_t i = 0; i + 1 < from.artifacts.size(); i += 2)
-      check(from.artifacts[i] + "+" + from.artifacts[i + 1], "two-modules",
-            [&](Result &result) {
-              return twoModules(from.artifacts[i], from.artifacts[i + 1], result);
-            });
+      check(from.artifacts[i] + "+" + from.artifacts[i + 1], "two-modules", [&](Result &result) {
+        return twoModules(from.artifacts[i], from.artifacts[i + 1], result);
+      });
   }
 
 private:
-  template <typename Body>
-  void check(const std::string &name, const std::string &what, Body body) {
+  template <typename Body> void check(const std::string &name, const std::string &what, Body body) {
     Result result{"stress", name + "/" + from.name + "/" + what, true, "", {}};
     if (!session.selected(result.name))
       return;
@@ -84,8 +81,7 @@ private:
     if (!artifact->error.empty())
       return invalidArgument(artifact->error);
     const sage_problem &problem = artifact->program.problem;
-    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim,
-                                   seed, inputs);
+    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim, seed, inputs);
     return wrong.empty() ? Status() : invalidArgument(wrong);
   }
 
@@ -170,8 +166,7 @@ private:
     SAGE_RETURN_IF_ERROR(lane.tensors.uploadInputs(second));
     SAGE_RETURN_IF_ERROR(lane.runOnce(direct[1]));
     ReplayGraph graph(device);
-    SAGE_RETURN_IF_ERROR(
-        graph.capture(lane.stream, [&] { return lane.launch(); }, false));
+    SAGE_RETURN_IF_ERROR(graph.capture(lane.stream, [&] { return lane.launch(); }, false));
     result.figures["nodes"] = graph.nodeCount;
     if (graph.nodeCount == 0)
       result.fail("the captured graph is empty");

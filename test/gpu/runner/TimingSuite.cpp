@@ -41,8 +41,7 @@ struct Times {
 /// Events between launches.
 class EventChain {
 public:
-  EventChain(const Device &device, size_t count)
-      : device(device), events(count, nullptr) {}
+  EventChain(const Device &device, size_t count) : device(device), events(count, nullptr) {}
   ~EventChain() {
     for (cuda::Event event : events)
       if (event)
@@ -55,22 +54,20 @@ public:
     return {};
   }
   Status record(size_t i, const Stream &stream) {
-    return device.api().check(device.api().eventRecord(events[i], stream.handle),
-                              "cuEventRecord");
+    return device.api().check(device.api().eventRecord(events[i], stream.handle), "cuEventRecord");
   }
   Status median(double &milliseconds) {
-    SAGE_RETURN_IF_ERROR(device.api().check(
-        device.api().eventSynchronize(events.back()), "cuEventSynchronize"));
+    SAGE_RETURN_IF_ERROR(
+        device.api().check(device.api().eventSynchronize(events.back()), "cuEventSynchronize"));
     std::vector<float> times(events.size() - 1);
     for (size_t i = 0; i < times.size(); ++i)
-      SAGE_RETURN_IF_ERROR(device.api().check(
-          device.api().eventElapsedTime(&times[i], events[i], events[i + 1]),
-          "cuEventElapsedTime"));
+      SAGE_RETURN_IF_ERROR(
+          device.api().check(device.api().eventElapsedTime(&times[i], events[i], events[i + 1]),
+                             "cuEventElapsedTime"));
     std::sort(times.begin(), times.end());
     size_t middle = times.size() / 2;
-    milliseconds = times.size() % 2
-                       ? times[middle]
-                       : (double(times[middle - 1]) + times[middle]) / 2;
+    milliseconds =
+        times.size() % 2 ? times[middle] : (double(times[middle - 1]) + times[middle]) / 2;
     return {};
   }
 
@@ -79,8 +76,8 @@ private:
   std::vector<cuda::Event> events;
 };
 
-Status timeLaunches(const Device &device, const Stream &stream,
-                    const Launch &launch, int64_t count, Times &times) {
+Status timeLaunches(const Device &device, const Stream &stream, const Launch &launch, int64_t count,
+                    Times &times) {
   EventChain events(device, size_t(count) + 1);
   SAGE_RETURN_IF_ERROR(events.create());
   SAGE_RETURN_IF_ERROR(events.record(0, stream));
@@ -92,12 +89,12 @@ Status timeLaunches(const Device &device, const Stream &stream,
   return events.median(times.medianMilliseconds);
 }
 
-Status measure(const Device &device, const Stream &stream, const Launch &launch,
-               int64_t launches, Times &times) {
+Status measure(const Device &device, const Stream &stream, const Launch &launch, int64_t launches,
+               Times &times) {
   SAGE_RETURN_IF_ERROR(timeLaunches(device, stream, launch, warmUps, times));
   double each = std::max(times.medianMilliseconds, 1e-3);
-  int64_t count = std::clamp(int64_t(leastMilliseconds / each), launches,
-                             std::max(launches, mostLaunches));
+  int64_t count =
+      std::clamp(int64_t(leastMilliseconds / each), launches, std::max(launches, mostLaunches));
   ClockSampler clock(device.pciBusId());
   SAGE_RETURN_IF_ERROR(timeLaunches(device, stream, launch, count, times));
   times.clockMegahertz = clock.medianMegahertz();
@@ -110,29 +107,25 @@ Status checkRows(const LoadedArtifact &artifact, const HostInputs &inputs,
                  const std::vector<uint16_t> &output, Result &result) {
   sage_problem problem = artifact.program.problem;
   const Shape &shape = inputs.shape;
-  Extents extents{shape.batch, shape.queryHeads, shape.keyHeads, shape.queries,
-                  shape.keys};
+  Extents extents{shape.batch, shape.queryHeads, shape.keyHeads, shape.queries, shape.keys};
   std::fill_n(problem.shape, 5, -1);
   std::vector<double> got, expected;
   evaluation::Random random(1, 0);
   for (int64_t i = 0; i < sampledRows; ++i) {
-    int64_t row = std::min(int64_t(random.uniform(uint64_t(i)) * double(inputs.rows())),
-                           inputs.rows() - 1);
+    int64_t row =
+        std::min(int64_t(random.uniform(uint64_t(i)) * double(inputs.rows())), inputs.rows() - 1);
     int64_t head = row / shape.queries, query = row % shape.queries;
     int64_t visible = visibleKeys(artifact.program.problem.mask, extents, query);
     int64_t keyRow = head / extents.headGroup() * shape.keys;
     auto part = [&](const std::vector<uint16_t> &from, int64_t first, int64_t tokens) {
-      return sage_tensor_dense(
-          const_cast<uint16_t *>(from.data() + first * inputs.headDim),
-          SAGE_HEAD_MAJOR, inputs.type, 1, 1, tokens, inputs.headDim);
+      return sage_tensor_dense(const_cast<uint16_t *>(from.data() + first * inputs.headDim),
+                               SAGE_HEAD_MAJOR, inputs.type, 1, 1, tokens, inputs.headDim);
     };
     sage_call call{part(inputs.query, row, 1), part(inputs.key, keyRow, visible),
-                   part(inputs.value, keyRow, visible),
-                   part(inputs.query, row, 1), nullptr};
+                   part(inputs.value, keyRow, visible), part(inputs.query, row, 1), nullptr};
     problem.mask = SAGE_MASK_NONE;
     std::vector<double> exact(size_t(inputs.headDim));
-    SAGE_RETURN_IF_ERROR(
-        fromApi(sage_exact_run(&problem, &call, exact.data(), nullptr, nullptr)));
+    SAGE_RETURN_IF_ERROR(fromApi(sage_exact_run(&problem, &call, exact.data(), nullptr, nullptr)));
     expected.insert(expected.end(), exact.begin(), exact.end());
     for (int64_t d = 0; d < inputs.headDim; ++d)
       got.push_back(decodeElement(inputs.type, output[size_t(row * inputs.headDim + d)]));
@@ -146,8 +139,7 @@ Status checkRows(const LoadedArtifact &artifact, const HostInputs &inputs,
 
 class TimingRunner {
 public:
-  explicit TimingRunner(Session &session)
-      : session(session), device(session.device) {}
+  explicit TimingRunner(Session &session) : session(session), device(session.device) {}
 
   Status run(const TimingCase &entry, LoadedArtifact &artifact, Result &result) {
     SAGE_RETURN_IF_ERROR(prepare(entry.inputs, artifact));
@@ -156,8 +148,7 @@ public:
     Stream stream(device);
     SAGE_RETURN_IF_ERROR(stream.create());
     for (size_t i = 0; i < inputSets; ++i) {
-      SAGE_RETURN_IF_ERROR(sets[i]->create(artifact.artifact, inputs[i],
-                                           "head_major",
+      SAGE_RETURN_IF_ERROR(sets[i]->create(artifact.artifact, inputs[i], "head_major",
                                            artifact.program.problem.lse != 0));
       SAGE_RETURN_IF_ERROR(sets[i]->launch(artifact.module, stream.handle));
     }
@@ -170,8 +161,7 @@ public:
         [&](size_t set) { return sets[set]->launch(artifact.module, stream.handle); },
         entry.launches, total));
     addFigures(entry, total, "total", result);
-    SAGE_RETURN_IF_ERROR(
-        timeKernel(entry, artifact, sets, stream, result));
+    SAGE_RETURN_IF_ERROR(timeKernel(entry, artifact, sets, stream, result));
     DeviceTensors::Results results;
     SAGE_RETURN_IF_ERROR(first.download(results));
     if (results.unwritten > 0 || !results.gapsIntact)
@@ -183,8 +173,8 @@ public:
 private:
   Status prepare(const Case &from, const LoadedArtifact &artifact) {
     const sage_problem &problem = artifact.program.problem;
-    std::string key = text(from.shape.text(), int(from.distribution), ' ',
-                           problem.element_type, problem.head_dim);
+    std::string key = text(from.shape.text(), int(from.distribution), ' ', problem.element_type,
+                           problem.head_dim);
     if (key == inputsKey)
       return {};
     for (size_t i = 0; i < inputSets; ++i) {
@@ -192,8 +182,7 @@ private:
       if (device.isStub)
         continue;
       std::string wrong =
-          makeInputs(from, problem.element_type, problem.head_dim,
-                     from.seed + i, inputs[i]);
+          makeInputs(from, problem.element_type, problem.head_dim, from.seed + i, inputs[i]);
       if (!wrong.empty())
         return invalidArgument(wrong);
     }
@@ -202,8 +191,7 @@ private:
   }
 
   Status timeKernel(const TimingCase &entry, LoadedArtifact &artifact,
-                    DeviceTensors *const (&sets)[inputSets],
-                    const Stream &stream, Result &result) {
+                    DeviceTensors *const (&sets)[inputSets], const Stream &stream, Result &result) {
     if (!device.graphs.available()) {
       result.fail("the driver has no graphs, which single out the kernel");
       return {};
@@ -216,20 +204,17 @@ private:
           /*lastOnly=*/true));
     Times kernel;
     SAGE_RETURN_IF_ERROR(measure(
-        device, stream,
-        [&](size_t set) { return graphs[set]->launch(stream); },
-        entry.launches, kernel));
+        device, stream, [&](size_t set) { return graphs[set]->launch(stream); }, entry.launches,
+        kernel));
     addFigures(entry, kernel, "kernel", result);
     return {};
   }
 
-  void addFigures(const TimingCase &entry, const Times &times,
-                  const std::string &what, Result &result) const {
+  void addFigures(const TimingCase &entry, const Times &times, const std::string &what,
+                  Result &result) const {
     const Shape &shape = entry.inputs.shape;
-    double operations = 4.0 * double(shape.batch * shape.queryHeads) *
-                        double(shape.queries) * double(shape.keys) *
-                        double(inputs[0].headDim) /
-                        (entry.causal ? 2 : 1);
+    double operations = 4.0 * double(shape.batch * shape.queryHeads) * double(shape.queries) *
+                        double(shape.keys) * double(inputs[0].headDim) / (entry.causal ? 2 : 1);
     result.set(what + "_tflops", operations / times.medianMilliseconds * 1e-9);
     result.set(what + "_ms", times.medianMilliseconds);
     result.figures[what + "_mhz"] = times.clockMegahertz;
@@ -249,8 +234,7 @@ void runTiming(Session &session) {
   for (const TimingCase &entry : session.bundle.timing)
     for (const std::string &name : entry.inputs.artifacts) {
       Result result{"timing", name + "/" + entry.inputs.name, true, "", {}};
-      if ((session.options.quick && !entry.inputs.quick) ||
-          !session.selected(result.name))
+      if ((session.options.quick && !entry.inputs.quick) || !session.selected(result.name))
         continue;
       Report::begin(result.name);
       LoadedArtifact &artifact = session.artifact(name);

@@ -86,8 +86,7 @@ int runSuites(Session &session) {
     std::ofstream stream(session.options.json);
     stream << session.report.toJson().dump(1) << "\n";
     if (!stream) {
-      std::fprintf(stderr, "sage-gpu-test: cannot write %s\n",
-                   session.options.json.c_str());
+      std::fprintf(stderr, "sage-gpu-test: cannot write %s\n", session.options.json.c_str());
       return exitUsage;
     }
   }
@@ -113,14 +112,11 @@ int main(int argc, char **argv) {
   try {
     if (Status status = session.open(options); !status.ok()) {
       std::fprintf(stderr, "sage-gpu-test: %s%s%s\n", status.message().c_str(),
-                   status.remedy().empty() ? "" : "; remedy: ",
-                   status.remedy().c_str());
-      bool noDevice = status.code() == SAGE_NO_DEVICE ||
-                      status.code() == SAGE_NO_DRIVER;
+                   status.remedy().empty() ? "" : "; remedy: ", status.remedy().c_str());
+      bool noDevice = status.code() == SAGE_NO_DEVICE || status.code() == SAGE_NO_DRIVER;
       return noDevice ? exitNoDevice : exitUsage;
     }
-    return options.faultChild.empty() ? runSuites(session)
-                                      : runFaultChild(session);
+    return options.faultChild.empty() ? runSuites(session) : runFaultChild(session);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "sage-gpu-test: %s\n", error.what());
     return exitUsage;

@@ -1,4 +1,5 @@
-// The passes on tiles keep a program's meaning: interpreted before and after each of them. Planted faults are seen.
+// The passes on tiles keep a program's meaning: interpreted before and after each of them. Planted
+// faults are seen.
 
 #include "sage/Dialect/SageTile/Interpreter/Interpreter.h"
 #include "sage/Dialect/SageTile/Transforms/Passes.h"
@@ -34,14 +35,18 @@ struct Problem {
 
   Problem()
       : query(blocks * queryTile * headDim), key(keyTiles * keyTile * headDim),
-        value(headDim * keyTiles * keyTile), queryScales(blocks * queryTile / 2), keyScales(keyTiles * 4),
-        valueScales(headDim), correction(blocks * queryTile), lse(queries), output(queries * headDim) {
+        value(headDim * keyTiles * keyTile), queryScales(blocks * queryTile / 2),
+        keyScales(keyTiles * 4), valueScales(headDim), correction(blocks * queryTile), lse(queries),
+        output(queries * headDim) {
     std::mt19937 random(1);
-    auto draw = [&](double low, double high) { return std::uniform_real_distribution<double>(low, high)(random); };
+    auto draw = [&](double low, double high) {
+      return std::uniform_real_distribution<double>(low, high)(random);
+    };
     for (auto *tensor : {&query, &key})
       for (int8_t &x : *tensor)
         x = static_cast<int8_t>(draw(-127, 127));
-    // Any sign, exponents from 2^-6 to 2^3: e4m3 without NaN. Keys past the last one would be seen if not masked.
+    // Any sign, exponents from 2^-6 to 2^3: e4m3 without NaN. Keys past the last one would be seen
+    // if not masked.
     for (uint8_t &x : value)
       x = static_cast<uint8_t>(draw(8, 80)) | (draw(0, 1) < 0.5 ? 0x80 : 0);
     for (auto *scales : {&queryScales, &keyScales, &valueScales})
@@ -56,7 +61,8 @@ template <typename T> DeviceBuffer getBuffer(std::vector<T> &data) {
   return {reinterpret_cast<char *>(data.data()), static_cast<int64_t>(data.size() * sizeof(T))};
 }
 
-template <typename T> TensorMapDescription getTensorMap(std::vector<T> &data, int64_t rows, int64_t columns) {
+template <typename T>
+TensorMapDescription getTensorMap(std::vector<T> &data, int64_t rows, int64_t columns) {
   return {getBuffer(data), {columns, rows}, {columns}};
 }
 
@@ -85,7 +91,8 @@ double getRelativeL1(const std::vector<float> &actual, const std::vector<float> 
 }
 
 double getDistance(const Results &actual, const Results &expected) {
-  return std::max(getRelativeL1(actual.output, expected.output), getRelativeL1(actual.lse, expected.lse));
+  return std::max(getRelativeL1(actual.output, expected.output),
+                  getRelativeL1(actual.lse, expected.lse));
 }
 
 class TransformsTest : public ::testing::Test {
@@ -120,10 +127,15 @@ protected:
         LaunchArgument::get(getTensorMap(problem.query, problem.blocks * queryTile, headDim)),
         LaunchArgument::get(getTensorMap(problem.key, problem.keyTiles * keyTile, headDim)),
         LaunchArgument::get(getTensorMap(problem.value, headDim, problem.keyTiles * keyTile)),
-        LaunchArgument::get(getBuffer(problem.queryScales)), LaunchArgument::get(getBuffer(problem.keyScales)),
-        LaunchArgument::get(getBuffer(problem.valueScales)), LaunchArgument::get(getBuffer(problem.output)),
-        LaunchArgument::get(getBuffer(problem.lse)), LaunchArgument::get(getBuffer(problem.correction)),
-        LaunchArgument::get(problem.queries), LaunchArgument::get(problem.keys), LaunchArgument::get(scaleLog2e)};
+        LaunchArgument::get(getBuffer(problem.queryScales)),
+        LaunchArgument::get(getBuffer(problem.keyScales)),
+        LaunchArgument::get(getBuffer(problem.valueScales)),
+        LaunchArgument::get(getBuffer(problem.output)),
+        LaunchArgument::get(getBuffer(problem.lse)),
+        LaunchArgument::get(getBuffer(problem.correction)),
+        LaunchArgument::get(problem.queries),
+        LaunchArgument::get(problem.keys),
+        LaunchArgument::get(scaleLog2e)};
     KernelOp kernel;
     module->walk([&](KernelOp op) { kernel = op; });
     InterpreterOptions options;
@@ -141,15 +153,16 @@ protected:
   OwningOpRef<ModuleOp> module;
 };
 
-constexpr const char *arithmeticPasses =
-    "sage-tile-two-level-accumulation{value-chunks=2},sage-tile-fold-score-conversion{conversion=magic}";
+constexpr const char *arithmeticPasses = "sage-tile-two-level-accumulation{value-chunks=2},sage-"
+                                         "tile-fold-score-conversion{conversion=magic}";
 constexpr const char *specializingPasses =
     "sage-tile-issue-mma-async,sage-tile-specialize-warps,sage-tile-pipeline-copies{stages=2}";
 
 TEST_F(TransformsTest, TwoLevelAccumulationAndIntegerMaximaAreNearlyExact) {
   std::optional<Results> sequential = interpret();
   ASSERT_TRUE(sequential);
-  ASSERT_TRUE(std::all_of(sequential->output.begin(), sequential->output.end(), [](float x) { return std::isfinite(x); }));
+  ASSERT_TRUE(std::all_of(sequential->output.begin(), sequential->output.end(),
+                          [](float x) { return std::isfinite(x); }));
   ASSERT_TRUE(succeeded(run("sage-tile-two-level-accumulation{value-chunks=2}")));
   std::optional<Results> twoLevel = interpret();
   ASSERT_TRUE(twoLevel);
@@ -174,8 +187,9 @@ TEST_F(TransformsTest, SchedulingPassesAreExact) {
   std::optional<Results> expected = interpret();
   ASSERT_TRUE(expected);
   for (const char *pass :
-       {"sage-tile-issue-mma-async", "sage-tile-specialize-warps", "sage-tile-pipeline-copies{stages=3}",
-        "sage-tile-peel-masks{drop-guards=true}", "sage-tile-interleave-exponentials{chunks=8}"}) {
+       {"sage-tile-issue-mma-async", "sage-tile-specialize-warps",
+        "sage-tile-pipeline-copies{stages=3}", "sage-tile-peel-masks{drop-guards=true}",
+        "sage-tile-interleave-exponentials{chunks=8}"}) {
     ASSERT_TRUE(succeeded(run(pass))) << pass;
     for (uint64_t seed : {0, 1, 2}) {
       std::optional<Results> actual = interpret(seed);
@@ -271,10 +285,11 @@ TEST_P(FaultTest, IsSeen) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, FaultTest,
-                         ::testing::Values("wrong-scale-index", "missing-rescale", "mask-off-by-one",
-                                           "swapped-value-order", "dropped-lse-correction", "missing-value-scale",
-                                           "wrong-tile-order", "unmasked-tail", "stale-stage", "missing-full-wait",
-                                           "missing-empty-wait"),
+                         ::testing::Values("wrong-scale-index", "missing-rescale",
+                                           "mask-off-by-one", "swapped-value-order",
+                                           "dropped-lse-correction", "missing-value-scale",
+                                           "wrong-tile-order", "unmasked-tail", "stale-stage",
+                                           "missing-full-wait", "missing-empty-wait"),
                          [](const auto &info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

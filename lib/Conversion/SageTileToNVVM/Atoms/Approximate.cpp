@@ -1,4 +1,5 @@
-// Functions of the special function unit that the LLVM back end does not select by itself (PTX ISA, "lg2").
+// Functions of the special function unit that the LLVM back end does not select by itself (PTX ISA,
+// "lg2").
 
 #include "../KernelLowering.h"
 
@@ -12,7 +13,8 @@ LogicalResult lowerLog2(math::Log2Op op, KernelLowering &lowering) {
   Value x = op.getOperand();
   if (!getElementTypeOrSelf(x.getType()).isF32())
     return op.emitOpError("operand must be of f32, but got ") << x.getType();
-  StringRef name = lowering.flushesDenormals() ? "llvm.nvvm.lg2.approx.ftz.f" : "llvm.nvvm.lg2.approx.f";
+  StringRef name =
+      lowering.flushesDenormals() ? "llvm.nvvm.lg2.approx.ftz.f" : "llvm.nvvm.lg2.approx.f";
   auto call = [&](Value element) -> Value {
     return LLVM::CallIntrinsicOp::create(lowering.builder, op.getLoc(), element.getType(),
                                          lowering.builder.getStringAttr(name), ValueRange{element})

@@ -19,8 +19,8 @@ static void forEachPiece(KernelLowering &lowering, int64_t pieces,
   for (int64_t round = 0; round * threads < pieces; ++round) {
     OpBuilder::InsertionGuard guard(builder);
     if (pieces < (round + 1) * threads) {
-      Value inside = arith::CmpIOp::create(builder, lowering.getLoc(), arith::CmpIPredicate::ult, thread,
-                                           lowering.constant(pieces - round * threads));
+      Value inside = arith::CmpIOp::create(builder, lowering.getLoc(), arith::CmpIPredicate::ult,
+                                           thread, lowering.constant(pieces - round * threads));
       auto branch = scf::IfOp::create(builder, lowering.getLoc(), inside, /*withElseRegion=*/false);
       builder.setInsertionPointToStart(branch.thenBlock());
     }
@@ -43,7 +43,8 @@ LogicalResult emitCpAsync(Operation *op, Value source, ValueRange indices, Share
     if (elementBytes != 4)
       return op->emitOpError("copied vector must have elements of 4 bytes, but got ") << type;
     forEachPiece(lowering, type.getNumElements(), [&](Value thread, int64_t round) {
-      Value at = lowering.mul(lowering.add(thread, lowering.constant(round * lowering.getNumThreads())), 4);
+      Value at = lowering.mul(
+          lowering.add(thread, lowering.constant(round * lowering.getNumThreads())), 4);
       emitPiece(lowering, lowering.offset(target, at), lowering.offset(start, at), 4);
     });
     return success();
@@ -62,14 +63,15 @@ LogicalResult emitCpAsync(Operation *op, Value source, ValueRange indices, Share
   Value stride = *(lowering.getMemory(source).strides.end() - 2);
   stride = lowering.mul(stride, elementBytes);
   Type i64 = builder.getI64Type();
-  Value from = arith::MulIOp::create(builder, loc, arith::ExtUIOp::create(builder, loc, i64, row), stride);
+  Value from =
+      arith::MulIOp::create(builder, loc, arith::ExtUIOp::create(builder, loc, i64, row), stride);
   from = lowering.add(from, arith::ExtUIOp::create(builder, loc, i64, column));
   from = lowering.offset(start, from);
   forEachPiece(lowering, pieces, [&](Value, int64_t round) {
     int64_t rows = round * (threads / piecesPerRow);
     Value to = lowering.getSwizzledOffset(type, lowering.add(row, lowering.constant(rows)), column);
-    emitPiece(lowering, lowering.offset(target, to), lowering.offset(from, lowering.mul(stride, rows)),
-              16);
+    emitPiece(lowering, lowering.offset(target, to),
+              lowering.offset(from, lowering.mul(stride, rows)), 16);
   });
   return success();
 }

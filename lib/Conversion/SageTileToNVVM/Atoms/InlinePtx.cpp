@@ -11,7 +11,8 @@ using namespace mlir;
 namespace sage::tile {
 namespace {
 
-/// Operands of an inline assembly statement: results are $0.., then inputs; tied inputs share the results' registers.
+/// Operands of an inline assembly statement: results are $0.., then inputs; tied inputs share the
+/// results' registers.
 struct Statement {
   std::string text;
   SmallVector<Type> results;
@@ -76,11 +77,11 @@ SmallVector<Value> emitWgmma(OpBuilder &builder, Location loc, int64_t columns, 
   statement.inputs.push_back(b);
   llvm::append_range(statement.tied, accumulator);
   llvm::raw_string_ostream text(statement.text);
-  // PTX ISA, "wgmma.mma_async": without scale-d, D = A·B. Floats have factors ±1 for A and B; 16-bit types
-  // also say that B (and A in shared memory) is K-major.
+  // PTX ISA, "wgmma.mma_async": without scale-d, D = A·B. Floats have factors ±1 for A and B;
+  // 16-bit types also say that B (and A in shared memory) is K-major.
   text << "{ .reg .pred p; setp.ne.b32 p, " << (accumulator.empty() ? 0 : 1)
-       << ", 0; wgmma.mma_async.sync.aligned.m64n" << columns << "k" << depth << "." << kinds[0] << "."
-       << kinds[1] << "." << kinds[2] << " " << listOperands(0, count) << ", "
+       << ", 0; wgmma.mma_async.sync.aligned.m64n" << columns << "k" << depth << "." << kinds[0]
+       << "." << kinds[1] << "." << kinds[2] << " " << listOperands(0, count) << ", "
        << (a.size() == 1 ? "$" + std::to_string(count) : listOperands(count, a.size())) << ", $"
        << count + a.size() << ", p";
   if (kinds[0] != "s32")
@@ -108,15 +109,19 @@ void emitArrive(OpBuilder &builder, Location loc, Value barrier, Value predicate
 }
 
 Value emitReloadBlockId(OpBuilder &builder, Location loc) {
-  return Statement{"mov.u32 $0, %ctaid.x;", {builder.getI32Type()}, {}, {}}.emit(builder, loc).front();
+  return Statement{"mov.u32 $0, %ctaid.x;", {builder.getI32Type()}, {}, {}}
+      .emit(builder, loc)
+      .front();
 }
 
 void emitTryWaitLoop(OpBuilder &builder, Location loc, Value barrier, Value parity) {
   Statement statement;
   // Labels are local to the braces.
-  statement.text = "{ .reg .pred done; wait: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; "
-                   "@!done bra wait; }";
-  statement.inputs = {LLVM::PtrToIntOp::create(builder, loc, builder.getI32Type(), barrier), parity};
+  statement.text =
+      "{ .reg .pred done; wait: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; "
+      "@!done bra wait; }";
+  statement.inputs = {LLVM::PtrToIntOp::create(builder, loc, builder.getI32Type(), barrier),
+                      parity};
   statement.emit(builder, loc);
 }
 

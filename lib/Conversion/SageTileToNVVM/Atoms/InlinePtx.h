@@ -7,30 +7,32 @@
 
 namespace sage::tile {
 
-/// D = A·B + D or, without `accumulator`, D = A·B: one m64n`columns` wgmma. `kinds` are the PTX types of D, A and
-/// B; `a` is a descriptor (i64) or four words.
-llvm::SmallVector<mlir::Value> emitWgmma(mlir::OpBuilder &builder, mlir::Location loc, int64_t columns,
-                                         int64_t depth, llvm::ArrayRef<llvm::StringRef> kinds,
-                                         mlir::Type registerType,
-                                         llvm::ArrayRef<mlir::Value> accumulator,
-                                         llvm::ArrayRef<mlir::Value> a, mlir::Value b);
+/// D = A·B + D or, without `accumulator`, D = A·B: one m64n`columns` wgmma. `kinds` are the PTX
+/// types of D, A and B; `a` is a descriptor (i64) or four words.
+llvm::SmallVector<mlir::Value>
+emitWgmma(mlir::OpBuilder &builder, mlir::Location loc, int64_t columns, int64_t depth,
+          llvm::ArrayRef<llvm::StringRef> kinds, mlir::Type registerType,
+          llvm::ArrayRef<mlir::Value> accumulator, llvm::ArrayRef<mlir::Value> a, mlir::Value b);
 
-/// Waits for all but the last `pending` groups. The accumulator passes through, so that no use moves above the wait;
-/// `keep` are registers that must not be reused before it.
+/// Waits for all but the last `pending` groups. The accumulator passes through, so that no use
+/// moves above the wait; `keep` are registers that must not be reused before it.
 llvm::SmallVector<mlir::Value> emitWgmmaWait(mlir::OpBuilder &builder, mlir::Location loc,
-                                             int64_t pending, llvm::ArrayRef<mlir::Value> accumulator,
+                                             int64_t pending,
+                                             llvm::ArrayRef<mlir::Value> accumulator,
                                              llvm::ArrayRef<mlir::Value> keep);
 
 /// Arrives on an mbarrier if `predicate` (optional) holds.
 void emitArrive(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value barrier,
                 mlir::Value predicate);
 
-/// Waits until the phase of parity `parity` of an mbarrier has completed. Without a suspension hint: one costs up to 9 %
-/// on a grid of one block per tile (docs/Performance.md), and NVVM's operation has no form without.
+/// Waits until the phase of parity `parity` of an mbarrier has completed. Without a suspension
+/// hint: one costs up to 9 % on a grid of one block per tile (docs/Performance.md), and NVVM's
+/// operation has no form without.
 void emitTryWaitLoop(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value barrier,
                      mlir::Value parity);
 
-/// %ctaid.x, read where the statement stands: LLVM merges reads of the special register, and keeps the first.
+/// %ctaid.x, read where the statement stands: LLVM merges reads of the special register, and keeps
+/// the first.
 mlir::Value emitReloadBlockId(mlir::OpBuilder &builder, mlir::Location loc);
 
 /// Saturates two i32 to i8 and packs them below the low half of `high`: high << 16 | a1 << 8 | a0.

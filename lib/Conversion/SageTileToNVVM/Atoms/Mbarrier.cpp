@@ -26,8 +26,8 @@ LogicalResult lowerBarrierExpect(BarrierExpectOp op, KernelLowering &lowering) {
   return success();
 }
 
-/// Lane 0 arrives for its warp, so the other lanes' accesses must have happened. A wait for a matrix product
-/// is executed by the warp as a whole and comes after the product's own reads.
+/// Lane 0 arrives for its warp, so the other lanes' accesses must have happened. A wait for a
+/// matrix product is executed by the warp as a whole and comes after the product's own reads.
 static bool needsWarpSync(BarrierArriveOp op) {
   for (Operation *before = op->getPrevNode(); before; before = before->getPrevNode()) {
     if (isa<WaitOp>(before))
@@ -52,8 +52,8 @@ LogicalResult lowerBarrierArrive(BarrierArriveOp op, KernelLowering &lowering) {
 }
 
 LogicalResult lowerBarrierWait(BarrierWaitOp op, KernelLowering &lowering) {
-  emitBarrierWait(lowering.getBarrier(op.getBarrier(), op.getSlot()), lowering.toI32(op.getParity()),
-                  lowering);
+  emitBarrierWait(lowering.getBarrier(op.getBarrier(), op.getSlot()),
+                  lowering.toI32(op.getParity()), lowering);
   return success();
 }
 

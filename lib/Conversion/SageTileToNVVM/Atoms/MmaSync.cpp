@@ -11,8 +11,8 @@ using namespace mlir;
 namespace sage::tile {
 namespace {
 
-/// One instruction: 16 rows, 8 columns and 32 bytes of depth; A has four words and B two. `c` are the four elements
-/// of the accumulator that a lane holds.
+/// One instruction: 16 rows, 8 columns and 32 bytes of depth; A has four words and B two. `c` are
+/// the four elements of the accumulator that a lane holds.
 using Atom = SmallVector<Value> (*)(KernelLowering &, ArrayRef<Value> a, ArrayRef<Value> b,
                                     ArrayRef<Value> c);
 
@@ -29,8 +29,8 @@ Type getStruct(ArrayRef<Value> values) {
                                           SmallVector<Type>(ValueRange(values).getTypes()));
 }
 
-SmallVector<Value> m16n8k32_s32_s8_s8(KernelLowering &lowering, ArrayRef<Value> a, ArrayRef<Value> b,
-                                      ArrayRef<Value> c) {
+SmallVector<Value> m16n8k32_s32_s8_s8(KernelLowering &lowering, ArrayRef<Value> a,
+                                      ArrayRef<Value> b, ArrayRef<Value> c) {
   auto op = NVVM::MmaOp::create(
       lowering.builder, lowering.getLoc(), getStruct(c), a, b, c, ArrayRef<int64_t>{16, 8, 32},
       std::nullopt, NVVM::MMAIntOverflow::wrapped,
@@ -40,7 +40,8 @@ SmallVector<Value> m16n8k32_s32_s8_s8(KernelLowering &lowering, ArrayRef<Value> 
 }
 
 SmallVector<Value> callIntrinsic(KernelLowering &lowering, StringRef name, Type type,
-                                 ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> c, int64_t count) {
+                                 ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> c,
+                                 int64_t count) {
   SmallVector<Value> operands(a);
   llvm::append_range(operands, b);
   llvm::append_range(operands, c);
@@ -51,8 +52,8 @@ SmallVector<Value> callIntrinsic(KernelLowering &lowering, StringRef name, Type 
 
 SmallVector<Value> m16n8k32_f32_e4m3_e4m3(KernelLowering &lowering, ArrayRef<Value> a,
                                           ArrayRef<Value> b, ArrayRef<Value> c) {
-  return callIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32", getStruct(c), a,
-                       b, c, 4);
+  return callIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32", getStruct(c),
+                       a, b, c, 4);
 }
 
 /// `values` two by two, as vectors.
@@ -66,8 +67,8 @@ SmallVector<Value> toPairs(KernelLowering &lowering, ArrayRef<Value> values) {
 SmallVector<Value> m16n8k32_f16_e4m3_e4m3(KernelLowering &lowering, ArrayRef<Value> a,
                                           ArrayRef<Value> b, ArrayRef<Value> c) {
   SmallVector<Value> pairs = toPairs(lowering, c), result;
-  pairs = callIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f16.e4m3.e4m3.f16", getStruct(pairs),
-                        a, b, pairs, 2);
+  pairs = callIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f16.e4m3.e4m3.f16",
+                        getStruct(pairs), a, b, pairs, 2);
   for (Value pair : pairs)
     llvm::append_range(result, lowering.toElements(pair));
   return result;
@@ -133,35 +134,36 @@ SmallVector<Value> emitLdMatrix(KernelLowering &lowering, Value pointer, int64_t
 /// Addresses of four 8x16-byte matrices that cover 16 rows and 32 bytes of a tile.
 class MatrixAddresses {
 public:
-  /// With `rowsFirst`, matrices 0 and 1 are two groups of rows (A operand); else two groups of columns (B operand).
+  /// With `rowsFirst`, matrices 0 and 1 are two groups of rows (A operand); else two groups of
+  /// columns (B operand).
   MatrixAddresses(KernelLowering &lowering, Value tile, bool rowsFirst)
       : lowering(lowering), type(cast<SharedType>(tile.getType())) {
     Value lane = lowering.getLane();
     Value rowInMatrix = lowering.mask(lane, 7);
-    Value bit3 = lowering.mask(lowering.shiftRight(lane, 3), 1), bit4 = lowering.shiftRight(lane, 4);
+    Value bit3 = lowering.mask(lowering.shiftRight(lane, 3), 1),
+          bit4 = lowering.shiftRight(lane, 4);
     Value row = lowering.add(rowInMatrix, lowering.mul(rowsFirst ? bit3 : bit4, 8));
     Value column = lowering.mul(rowsFirst ? bit4 : bit3, 16);
     rowBytes = type.getShape()[1] * type.getElementType().getIntOrFloatBitWidth() / 8;
-    // The swizzle depends on the row in the matrix only, and a step in depth changes higher bits than `column`:
-    // what is XORed once serves all steps.
+    // The swizzle depends on the row in the matrix only, and a step in depth changes higher bits
+    // than `column`: what is XORed once serves all steps.
     swizzledColumn = column;
     if (Value pattern = lowering.getSwizzlePattern(type, rowInMatrix))
-      swizzledColumn =
-          arith::XOrIOp::create(lowering.builder, lowering.getLoc(), column, pattern);
+      swizzledColumn = arith::XOrIOp::create(lowering.builder, lowering.getLoc(), column, pattern);
     rowPointer = lowering.offset(lowering.getTile(tile).pointer, lowering.mul(row, rowBytes));
   }
 
-  /// The lane's address for the matrices that start at (row, byte); `row` is a multiple of 8, `byte` of 32.
+  /// The lane's address for the matrices that start at (row, byte); `row` is a multiple of 8,
+  /// `byte` of 32.
   Value get(int64_t row, int64_t byte) {
     Value &pointer = pointers[byte];
     if (!pointer) {
       Value column = swizzledColumn;
       if (byte != 0)
-        column = type.getSwizzle() != 0
-                     ? arith::XOrIOp::create(lowering.builder, lowering.getLoc(), column,
-                                             lowering.constant(byte))
-                           .getResult()
-                     : lowering.add(column, lowering.constant(byte));
+        column = type.getSwizzle() != 0 ? arith::XOrIOp::create(lowering.builder, lowering.getLoc(),
+                                                                column, lowering.constant(byte))
+                                              .getResult()
+                                        : lowering.add(column, lowering.constant(byte));
       pointer = lowering.offset(rowPointer, column);
     }
     return lowering.offset(pointer, row * rowBytes);
@@ -176,7 +178,8 @@ private:
 };
 
 /// All words of an A operand, 16 rows after 16 rows, 32 bytes of depth after 32 bytes.
-SmallVector<Value> getOperandA(MmaOp op, int64_t rows, int64_t depthBytes, KernelLowering &lowering) {
+SmallVector<Value> getOperandA(MmaOp op, int64_t rows, int64_t depthBytes,
+                               KernelLowering &lowering) {
   SmallVector<Value> words;
   if (isa<SharedType>(op.getA().getType())) {
     MatrixAddresses addresses(lowering, op.getA(), /*rowsFirst=*/true);
@@ -221,9 +224,8 @@ LogicalResult lowerMmaSync(MmaOp op, KernelLowering &lowering) {
       for (int64_t i = 0; i < count; ++i)
         for (int64_t row = 0; row < rows / 16; ++row) {
           auto *at = c.begin() + 4 * (row * blocks + block + i);
-          SmallVector<Value> result =
-              atom(lowering, ArrayRef(a).slice(4 * (row * steps + step), 4),
-                   ArrayRef(words).slice(2 * i, 2), ArrayRef<Value>(at, 4));
+          SmallVector<Value> result = atom(lowering, ArrayRef(a).slice(4 * (row * steps + step), 4),
+                                           ArrayRef(words).slice(2 * i, 2), ArrayRef<Value>(at, 4));
           llvm::copy(result, at);
         }
     }
@@ -237,7 +239,8 @@ LogicalResult lowerLoadMatrix(LoadMatrixOp op, KernelLowering &lowering) {
   Value column = lowering.mul(lowering.toI32(op.getColumn()), elementBytes);
   Value at = lowering.getSwizzledOffset(type, lowering.toI32(op.getRow()), column);
   Value pointer = lowering.offset(lowering.getTile(op.getSource()).pointer, at);
-  SmallVector<Value> words = emitLdMatrix(lowering, pointer, op.getResult().getType().getNumElements());
+  SmallVector<Value> words =
+      emitLdMatrix(lowering, pointer, op.getResult().getType().getNumElements());
   op.getResult().replaceAllUsesWith(lowering.fromElements(words));
   return success();
 }

@@ -14,10 +14,10 @@ namespace sage::tile {
 static Value packE4M3(ArrayRef<Value> x, OpBuilder &builder, Location loc) {
   auto convert = [&](Value low, Value high) -> Value {
     // The instruction's first operand is the high byte.
-    return NVVM::ConvertF32x2ToF8x2Op::create(
-        builder, loc, builder.getI16Type(), high, low, NVVM::FPRoundingMode::RN,
-        NVVM::SaturationMode::SATFINITE, /*relu=*/false,
-        Float8E4M3FNType::get(builder.getContext()));
+    return NVVM::ConvertF32x2ToF8x2Op::create(builder, loc, builder.getI16Type(), high, low,
+                                              NVVM::FPRoundingMode::RN,
+                                              NVVM::SaturationMode::SATFINITE, /*relu=*/false,
+                                              Float8E4M3FNType::get(builder.getContext()));
   };
   auto halvesType = VectorType::get({2}, builder.getI16Type());
   Value low = convert(x[0], x[1]), high = convert(x[2], x[3]);
@@ -31,9 +31,9 @@ static Value packI8(ArrayRef<Value> x, KernelLowering &lowering) {
   Location loc = lowering.getLoc();
   SmallVector<Value> integers;
   for (Value value : x) {
-    auto call = LLVM::CallIntrinsicOp::create(builder, loc, builder.getI32Type(),
-                                              builder.getStringAttr("llvm.nvvm.f2i.rn"),
-                                              ValueRange{value});
+    auto call =
+        LLVM::CallIntrinsicOp::create(builder, loc, builder.getI32Type(),
+                                      builder.getStringAttr("llvm.nvvm.f2i.rn"), ValueRange{value});
     integers.push_back(
         arith::MaxSIOp::create(builder, loc, call.getResults(), lowering.constant(-127)));
   }

@@ -12,7 +12,8 @@ namespace sage::tile {
 static LogicalResult verifyContiguous(Operation *op, MemRefType source, SharedType type) {
   if (type.getSwizzle() != 0) {
     InFlightDiagnostic diagnostic =
-        op->emitOpError("bulk copy from a memref must not have a swizzled target, but got ") << type;
+        op->emitOpError("bulk copy from a memref must not have a swizzled target, but got ")
+        << type;
     diagnostic.attachNote() << "use a tensor map";
     return diagnostic;
   }

@@ -17,8 +17,9 @@ int64_t getRowBytes(SharedType type) {
   return type.getShape()[1] * type.getElementType().getIntOrFloatBitWidth() / 8;
 }
 
-/// The descriptor of a K-major tile, `bytes` from its start. The words are joined last: ptxas 13.0 drops the upper
-/// half of a 64-bit constant that is added to a uniform value, and LLVM would fold 64-bit arithmetic into that form.
+/// The descriptor of a K-major tile, `bytes` from its start. The words are joined last: ptxas 13.0
+/// drops the upper half of a 64-bit constant that is added to a uniform value, and LLVM would fold
+/// 64-bit arithmetic into that form.
 Value getDescriptor(KernelLowering &lowering, Value tile, int64_t bytes) {
   auto type = cast<SharedType>(tile.getType());
   Value low = lowering.getTile(tile).descriptor;
@@ -68,7 +69,8 @@ template <typename Op> FailureOr<Product> getProduct(Op op) {
   Type element = b.getElementType();
   product.kinds = {getKind(accumulator.getElementType()), getKind(element), getKind(element)};
   bool isHalf = accumulator.getElementType().isF16();
-  product.registerType = isHalf ? IntegerType::get(op.getContext(), 32) : accumulator.getElementType();
+  product.registerType =
+      isHalf ? IntegerType::get(op.getContext(), 32) : accumulator.getElementType();
   product.registersPerColumnBlock = isHalf ? 2 : 4;
   product.columns = b.getShape()[0];
   product.depthBytes = getRowBytes(b);
@@ -104,7 +106,8 @@ bool isZero(Value value) {
 
 /// Issues the product as a group of its own; `read` receives the registers of A.
 template <typename Op>
-FailureOr<SmallVector<Value>> emitProduct(Op op, KernelLowering &lowering, SmallVector<Value> &read) {
+FailureOr<SmallVector<Value>> emitProduct(Op op, KernelLowering &lowering,
+                                          SmallVector<Value> &read) {
   FailureOr<Product> product = getProduct(op);
   if (failed(product))
     return failure();
@@ -133,7 +136,8 @@ FailureOr<SmallVector<Value>> emitProduct(Op op, KernelLowering &lowering, Small
       else
         a.assign(read.begin() + byte / 8, read.begin() + byte / 8 + 4);
       Value b = getDescriptor(lowering, op.getB(), column * product->depthBytes + byte);
-      part = emitWgmma(builder, loc, width, depth, product->kinds, product->registerType, part, a, b);
+      part =
+          emitWgmma(builder, loc, width, depth, product->kinds, product->registerType, part, a, b);
     }
     llvm::append_range(results, part);
   }
@@ -172,7 +176,8 @@ LogicalResult lowerWgmmaWait(WaitOp op, KernelLowering &lowering) {
   SmallVector<Value> done =
       emitWgmmaWait(lowering.builder, op.getLoc(), op.getPending(), toRegisters(lowering, vector),
                     lowering.getRegistersRead(source));
-  op.getResult().replaceAllUsesWith(fromRegisters(lowering, done, cast<VectorType>(vector.getType())));
+  op.getResult().replaceAllUsesWith(
+      fromRegisters(lowering, done, cast<VectorType>(vector.getType())));
   return success();
 }
 

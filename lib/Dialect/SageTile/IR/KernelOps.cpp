@@ -103,7 +103,8 @@ LogicalResult SpecializeOp::verify() {
 // BlockIdOp
 //===----------------------------------------------------------------------===//
 
-void BlockIdOp::getEffects(SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+void BlockIdOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
   // Neither merged nor moved.
   if (getReload())
     effects.emplace_back(MemoryEffects::Write::get());

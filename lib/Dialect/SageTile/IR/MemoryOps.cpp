@@ -18,22 +18,24 @@ LogicalResult StageOp::verify() {
   if (source.getRank() < 2)
     return emitOpError("source must have stages, but got ") << source;
   // The stages of a vector are the rows of a tile.
-  auto stageType = SharedType::get(getContext(), source.getShape().drop_front(),
-                                   source.getElementType(), source.getRank() == 3 ? source.getSwizzle() : 0);
+  auto stageType =
+      SharedType::get(getContext(), source.getShape().drop_front(), source.getElementType(),
+                      source.getRank() == 3 ? source.getSwizzle() : 0);
   if (getResult().getType() != stageType)
     return emitOpError("result must be ") << stageType << ", but got " << getResult().getType();
   IntegerAttr index;
   if (matchPattern(getIndex(), m_Constant(&index)) &&
       (index.getInt() < 0 || index.getInt() >= source.getShape()[0]))
-    return emitOpError("stage must be less than ") << source.getShape()[0] << ", but got "
-                                                   << index.getInt();
+    return emitOpError("stage must be less than ")
+           << source.getShape()[0] << ", but got " << index.getInt();
   return success();
 }
 
 LogicalResult SubtileOp::verify() {
   SharedType source = getSource().getType(), result = getResult().getType();
   if (source.getRank() != 2 || result.getRank() != 2)
-    return emitOpError("source and result must have rank 2, but got ") << source << " and " << result;
+    return emitOpError("source and result must have rank 2, but got ")
+           << source << " and " << result;
   if (source.getShape()[1] != result.getShape()[1] || source.getSwizzle() != result.getSwizzle() ||
       source.getElementType() != result.getElementType())
     return emitOpError("result must have the source's columns, elements and swizzle, but got ")
@@ -45,8 +47,8 @@ LogicalResult SubtileOp::verify() {
   int64_t first = constant ? row.getInt() : 0;
   if (first < 0 || first + result.getShape()[0] > source.getShape()[0])
     return emitOpError("rows must be inside the source's ")
-           << source.getShape()[0] << ", but got [" << first << ", "
-           << first + result.getShape()[0] << ")";
+           << source.getShape()[0] << ", but got [" << first << ", " << first + result.getShape()[0]
+           << ")";
   return success();
 }
 
@@ -71,7 +73,8 @@ template <typename Op> static LogicalResult verifyCopy(Op op) {
   if (auto map = dyn_cast<TensorMapType>(op.getSource().getType())) {
     elementType = map.getElementType();
     if (indices < 2)
-      return op.emitOpError("tensor map must have an index for row and column, but got ") << indices;
+      return op.emitOpError("tensor map must have an index for row and column, but got ")
+             << indices;
     if (map.getShape() != target.getShape() || map.getSwizzle() != target.getSwizzle())
       return op.emitOpError("target must have the tensor map's box and swizzle, but got ")
              << map << " and " << target;
@@ -90,9 +93,9 @@ template <typename Op> static LogicalResult verifyCopy(Op op) {
   if (elementType != target.getElementType())
     return op.emitOpError("source and target must have equal element types, but got ")
            << elementType << " and " << target.getElementType();
-  // PTX ISA, "cp.async": 16 bytes are what one thread moves past L1; tensor copies have the same unit.
-  int64_t rowBytes =
-      target.getShape().back() * target.getElementType().getIntOrFloatBitWidth() / 8;
+  // PTX ISA, "cp.async": 16 bytes are what one thread moves past L1; tensor copies have the same
+  // unit.
+  int64_t rowBytes = target.getShape().back() * target.getElementType().getIntOrFloatBitWidth() / 8;
   if (target.getRank() == 2 && rowBytes % 16 != 0)
     return op.emitOpError("row of the tile must be a multiple of 16 bytes, but got ") << rowBytes;
   return success();
@@ -106,8 +109,7 @@ LogicalResult CopyAsyncOp::verify() {
   if (bool(getBarrier()) != bool(getSlot()))
     return emitOpError("barrier and slot must come together");
   if (!getBarrier() && isa<TensorMapType>(getSource().getType())) {
-    InFlightDiagnostic diagnostic =
-        emitOpError("copy from a tensor map must arrive on a barrier");
+    InFlightDiagnostic diagnostic = emitOpError("copy from a tensor map must arrive on a barrier");
     diagnostic.attachNote() << "copy groups hold copies from memrefs only";
     return diagnostic;
   }
@@ -158,8 +160,12 @@ static AffineMap getDefaultAccessMap(Type memory) {
   return AffineMap::get(2, 0, row + column);
 }
 
-AffineMap LoadOp::getAccessMap() { return getMap().value_or(getDefaultAccessMap(getSource().getType())); }
-AffineMap StoreOp::getAccessMap() { return getMap().value_or(getDefaultAccessMap(getTarget().getType())); }
+AffineMap LoadOp::getAccessMap() {
+  return getMap().value_or(getDefaultAccessMap(getSource().getType()));
+}
+AffineMap StoreOp::getAccessMap() {
+  return getMap().value_or(getDefaultAccessMap(getTarget().getType()));
+}
 
 static LogicalResult verifyAccess(Operation *op, Type memory, int64_t indices, AffineMap map,
                                   bool isDefault, FragmentType fragment) {
@@ -175,7 +181,8 @@ static LogicalResult verifyAccess(Operation *op, Type memory, int64_t indices, A
     return op->emitOpError("memory and fragment must have equal element types, but got ")
            << getElementType(memory) << " and " << fragment.getElementType();
   if (map.getNumDims() != 2 || map.getNumSymbols() != 0)
-    return op->emitOpError("map must have 2 dimensions and no symbols, but got ") << AffineMapAttr::get(map);
+    return op->emitOpError("map must have 2 dimensions and no symbols, but got ")
+           << AffineMapAttr::get(map);
   if (map.getNumResults() < 1 || map.getNumResults() > 2 || map.getNumResults() > rank)
     return op->emitOpError("map must have 1 or 2 results, at most the memory's rank, but got ")
            << map.getNumResults();

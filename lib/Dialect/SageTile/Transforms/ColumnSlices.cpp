@@ -30,9 +30,8 @@ FragmentType getColumnSliceType(FragmentType type, int64_t width) {
   if (extent != width)
     return {};
   MLIRContext *context = type.getContext();
-  return FragmentType::get(
-      context, {type.getRows(), width}, type.getElementType(),
-      LayoutAttr::get(context, layout.getWarp(), layout.getLane(), reg));
+  return FragmentType::get(context, {type.getRows(), width}, type.getElementType(),
+                           LayoutAttr::get(context, layout.getWarp(), layout.getLane(), reg));
 }
 
 Value createColumnSlice(OpBuilder &builder, Location loc, Value fragment, int64_t column,

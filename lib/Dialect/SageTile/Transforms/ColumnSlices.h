@@ -9,8 +9,8 @@
 
 namespace sage::tile {
 
-/// The type of `width` neighbouring columns of `type`, a contiguous range of each lane's registers. Null if
-/// `width` does not end at a boundary of the layout's register modes.
+/// The type of `width` neighbouring columns of `type`, a contiguous range of each lane's registers.
+/// Null if `width` does not end at a boundary of the layout's register modes.
 FragmentType getColumnSliceType(FragmentType type, int64_t width);
 
 /// Columns [column, column + width) of `fragment`; `fragment` itself if that is all of them.

@@ -9,8 +9,8 @@
 
 namespace sage::tile {
 
-/// The result takes, in order, elements `registers` of `vector`; they are elements of `elementType`, which are packed
-/// where they have 8 bits. Null if whole words cannot be picked.
+/// The result takes, in order, elements `registers` of `vector`; they are elements of
+/// `elementType`, which are packed where they have 8 bits. Null if whole words cannot be picked.
 mlir::Value pickRegisters(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value vector,
                           llvm::ArrayRef<int64_t> registers, mlir::Type elementType);
 

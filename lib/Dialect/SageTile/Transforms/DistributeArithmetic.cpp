@@ -105,7 +105,8 @@ Value convertElements(OpBuilder &builder, Location loc, Value vector, Type from,
   if (size % 4 != 0)
     return {};
   if (!from.isF32())
-    vector = arith::ExtFOp::create(builder, loc, VectorType::get({size}, builder.getF32Type()), vector);
+    vector =
+        arith::ExtFOp::create(builder, loc, VectorType::get({size}, builder.getF32Type()), vector);
   return PackOp::create(builder, loc, VectorType::get({size / 4}, builder.getI32Type()), vector,
                         TypeAttr::get(to));
 }
@@ -134,7 +135,8 @@ struct DistributeConvert : OpConversionPattern<ConvertOp> {
                                             to.getElementType())
                           : Value();
     if (!result)
-      return op.emitOpError("conversion must be from f32, f16 or bf16 and keep or fill whole words, but got ")
+      return op.emitOpError(
+                 "conversion must be from f32, f16 or bf16 and keep or fill whole words, but got ")
              << from << " to " << to;
     rewriter.replaceOp(op, result);
     return success();
@@ -177,7 +179,8 @@ struct DistributeConcat : OpConversionPattern<ConcatOp> {
           from.getLayout(), [&](Position p) { return Position(p.first, p.second + column); },
           to.getLayout());
       if (failed(targets))
-        return op.emitOpError("sources must fill the same registers of every lane, but layouts are ")
+        return op.emitOpError(
+                   "sources must fill the same registers of every lane, but layouts are ")
                << from.getLayout() << " and " << to.getLayout();
       for (auto [reg, target] : llvm::enumerate(*targets))
         registers[target] = first + reg;
@@ -193,7 +196,8 @@ struct DistributeConcat : OpConversionPattern<ConcatOp> {
     }
     Value result = pickRegisters(rewriter, op.getLoc(), joined, registers, to.getElementType());
     if (!result)
-      return op.emitOpError("8-bit sources must fill whole words, but layout is ") << to.getLayout();
+      return op.emitOpError("8-bit sources must fill whole words, but layout is ")
+             << to.getLayout();
     rewriter.replaceOp(op, result);
     return success();
   }
@@ -203,8 +207,8 @@ struct DistributeConcat : OpConversionPattern<ConcatOp> {
 
 void populateDistributeArithmeticPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns) {
-  patterns.add<DistributeSplat, DistributeOrderAfter, DistributeConvert,
-               DistributeSlice, DistributeConcat>(converter, patterns.getContext());
+  patterns.add<DistributeSplat, DistributeOrderAfter, DistributeConvert, DistributeSlice,
+               DistributeConcat>(converter, patterns.getContext());
 }
 
 } // namespace sage::tile

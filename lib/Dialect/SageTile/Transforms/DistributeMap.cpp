@@ -12,14 +12,16 @@ using namespace mlir;
 namespace sage::tile {
 namespace {
 
-/// An i32 vector as constants + rest, where the rest (scalar or vector; null: 0) differs between lanes only. Bounds are
-/// compared with the constants: one instruction per element, and not one more to add the lane's position to each.
+/// An i32 vector as constants + rest, where the rest (scalar or vector; null: 0) differs between
+/// lanes only. Bounds are compared with the constants: one instruction per element, and not one
+/// more to add the lane's position to each.
 struct OffsetVector {
   SmallVector<int32_t> constants;
   Value rest;
 };
 
-/// Clones a map's body on vectors. Values that depend on no element stay scalars until they meet one that does.
+/// Clones a map's body on vectors. Values that depend on no element stay scalars until they meet
+/// one that does.
 class BodyVectorizer {
 public:
   BodyVectorizer(OpBuilder &builder, Location loc, int64_t size)
@@ -51,7 +53,8 @@ public:
     for (auto [index, operand] : llvm::enumerate(op->getOperands())) {
       Value value = mapping.lookupOrDefault(operand);
       // A condition that is the same for all elements selects whole vectors.
-      bool isCondition = index == 0 && isa<arith::SelectOp>(op) && !isa<VectorType>(value.getType());
+      bool isCondition =
+          index == 0 && isa<arith::SelectOp>(op) && !isa<VectorType>(value.getType());
       operands.push_back(isCondition ? value : getVector(operand));
     }
     OperationState state(op->getLoc(), op->getName(), operands,
@@ -69,7 +72,8 @@ private:
     return {SmallVector<int32_t>(size, 0), mapping.lookupOrDefault(scalar)};
   }
 
-  /// Sums, differences and signed comparisons keep constants apart; positions are small, so nothing overflows.
+  /// Sums, differences and signed comparisons keep constants apart; positions are small, so nothing
+  /// overflows.
   bool cloneOffsets(Operation *op) {
     auto compare = dyn_cast<arith::CmpIOp>(op);
     bool isSupported = isa<arith::AddIOp, arith::SubIOp>(op) ||
@@ -108,7 +112,8 @@ private:
   Value broadcast(Value value) {
     if (isa<VectorType>(value.getType()))
       return value;
-    return vector::BroadcastOp::create(builder, loc, VectorType::get({size}, value.getType()), value);
+    return vector::BroadcastOp::create(builder, loc, VectorType::get({size}, value.getType()),
+                                       value);
   }
   /// Brings a scalar to the other operand's type.
   void align(Value &a, Value &b) {
@@ -180,11 +185,11 @@ struct DistributeMap : OpConversionPattern<MapOp> {
     for (auto [index, input] : llvm::enumerate(adaptor.getInputs())) {
       auto inputType = cast<FragmentType>(op.getInputs()[index].getType());
       if (isPacked(inputType))
-        return op.emitOpError("input #") << index << " must not have 8-bit elements, but got "
-                                         << inputType.getElementType();
+        return op.emitOpError("input #")
+               << index << " must not have 8-bit elements, but got " << inputType.getElementType();
       AffineMap map = op.getInputMap(index);
-      auto registers = findRegisters(layout, [&](Position p) { return applyMap(map, p); },
-                                     inputType.getLayout());
+      auto registers = findRegisters(
+          layout, [&](Position p) { return applyMap(map, p); }, inputType.getLayout());
       if (failed(registers))
         return op.emitOpError("input #")
                << index << " must be in the same register of every lane, but "

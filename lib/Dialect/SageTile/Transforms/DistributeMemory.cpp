@@ -45,7 +45,8 @@ struct Access {
 /// How the elements of a fragment lie in memory.
 class AccessPlan {
 public:
-  template <typename Op> static FailureOr<AccessPlan> get(Op op, Value memory, FragmentType fragment) {
+  template <typename Op>
+  static FailureOr<AccessPlan> get(Op op, Value memory, FragmentType fragment) {
     AffineMap map = op.getAccessMap();
     AccessPlan plan(op, memory, op.getIndices(), op.getLimit());
     LayoutAttr layout = fragment.getLayout();
@@ -57,7 +58,8 @@ public:
                        : evaluate(map.getResult(0), {p.first, p.second});
     });
     if (failed(columns) || failed(rows))
-      return op.emitOpError("address must be a sum of what the lane and the register contribute, but ")
+      return op.emitOpError(
+                 "address must be a sum of what the lane and the register contribute, but ")
              << AffineMapAttr::get(map) << " of " << layout << " is not";
     plan.columns = *columns;
     plan.rows = *rows;
@@ -82,13 +84,16 @@ public:
   }
   /// Position of the access in the lane's vector.
   int64_t getOffset(const Access &access) const {
-    return elementType.getIntOrFloatBitWidth() == 8 && !gathersBytes ? access.first / 4 : access.first;
+    return elementType.getIntOrFloatBitWidth() == 8 && !gathersBytes ? access.first / 4
+                                                                     : access.first;
   }
-  /// The lane's vector while its parts are joined: bytes of a transposed tile are joined one by one.
+  /// The lane's vector while its parts are joined: bytes of a transposed tile are joined one by
+  /// one.
   VectorType getJoinedType(VectorType laneType) const {
     if (!gathersBytes)
       return laneType;
-    return VectorType::get({laneType.getNumElements() * 4}, IntegerType::get(elementType.getContext(), 8));
+    return VectorType::get({laneType.getNumElements() * 4},
+                           IntegerType::get(elementType.getContext(), 8));
   }
 
   /// Whether two accesses are below the limit together.
@@ -125,8 +130,8 @@ public:
       if (mask == 0)
         return;
       Value bits = arith::AndIOp::create(builder, loc, makeNumber(), constant(builder, mask));
-      Value isZero = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, bits,
-                                           constant(builder, 0));
+      Value isZero =
+          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, bits, constant(builder, 0));
       result = result ? arith::AndIOp::create(builder, loc, result, isZero).getResult() : isZero;
     };
     require(rows->getLaneSteps(), columns->getLaneSteps(),
@@ -144,9 +149,12 @@ private:
   Value constant(OpBuilder &builder, int64_t value) const {
     return arith::ConstantIndexOp::create(builder, loc, value);
   }
-  /// Indices are below 2^31 (the contract of a launch), so that sums of 32 bits extend to addresses term by term.
+  /// Indices are below 2^31 (the contract of a launch), so that sums of 32 bits extend to addresses
+  /// term by term.
   Value add(OpBuilder &builder, Value a, Value b) const {
-    return b ? arith::AddIOp::create(builder, loc, a, b, arith::IntegerOverflowFlags::nsw).getResult() : a;
+    return b ? arith::AddIOp::create(builder, loc, a, b, arith::IntegerOverflowFlags::nsw)
+                   .getResult()
+             : a;
   }
   Value addConstant(OpBuilder &builder, Value a, int64_t value) const {
     return value == 0 ? a : add(builder, a, constant(builder, value));
@@ -169,7 +177,8 @@ private:
     return std::gcd(alignment, getKnownDivisor(indices.back()));
   }
 
-  /// With `gathersBytes` every byte is an access of its own, as a transposed tile of 8-bit elements needs.
+  /// With `gathersBytes` every byte is an access of its own, as a transposed tile of 8-bit elements
+  /// needs.
   LogicalResult formAccesses(bool gathersBytes) {
     this->gathersBytes = gathersBytes;
     accesses.clear();
@@ -249,16 +258,17 @@ struct DistributeLoad : OpConversionPattern<LoadOp> {
       auto branch = scf::IfOp::create(
           rewriter, loc, inside,
           [&](OpBuilder &builder, Location) {
-            scf::YieldOp::create(builder, loc, llvm::map_to_vector(together, [&](const Access &access) {
+            scf::YieldOp::create(builder, loc,
+                                 llvm::map_to_vector(together, [&](const Access &access) {
                                    return load(builder, op, *plan, access, isVolatile);
                                  }));
           },
           [&](OpBuilder &builder, Location) {
-            scf::YieldOp::create(
-                builder, loc, llvm::map_to_vector(together, [&](const Access &access) -> Value {
-                  return arith::ConstantOp::create(builder, loc,
-                                                   builder.getZeroAttr(plan->getType(access)));
-                }));
+            scf::YieldOp::create(builder, loc,
+                                 llvm::map_to_vector(together, [&](const Access &access) -> Value {
+                                   return arith::ConstantOp::create(
+                                       builder, loc, builder.getZeroAttr(plan->getType(access)));
+                                 }));
           });
       llvm::append_range(parts, branch.getResults());
     }
@@ -277,16 +287,20 @@ private:
                     VectorType type) {
     if (parts.size() == 1)
       return parts.front();
-    Value result = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(plan.getJoinedType(type)));
+    Value result =
+        arith::ConstantOp::create(builder, loc, builder.getZeroAttr(plan.getJoinedType(type)));
     for (auto [part, access] : llvm::zip_equal(parts, plan.getAccesses()))
       result = vector::InsertStridedSliceOp::create(builder, loc, part, result,
                                                     ArrayRef<int64_t>{plan.getOffset(access)},
                                                     ArrayRef<int64_t>{1});
-    return result.getType() == type ? result : vector::BitCastOp::create(builder, loc, type, result).getResult();
+    return result.getType() == type
+               ? result
+               : vector::BitCastOp::create(builder, loc, type, result).getResult();
   }
 };
 
-/// A operands from shared tiles: four 8x16-byte matrices are what a lane needs of 16 rows and 32 bytes.
+/// A operands from shared tiles: four 8x16-byte matrices are what a lane needs of 16 rows and 32
+/// bytes.
 struct DistributeLoadOperandA : OpConversionPattern<LoadOp> {
   DistributeLoadOperandA(const TypeConverter &converter, MLIRContext *context)
       : OpConversionPattern(converter, context, /*benefit=*/2) {}
@@ -301,9 +315,9 @@ struct DistributeLoadOperandA : OpConversionPattern<LoadOp> {
     LayoutAttr layout = fragment.getLayout();
     int64_t warps = layout.getNumWarps();
     MLIRContext *context = op.getContext();
-    LayoutAttr operand =
-        elementBytes == 1 ? LayoutAttr::operandA8(context, warps, fragment.getColumns())
-                          : LayoutAttr::accumulator(context, warps, fragment.getColumns());
+    LayoutAttr operand = elementBytes == 1
+                             ? LayoutAttr::operandA8(context, warps, fragment.getColumns())
+                             : LayoutAttr::accumulator(context, warps, fragment.getColumns());
     if (layout != operand || fragment.getColumns() * elementBytes % 32 != 0 ||
         getKnownDivisor(op.getIndices()[1]) * elementBytes % 16 != 0)
       return failure();
@@ -317,7 +331,8 @@ struct DistributeLoadOperandA : OpConversionPattern<LoadOp> {
     Value row = arith::AndIOp::create(rewriter, loc, lane, constant(15));
     row = arith::AddIOp::create(rewriter, loc, op.getIndices()[0], row);
     if (warps > 1) {
-      Value first = arith::MulIOp::create(rewriter, loc, WarpIdOp::create(rewriter, loc), constant(16));
+      Value first =
+          arith::MulIOp::create(rewriter, loc, WarpIdOp::create(rewriter, loc), constant(16));
       row = arith::AddIOp::create(rewriter, loc, row, first);
     }
     Value half = arith::ShRUIOp::create(rewriter, loc, lane, constant(4));

@@ -7,7 +7,8 @@ using namespace mlir;
 namespace sage::tile {
 namespace {
 
-/// After distribution the layout is gone: products assume the columns' registers before those of further rows.
+/// After distribution the layout is gone: products assume the columns' registers before those of
+/// further rows.
 LogicalResult verifyAccumulator(Operation *op, FragmentType type) {
   ArrayRef<LayoutMode> reg = type.getLayout().getReg();
   int64_t blocks = type.getColumns() / 8;
@@ -36,9 +37,9 @@ struct DistributeWait : OpConversionPattern<WaitOp> {
 
   LogicalResult matchAndRewrite(WaitOp op, OpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    rewriter.replaceOpWithNewOp<WaitOp>(
-        op, getTypeConverter()->convertType(op.getResult().getType()), adaptor.getSource(),
-        op.getPendingAttr());
+    rewriter.replaceOpWithNewOp<WaitOp>(op,
+                                        getTypeConverter()->convertType(op.getResult().getType()),
+                                        adaptor.getSource(), op.getPendingAttr());
     return success();
   }
 };

@@ -72,8 +72,7 @@ public:
         result(op.getResult().getType().getLayout()), map(op.getReductionMap()) {}
 
   FailureOr<Plan> run() {
-    auto targets = findRegisters(
-        source, [&](Position p) { return applyMap(map, p); }, result);
+    auto targets = findRegisters(source, [&](Position p) { return applyMap(map, p); }, result);
     if (failed(targets))
       return op.emitOpError("result must be in the same register of every lane, but layouts are ")
              << source << " and " << result;
@@ -117,7 +116,8 @@ private:
         ++numRows;
         // The halving tree starts with the highest bit of the row.
         if (op.getKind() == ReduceKind::AddF && distance < 2 * laneRows)
-          return op.emitOpError("sum over rows must have the high bits of the row in registers, but got ")
+          return op.emitOpError(
+                     "sum over rows must have the high bits of the row in registers, but got ")
                  << source;
       }
       if (op.getKind() == ReduceKind::AddF && !llvm::isPowerOf2_64(numRows))

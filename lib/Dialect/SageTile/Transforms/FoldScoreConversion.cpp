@@ -1,4 +1,5 @@
-// Scores stay integers for masks and maxima; their conversion to float is folded into what uses them.
+// Scores stay integers for masks and maxima; their conversion to float is folded into what uses
+// them.
 
 #include "Maps.h"
 
@@ -33,10 +34,12 @@ constexpr int64_t largestProduct = 127 * 127;
 bool isZeroSplat(Value value) {
   auto splat = value.getDefiningOp<SplatOp>();
   IntegerAttr constant;
-  return splat && matchPattern(splat.getValue(), m_Constant(&constant)) && constant.getValue().isZero();
+  return splat && matchPattern(splat.getValue(), m_Constant(&constant)) &&
+         constant.getValue().isZero();
 }
 
-/// Whether `map` replaces elements of its input `number` by -infinity where a condition on other things fails.
+/// Whether `map` replaces elements of its input `number` by -infinity where a condition on other
+/// things fails.
 bool isMask(MapOp map, unsigned number) {
   auto select = getYieldedValue(map).getDefiningOp<arith::SelectOp>();
   if (!select || !isMinusInfinity(select.getFalseValue()) ||
@@ -45,7 +48,8 @@ bool isMask(MapOp map, unsigned number) {
   return select.getTrueValue().hasOneUse() && map.getInputMap(number).isIdentity();
 }
 
-/// The floats that hold one product's scores, each with an integer fragment that encodes the same values.
+/// The floats that hold one product's scores, each with an integer fragment that encodes the same
+/// values.
 class ScoreFolder {
 public:
   ScoreFolder(MapOp conversion, bool magic) : conversion(conversion), magic(magic) {}
@@ -81,15 +85,17 @@ private:
   Value decode(OpBuilder &builder, Location loc, Value element) {
     Type f32 = builder.getF32Type();
     if (magic)
-      return arith::SubFOp::create(builder, loc, arith::BitcastOp::create(builder, loc, f32, element),
+      return arith::SubFOp::create(builder, loc,
+                                   arith::BitcastOp::create(builder, loc, f32, element),
                                    createFloat(builder, loc, magicFloat));
     Value converted = arith::SIToFPOp::create(builder, loc, f32, element);
     if (!hasMask)
       return converted;
     Value masked = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, element,
                                          createInteger(builder, loc, maskedScore()));
-    return arith::SelectOp::create(builder, loc, masked,
-                                   createFloat(builder, loc, -std::numeric_limits<float>::infinity()), converted);
+    return arith::SelectOp::create(
+        builder, loc, masked, createFloat(builder, loc, -std::numeric_limits<float>::infinity()),
+        converted);
   }
   int32_t maskedScore() const {
     return magic ? minusInfinityBits : std::numeric_limits<int32_t>::min();
@@ -106,12 +112,14 @@ void ScoreFolder::startAtMagic(MmaOp product) {
   OpBuilder builder(product);
   Location loc = product.getLoc();
   auto type = cast<FragmentType>(product.getType());
-  // A constant: loads of a shared word are fewer instructions, but measured slower (docs/Performance.md).
+  // A constant: loads of a shared word are fewer instructions, but measured slower
+  // (docs/Performance.md).
   Value start = createInteger(builder, loc, magicBits);
   product.getAccumulatorMutable().assign(SplatOp::create(builder, loc, type, start));
 }
 
-/// The scores of a product that started at `magicBits`, for uses that cannot be folded; dead otherwise.
+/// The scores of a product that started at `magicBits`, for uses that cannot be folded; dead
+/// otherwise.
 Value ScoreFolder::decodeProduct(MmaOp product) {
   OpBuilder builder(conversion);
   Location loc = conversion.getLoc();
@@ -137,7 +145,8 @@ void ScoreFolder::followMasks(Value scores) {
     select.getTrueValue().setType(builder.getI32Type());
     builder.setInsertionPoint(select);
     Value lowest = createInteger(builder, mask.getLoc(), maskedScore());
-    auto replacement = arith::SelectOp::create(builder, mask.getLoc(), select.getCondition(), select.getTrueValue(), lowest);
+    auto replacement = arith::SelectOp::create(builder, mask.getLoc(), select.getCondition(),
+                                               select.getTrueValue(), lowest);
     select.replaceAllUsesWith(replacement.getResult());
     select.erase();
     encoded[mask.getResult()] = integers.getResult();
@@ -162,7 +171,8 @@ void ScoreFolder::followBranches() {
       rebuildBranch(cast<scf::IfOp>(op), numbers);
 }
 
-/// `branch` with integer results for `numbers`: in their place under `magic`, else behind the others.
+/// `branch` with integer results for `numbers`: in their place under `magic`, else behind the
+/// others.
 scf::IfOp ScoreFolder::rebuildBranch(scf::IfOp branch, ArrayRef<unsigned> numbers) {
   IRRewriter rewriter(branch);
   SmallVector<Type> types(branch.getResultTypes());
@@ -186,7 +196,8 @@ scf::IfOp ScoreFolder::rebuildBranch(scf::IfOp branch, ArrayRef<unsigned> number
     }
     yield.getResultsMutable().assign(values);
   }
-  auto rebuilt = scf::IfOp::create(rewriter, branch.getLoc(), types, branch.getCondition(), /*addThenBlock=*/false,
+  auto rebuilt = scf::IfOp::create(rewriter, branch.getLoc(), types, branch.getCondition(),
+                                   /*addThenBlock=*/false,
                                    /*addElseBlock=*/false);
   rebuilt.getThenRegion().takeBody(branch.getThenRegion());
   rebuilt.getElseRegion().takeBody(branch.getElseRegion());
@@ -201,9 +212,9 @@ scf::IfOp ScoreFolder::rebuildBranch(scf::IfOp branch, ArrayRef<unsigned> number
     Value floats = rebuilt.getResult(i);
     if (magic) {
       auto type = cast<FragmentType>(result.getType());
-      floats = createMap(rewriter, branch.getLoc(), type, integers, {}, [&](OpBuilder &b, ValueRange e) {
-        return decode(b, branch.getLoc(), e[0]);
-      });
+      floats =
+          createMap(rewriter, branch.getLoc(), type, integers, {},
+                    [&](OpBuilder &b, ValueRange e) { return decode(b, branch.getLoc(), e[0]); });
     }
     result.replaceAllUsesWith(floats);
     encoded[floats] = integers;
@@ -220,11 +231,12 @@ void ScoreFolder::reduceIntegers(Value value, Value integers) {
       continue;
     OpBuilder builder(reduce);
     FragmentType type = reduce.getResult().getType();
-    Value maximum = ReduceOp::create(builder, reduce.getLoc(), type.withElementType(builder.getI32Type()),
-                                     ReduceKind::MaxSI, integers, reduce.getMapAttr());
-    Value decoded = createMap(builder, reduce.getLoc(), type, maximum, {}, [&](OpBuilder &b, ValueRange e) {
-      return decode(b, reduce.getLoc(), e[0]);
-    });
+    Value maximum =
+        ReduceOp::create(builder, reduce.getLoc(), type.withElementType(builder.getI32Type()),
+                         ReduceKind::MaxSI, integers, reduce.getMapAttr());
+    Value decoded =
+        createMap(builder, reduce.getLoc(), type, maximum, {},
+                  [&](OpBuilder &b, ValueRange e) { return decode(b, reduce.getLoc(), e[0]); });
     reduce.getResult().replaceAllUsesWith(decoded);
     reduce.erase();
   }
@@ -239,8 +251,8 @@ void ScoreFolder::foldUses(Value value, Value integers) {
     foldIntoMap(cast<MapOp>(use->getOwner()), use->getOperandNumber(), integers);
 }
 
-/// The multiply-add that `score` is a factor of, if that is all it is used for, and the numbers of the inputs that are
-/// the other factor and the addend.
+/// The multiply-add that `score` is a factor of, if that is all it is used for, and the numbers of
+/// the inputs that are the other factor and the addend.
 struct LinearUse {
   math::FmaOp fma;
   unsigned factor, addend;
@@ -252,7 +264,8 @@ std::optional<LinearUse> matchLinearUse(MapOp map, Value score) {
   auto fma = dyn_cast<math::FmaOp>(*score.user_begin());
   if (!fma || fma.getC() == score)
     return std::nullopt;
-  std::optional<unsigned> factor = getInputNumber(map, fma.getA() == score ? fma.getB() : fma.getA());
+  std::optional<unsigned> factor =
+      getInputNumber(map, fma.getA() == score ? fma.getB() : fma.getA());
   std::optional<unsigned> addend = getInputNumber(map, fma.getC());
   if (!factor || !addend || *factor == *addend || !fma.getC().hasOneUse())
     return std::nullopt;
@@ -280,8 +293,8 @@ void ScoreFolder::foldIntoMap(MapOp map, unsigned number, Value integers) {
     Value factor = map.getInputs()[linear->factor], addend = map.getInputs()[linear->addend];
     SmallVector<AffineMap> maps = getInputMaps(map);
     maps[linear->addend] = maps[linear->factor];
-    Value folded = createMap(builder, loc, cast<FragmentType>(factor.getType()), {factor, addend}, {},
-                             [&](OpBuilder &b, ValueRange e) -> Value {
+    Value folded = createMap(builder, loc, cast<FragmentType>(factor.getType()), {factor, addend},
+                             {}, [&](OpBuilder &b, ValueRange e) -> Value {
                                Value magic = createFloat(b, loc, -magicFloat);
                                return math::FmaOp::create(b, loc, magic, e[0], e[1]);
                              });

@@ -28,11 +28,13 @@ bool isInProducer(Operation *op) {
 
 bool isInLoop(Operation *op) { return bool(op->getParentOfType<scf::ForOp>()); }
 
-/// A row of factors in memory, one for each column: `isShared` for the key scales, else the scales of V.
+/// A row of factors in memory, one for each column: `isShared` for the key scales, else the scales
+/// of V.
 bool loadsColumnFactors(Value value, bool isShared) {
   auto load = value.getDefiningOp<LoadOp>();
   return load && isa<SharedType>(load.getSource().getType()) == isShared &&
-         load.getResult().getType().getRows() == 1 && load.getResult().getType().getElementType().isF32();
+         load.getResult().getType().getRows() == 1 &&
+         load.getResult().getType().getElementType().isF32();
 }
 
 /// The select of a mask: keeps a score where the column is below a limit.
@@ -48,11 +50,13 @@ arith::SelectOp findMask(MapOp map) {
   return isMask ? select : arith::SelectOp();
 }
 
-/// Whether `map` rescales an accumulated output: its result is accumulated into, or it adds a product.
+/// Whether `map` rescales an accumulated output: its result is accumulated into, or it adds a
+/// product.
 bool isRescale(MapOp map) {
   auto isFloatProduct = [](Value value) {
     auto type = dyn_cast<FragmentType>(value.getType());
-    return type && type.getElementType().isF32() && isa_and_nonnull<MmaOp, WaitOp>(value.getDefiningOp());
+    return type && type.getElementType().isF32() &&
+           isa_and_nonnull<MmaOp, WaitOp>(value.getDefiningOp());
   };
   bool isAccumulator = llvm::any_of(map->getUsers(), [&](Operation *user) {
     auto product = dyn_cast<MmaOp>(user);
@@ -66,7 +70,8 @@ bool isRescale(MapOp map) {
 //===----------------------------------------------------------------------===//
 
 /// Applies `plant` to every `Op` of the kernel, until one returns true if `once`.
-template <typename Op> bool plantIn(KernelOp kernel, bool once, llvm::function_ref<bool(Op)> plant) {
+template <typename Op>
+bool plantIn(KernelOp kernel, bool once, llvm::function_ref<bool(Op)> plant) {
   SmallVector<Op> ops;
   kernel.walk<WalkOrder::PreOrder>([&](Op op) { ops.push_back(op); });
   bool planted = false;
@@ -175,13 +180,15 @@ bool plantWrongTileOrder(KernelOp kernel) {
 
 bool plantStaleStage(KernelOp kernel) {
   return plantIn<StageOp>(kernel, true, [](StageOp stage) {
-    bool isCopied = llvm::any_of(stage->getUsers(), [](Operation *user) { return isa<CopyAsyncOp>(user); });
+    bool isCopied =
+        llvm::any_of(stage->getUsers(), [](Operation *user) { return isa<CopyAsyncOp>(user); });
     if (!isInLoop(stage) || isInProducer(stage) || isCopied)
       return false;
     OpBuilder builder(stage);
     Location loc = stage.getLoc();
     Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-    Value stages = arith::ConstantIndexOp::create(builder, loc, stage.getSource().getType().getShape()[0]);
+    Value stages =
+        arith::ConstantIndexOp::create(builder, loc, stage.getSource().getType().getShape()[0]);
     Value next = arith::AddIOp::create(builder, loc, stage.getIndex(), one);
     stage.getIndexMutable().set(arith::RemUIOp::create(builder, loc, next, stages));
     return true;
@@ -242,12 +249,18 @@ struct InjectFault : impl::InjectFaultBase<InjectFault> {
     KernelOp kernel = getOperation();
     if (!kernelName.empty() && kernel.getSymName() != kernelName)
       return;
-    const auto *fault = llvm::find_if(faults, [&](const Fault &fault) { return fault.kind == kind; });
+    const auto *fault =
+        llvm::find_if(faults, [&](const Fault &fault) { return fault.kind == kind; });
     if (fault == std::end(faults)) {
-      InFlightDiagnostic diagnostic = kernel.emitError("kind of fault must be a known one, but got '") << kind.getValue() << "'";
-      diagnostic.attachNote() << "known are " << llvm::join(llvm::map_range(faults, [](const Fault &fault) {
-                                   return fault.kind.str();
-                                 }), ", ");
+      InFlightDiagnostic diagnostic =
+          kernel.emitError("kind of fault must be a known one, but got '")
+          << kind.getValue() << "'";
+      diagnostic.attachNote() << "known are "
+                              << llvm::join(llvm::map_range(faults,
+                                                            [](const Fault &fault) {
+                                                              return fault.kind.str();
+                                                            }),
+                                            ", ");
       return signalPassFailure();
     }
     if (!fault->plant(kernel)) {

@@ -36,7 +36,8 @@ AffineMap shiftColumns(AffineMap map, int64_t column, int64_t width) {
 bool isPeriodic(AffineMap order, int64_t columns, int64_t width) {
   for (int64_t p = 0; p < columns; ++p) {
     std::optional<int64_t> inChunk = evaluate(order.getResult(0), {p % width});
-    if (!inChunk || *inChunk >= width || evaluate(order.getResult(0), {p}) != p - p % width + *inChunk)
+    if (!inChunk || *inChunk >= width ||
+        evaluate(order.getResult(0), {p}) != p - p % width + *inChunk)
       return false;
   }
   return true;
@@ -54,7 +55,8 @@ std::optional<unsigned> findAddend(MapOp map) {
 
 class Interleaver {
 public:
-  Interleaver(ConvertOp convert, MapOp exponentials) : convert(convert), exponentials(exponentials) {}
+  Interleaver(ConvertOp convert, MapOp exponentials)
+      : convert(convert), exponentials(exponentials) {}
 
   /// The number of chunks, at most `chunks`, that the columns and layouts allow.
   int64_t fitChunks(int64_t chunks) {
@@ -81,7 +83,8 @@ bool Interleaver::allows(int64_t chunks) {
   if (columns % chunks != 0 || width % orderPeriod != 0 || !getColumnSliceType(type, width) ||
       !getColumnSliceType(convert.getResult().getType(), width))
     return false;
-  if (std::optional<AffineMap> order = convert.getOrder(); order && !isPeriodic(*order, columns, width))
+  if (std::optional<AffineMap> order = convert.getOrder();
+      order && !isPeriodic(*order, columns, width))
     return false;
   for (Value input : exponentials.getInputs())
     if (auto inputType = cast<FragmentType>(input.getType());
@@ -91,15 +94,17 @@ bool Interleaver::allows(int64_t chunks) {
 }
 
 /// `map` applied to `inputs`.
-Value cloneMap(OpBuilder &builder, MapOp map, FragmentType type, ValueRange inputs, ArrayRef<AffineMap> maps) {
-  auto clone = MapOp::create(builder, map.getLoc(), type, inputs, builder.getAffineMapArrayAttr(maps), /*positions=*/false);
+Value cloneMap(OpBuilder &builder, MapOp map, FragmentType type, ValueRange inputs,
+               ArrayRef<AffineMap> maps) {
+  auto clone = MapOp::create(builder, map.getLoc(), type, inputs,
+                             builder.getAffineMapArrayAttr(maps), /*positions=*/false);
   IRMapping mapping;
   map.getBody().cloneInto(&clone.getBody(), mapping);
   return clone.getResult();
 }
 
-/// Columns [column, column + width) of a whole input; what is computed element by element for this use alone is
-/// computed per chunk.
+/// Columns [column, column + width) of a whole input; what is computed element by element for this
+/// use alone is computed per chunk.
 Value Interleaver::sliceInput(OpBuilder &builder, Value input, int64_t column, int64_t width) {
   Location loc = exponentials.getLoc();
   auto map = input.getDefiningOp<MapOp>();
@@ -107,7 +112,8 @@ Value Interleaver::sliceInput(OpBuilder &builder, Value input, int64_t column, i
       !map.getInputMap(0).isIdentity())
     return createColumnSlice(builder, loc, input, column, width);
   Value source = createColumnSlice(builder, loc, map.getInputs()[0], column, width);
-  return cloneMap(builder, map, getColumnSliceType(map.getResult().getType(), width), source, map.getInputMap(0));
+  return cloneMap(builder, map, getColumnSliceType(map.getResult().getType(), width), source,
+                  map.getInputMap(0));
 }
 
 /// Columns [column, column + width) of the probabilities.
@@ -148,11 +154,11 @@ void Interleaver::splitSums(ArrayRef<Value> chunks) {
       continue;
     Value sum;
     for (Value chunk : chunks) {
-      Value partial = ReduceOp::create(builder, reduce.getLoc(), reduce.getType(), ReduceKind::AddF, chunk,
-                                       AffineMapAttr::get(map));
+      Value partial = ReduceOp::create(builder, reduce.getLoc(), reduce.getType(), ReduceKind::AddF,
+                                       chunk, AffineMapAttr::get(map));
       sum = !sum ? partial
-                 : createMap(builder, reduce.getLoc(), reduce.getResult().getType(), {sum, partial}, {},
-                             [&](OpBuilder &b, ValueRange e) -> Value {
+                 : createMap(builder, reduce.getLoc(), reduce.getResult().getType(), {sum, partial},
+                             {}, [&](OpBuilder &b, ValueRange e) -> Value {
                                return arith::AddFOp::create(b, reduce.getLoc(), e[0], e[1]);
                              });
     }

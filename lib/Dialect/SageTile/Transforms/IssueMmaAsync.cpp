@@ -20,12 +20,10 @@ namespace {
 bool isProduct(Operation *op) { return isa<MmaOp, MmaAsyncOp>(op); }
 
 /// Start values and views of tiles: what a product needs besides its data, cheap to have early.
-bool isPreparation(Operation *op) {
-  return isScalarOp(op) || isa<SplatOp>(op) || isTileView(op);
-}
+bool isPreparation(Operation *op) { return isScalarOp(op) || isa<SplatOp>(op) || isTileView(op); }
 
-/// Moves `product`, with the preparations that it needs, directly behind the product `previous`, unless it depends on
-/// something between, or memory is written between.
+/// Moves `product`, with the preparations that it needs, directly behind the product `previous`,
+/// unless it depends on something between, or memory is written between.
 void moveBehind(Operation *product, Operation *previous) {
   Block *block = product->getBlock();
   llvm::SetVector<Operation *> needed;
@@ -75,10 +73,11 @@ bool mustFollow(Operation *op, MmaAsyncOp product) {
 
 void issue(MmaOp product) {
   OpBuilder builder(product);
-  Value inFlight =
-      MmaAsyncOp::create(builder, product.getLoc(), AsyncType::get(builder.getContext(), product.getType()),
-                         product.getA(), product.getB(), product.getAccumulator());
-  // `mustFollow` looks for users of the async value: let it take the place of the result for a moment.
+  Value inFlight = MmaAsyncOp::create(builder, product.getLoc(),
+                                      AsyncType::get(builder.getContext(), product.getType()),
+                                      product.getA(), product.getB(), product.getAccumulator());
+  // `mustFollow` looks for users of the async value: let it take the place of the result for a
+  // moment.
   auto async = inFlight.getDefiningOp<MmaAsyncOp>();
   product.getResult().replaceAllUsesWith(inFlight);
   Operation *position = product->getNextNode();

@@ -54,7 +54,8 @@ static int64_t sumOfBits(ArrayRef<int64_t> steps, int64_t number) {
 }
 
 FailureOr<LaneFunction>
-LaneFunction::get(LayoutAttr layout, llvm::function_ref<std::optional<int64_t>(Position)> function) {
+LaneFunction::get(LayoutAttr layout,
+                  llvm::function_ref<std::optional<int64_t>(Position)> function) {
   int64_t warps = layout.getNumWarps();
   if (!llvm::isPowerOf2_64(warps))
     return failure();
@@ -103,7 +104,8 @@ static Value emitSum(OpBuilder &builder, Location loc, ArrayRef<int64_t> steps,
     if (first != 0)
       field = arith::ShRUIOp::create(builder, loc, field, constant(first));
     if (end < steps.size())
-      field = arith::AndIOp::create(builder, loc, field, constant((int64_t(1) << (end - first)) - 1));
+      field =
+          arith::AndIOp::create(builder, loc, field, constant((int64_t(1) << (end - first)) - 1));
     if (steps[first] != 1)
       field = arith::MulIOp::create(builder, loc, field, constant(steps[first]));
     sum = sum ? arith::AddIOp::create(builder, loc, sum, field).getResult() : field;
@@ -112,10 +114,10 @@ static Value emitSum(OpBuilder &builder, Location loc, ArrayRef<int64_t> steps,
 }
 
 Value LaneFunction::emitBase(OpBuilder &builder, Location loc) const {
-  Value sum = emitSum(builder, loc, laneSteps,
-                      [&] { return LaneIdOp::create(builder, loc).getResult(); }, Value());
-  return emitSum(builder, loc, warpSteps,
-                 [&] { return WarpIdOp::create(builder, loc).getResult(); }, sum);
+  Value sum = emitSum(
+      builder, loc, laneSteps, [&] { return LaneIdOp::create(builder, loc).getResult(); }, Value());
+  return emitSum(
+      builder, loc, warpSteps, [&] { return WarpIdOp::create(builder, loc).getResult(); }, sum);
 }
 
 } // namespace sage::tile

@@ -16,13 +16,13 @@ using PositionMap = llvm::function_ref<std::optional<Position>(Position)>;
 /// Applies a map of two dimensions and two results.
 std::optional<Position> applyMap(mlir::AffineMap map, Position position);
 
-/// For every register of `to`, the register of `from` that holds element `map`(element of `to`) in the same lane.
-/// Fails if there is none, or if it is not the same one in all lanes.
+/// For every register of `to`, the register of `from` that holds element `map`(element of `to`) in
+/// the same lane. Fails if there is none, or if it is not the same one in all lanes.
 mlir::FailureOr<llvm::SmallVector<int64_t>> findRegisters(LayoutAttr to, PositionMap map,
                                                           LayoutAttr from);
 
-/// An integer function of the elements of a layout, written as base(warp, lane) + offset(register) where the base is
-/// a sum over the bits of the warp's and the lane's number.
+/// An integer function of the elements of a layout, written as base(warp, lane) + offset(register)
+/// where the base is a sum over the bits of the warp's and the lane's number.
 class LaneFunction {
 public:
   /// Fails where `function` has no such form.

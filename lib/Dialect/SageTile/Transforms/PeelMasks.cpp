@@ -1,4 +1,5 @@
-// for [lower, T) { if (i < M) } -> for [lower, min(M, T)) { masked }, for [min(M, T), T) { unmasked }.
+// for [lower, T) { if (i < M) } -> for [lower, min(M, T)) { masked }, for [min(M, T), T) { unmasked
+// }.
 
 #include "Maps.h"
 
@@ -35,7 +36,8 @@ SmallVector<scf::IfOp> findBranches(scf::ForOp loop, arith::CmpIOp compare) {
   SmallVector<scf::IfOp> branches;
   for (auto branch : loop.getBody()->getOps<scf::IfOp>()) {
     arith::CmpIOp other = matchPrefixCondition(loop, branch);
-    if (other && other.getPredicate() == compare.getPredicate() && other.getRhs() == compare.getRhs())
+    if (other && other.getPredicate() == compare.getPredicate() &&
+        other.getRhs() == compare.getRhs())
       branches.push_back(branch);
   }
   return branches;
@@ -91,7 +93,8 @@ scf::ForOp peel(scf::ForOp loop) {
   return loop;
 }
 
-/// Whether `condition` compares with the score of a masked key: -infinity, or the smallest integer that stands for it.
+/// Whether `condition` compares with the score of a masked key: -infinity, or the smallest integer
+/// that stands for it.
 bool comparesWithMasked(Value condition) {
   if (auto compare = condition.getDefiningOp<arith::CmpFOp>())
     return compare.getPredicate() == arith::CmpFPredicate::OEQ && isMinusInfinity(compare.getRhs());
@@ -109,7 +112,8 @@ void dropGuards(scf::ForOp loop) {
   });
   loop.walk([](MapOp map) {
     std::optional<unsigned> input = getInputNumber(map, getYieldedValue(map));
-    if (input && map.getInputMap(*input).isIdentity() && map.getInputs()[*input].getType() == map.getType())
+    if (input && map.getInputMap(*input).isIdentity() &&
+        map.getInputs()[*input].getType() == map.getType())
       map.getResult().replaceAllUsesWith(map.getInputs()[*input]);
   });
 }

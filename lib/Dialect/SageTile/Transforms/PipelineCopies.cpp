@@ -49,7 +49,8 @@ void RingPipeliner::createSlots(Region &region, bool isProducer) {
     Value round = createQuotient(builder, loc, number, stages);
     // The producer's first waits, of a phase before the first, pass.
     if (isProducer)
-      round = arith::AddIOp::create(builder, loc, round, arith::ConstantIndexOp::create(builder, loc, 1));
+      round = arith::AddIOp::create(builder, loc, round,
+                                    arith::ConstantIndexOp::create(builder, loc, 1));
     parities[loop] = createRemainder(builder, loc, round, 2);
     slots[loop] = createRemainder(builder, loc, number, stages);
   }
@@ -63,7 +64,8 @@ LogicalResult RingPipeliner::stageBarrier(BarrierAllocOp alloc) {
     Operation *op = use.getOwner();
     auto loop = op->getParentOfType<scf::ForOp>();
     if (!loop || !slots.contains(loop))
-      return op->emitOpError("barrier of a ring must be used in the producer's and the consumers' loops only");
+      return op->emitOpError(
+          "barrier of a ring must be used in the producer's and the consumers' loops only");
     Value slot = slots.lookup(loop);
     use.set(barriers);
     if (auto copy = dyn_cast<CopyAsyncOp>(op))
@@ -106,12 +108,14 @@ LogicalResult RingPipeliner::run() {
 LogicalResult verifyGroupCopy(CopyOp copy) {
   if (!isa<TensorMapType>(copy.getSource().getType()))
     return success();
-  InFlightDiagnostic diagnostic = copy.emitOpError("copy from a tensor map must belong to a producer");
+  InFlightDiagnostic diagnostic =
+      copy.emitOpError("copy from a tensor map must belong to a producer");
   diagnostic.attachNote() << "run sage-tile-specialize-warps first";
   return diagnostic;
 }
 
-/// copy -> a group of its own that all units wait for. Copies that follow each other share the group.
+/// copy -> a group of its own that all units wait for. Copies that follow each other share the
+/// group.
 void completeCopies(CopyOp first) {
   OpBuilder builder(first);
   Location loc = first.getLoc();
@@ -121,7 +125,8 @@ void completeCopies(CopyOp first) {
     Operation *next = op->getNextNode();
     if (auto copy = dyn_cast<CopyOp>(op)) {
       builder.setInsertionPoint(copy);
-      CopyAsyncOp::create(builder, copy.getLoc(), copy.getSource(), copy.getIndices(), copy.getTarget(), Value(), Value());
+      CopyAsyncOp::create(builder, copy.getLoc(), copy.getSource(), copy.getIndices(),
+                          copy.getTarget(), Value(), Value());
       builder.setInsertionPointAfter(copy);
       copy.erase();
     }
@@ -177,16 +182,21 @@ LogicalResult GroupPipeliner::issue(OpBuilder &builder, Value inductionVariable,
       FailureOr<Value> row = cloneScalar(builder, view->getOperand(1), loop.getRegion(), mapping);
       if (failed(row))
         return failure();
-      target = SubtileOp::create(builder, view->getLoc(), view->getResult(0).getType(), target, *row);
+      target =
+          SubtileOp::create(builder, view->getLoc(), view->getResult(0).getType(), target, *row);
     }
-    CopyAsyncOp::create(builder, copy.getLoc(), copy.getSource(), indices, target, Value(), Value());
+    CopyAsyncOp::create(builder, copy.getLoc(), copy.getSource(), indices, target, Value(),
+                        Value());
   }
   return success();
 }
 
-/// The group of an iteration that may be past the last one; it is closed in any case, so that groups can be counted.
-LogicalResult GroupPipeliner::issueIfInside(OpBuilder &builder, Value inductionVariable, Value slot) {
-  Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, inductionVariable, loop.getUpperBound());
+/// The group of an iteration that may be past the last one; it is closed in any case, so that
+/// groups can be counted.
+LogicalResult GroupPipeliner::issueIfInside(OpBuilder &builder, Value inductionVariable,
+                                            Value slot) {
+  Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, inductionVariable,
+                                       loop.getUpperBound());
   auto branch = scf::IfOp::create(builder, loc, inside, /*withElseRegion=*/false);
   OpBuilder inner = branch.getThenBodyBuilder();
   if (failed(issue(inner, inductionVariable, slot)))
@@ -229,14 +239,17 @@ LogicalResult GroupPipeliner::run() {
   if (failed(createPrologue()))
     return failure();
 
-  // All units have read the stage of the iteration before, which the next copies overwrite, when they pass the sync.
+  // All units have read the stage of the iteration before, which the next copies overwrite, when
+  // they pass the sync.
   builder.setInsertionPointAfterValue(slot);
   WaitGroupOp::create(builder, loc, stages - 2);
   SyncOp::create(builder, loc);
   Value distance = createIndex(builder, stages - 1);
-  Value ahead = arith::AddIOp::create(builder, loc, inductionVariable,
-                                      arith::MulIOp::create(builder, loc, distance, loop.getStep()));
-  Value aheadSlot = createRemainder(builder, loc, arith::AddIOp::create(builder, loc, number, distance), stages);
+  Value ahead =
+      arith::AddIOp::create(builder, loc, inductionVariable,
+                            arith::MulIOp::create(builder, loc, distance, loop.getStep()));
+  Value aheadSlot =
+      createRemainder(builder, loc, arith::AddIOp::create(builder, loc, number, distance), stages);
   if (failed(issueIfInside(builder, ahead, aheadSlot)))
     return failure();
   for (CopyOp copy : copies)
@@ -276,10 +289,11 @@ struct PipelineCopies : impl::PipelineCopiesBase<PipelineCopies> {
     for (Operation *loop : loops)
       if (stages > 1 && failed(GroupPipeliner(cast<scf::ForOp>(loop), stages).run()))
         return failure();
-    while (kernel.walk([](CopyOp copy) {
-                   completeCopies(copy);
-                   return WalkResult::interrupt();
-                 })
+    while (kernel
+               .walk([](CopyOp copy) {
+                 completeCopies(copy);
+                 return WalkResult::interrupt();
+               })
                .wasInterrupted())
       ;
     return success();

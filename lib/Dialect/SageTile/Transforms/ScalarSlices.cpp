@@ -18,8 +18,9 @@ FailureOr<Value> cloneScalar(OpBuilder &builder, Value value, Region &region, IR
     return value;
   Operation *op = value.getDefiningOp();
   if (!op || !isScalarOp(op) || isa<UnitIdOp>(op) || op->getNumRegions() != 0) {
-    InFlightDiagnostic diagnostic = emitError(
-        value.getLoc(), "index of a copy must be computed from the induction variable and from scalars above the loop");
+    InFlightDiagnostic diagnostic =
+        emitError(value.getLoc(), "index of a copy must be computed from the induction variable "
+                                  "and from scalars above the loop");
     if (op)
       diagnostic.attachNote(op->getLoc()) << "it depends on '" << op->getName() << "'";
     else

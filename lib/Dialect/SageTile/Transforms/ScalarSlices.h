@@ -9,12 +9,14 @@
 
 namespace sage::tile {
 
-/// Clones what `value` is computed from inside `region` to the builder's position; what `mapping` maps and what is
-/// defined above `region` is used as it is. Fails, with a diagnostic, on anything but scalar arithmetic.
+/// Clones what `value` is computed from inside `region` to the builder's position; what `mapping`
+/// maps and what is defined above `region` is used as it is. Fails, with a diagnostic, on anything
+/// but scalar arithmetic.
 mlir::FailureOr<mlir::Value> cloneScalar(mlir::OpBuilder &builder, mlir::Value value,
                                          mlir::Region &region, mlir::IRMapping &mapping);
 
-/// 0, 1, 2, ... in the iterations of `loop`, as a function of `inductionVariable` (which stands for the loop's own).
+/// 0, 1, 2, ... in the iterations of `loop`, as a function of `inductionVariable` (which stands for
+/// the loop's own).
 mlir::Value createIterationNumber(mlir::OpBuilder &builder, mlir::scf::ForOp loop,
                                   mlir::Value inductionVariable);
 

@@ -74,7 +74,8 @@ private:
   LogicalResult splitBody();
   LogicalResult moveGroups(Block &block, OpBuilder &producer, IRMapping &mapping, scf::ForOp loop);
   LogicalResult moveLoop(scf::ForOp loop, OpBuilder &producer);
-  LogicalResult moveGroup(const CopyGroup &group, OpBuilder &producer, IRMapping &mapping, scf::ForOp loop);
+  LogicalResult moveGroup(const CopyGroup &group, OpBuilder &producer, IRMapping &mapping,
+                          scf::ForOp loop);
   LogicalResult findUses(const CopyGroup &group, Operation *&first, Operation *&last);
   Value allocateBarrier(Location loc, int32_t arrivals) {
     return BarrierAllocOp::create(top, loc, BarrierType::get(kernel.getContext(), 1), arrivals);
@@ -88,8 +89,8 @@ private:
   llvm::SmallPtrSet<Value, 8> copiedTiles;
 };
 
-/// Register counts that the launch's allotment covers: what it gives each thread, as a multiple of 8, times all units
-/// (PTX ISA, "setmaxnreg"; more would wait for ever).
+/// Register counts that the launch's allotment covers: what it gives each thread, as a multiple of
+/// 8, times all units (PTX ISA, "setmaxnreg"; more would wait for ever).
 std::pair<int64_t, int64_t> computeRegisters(int64_t units) {
   constexpr int64_t perLane = 512, producerMinimum = 24, largest = 240;
   int64_t total = perLane / (units + 1) / 8 * 8 * (units + 1);
@@ -103,14 +104,16 @@ void Specializer::createRegions(int64_t producerRegisters, int64_t consumerRegis
   // setmaxnreg is for warpgroups; a single consumer has all the registers it can name.
   if (kernel.getUnit() == Unit::Warpgroup && kernel.getUnits() > 1)
     std::tie(producer, consumer) = computeRegisters(kernel.getUnits());
-  specialize = SpecializeOp::create(top, kernel.getLoc(), producerRegisters < 0 ? producer : producerRegisters,
+  specialize = SpecializeOp::create(top, kernel.getLoc(),
+                                    producerRegisters < 0 ? producer : producerRegisters,
                                     consumerRegisters < 0 ? consumer : consumerRegisters);
   specialize.getProducer().emplaceBlock();
   specialize.getConsumer().emplaceBlock();
   top.setInsertionPoint(specialize);
 }
 
-/// Allocations, fills, and scalars that are the same for all units stay above; everything else goes to the consumers.
+/// Allocations, fills, and scalars that are the same for all units stay above; everything else goes
+/// to the consumers.
 LogicalResult Specializer::splitBody() {
   Block *consumer = &specialize.getConsumer().front();
   llvm::SmallPtrSet<Operation *, 32> moved;
@@ -127,7 +130,8 @@ LogicalResult Specializer::splitBody() {
     bool allocates = isa<AllocOp, BarrierAllocOp, FillOp>(op);
     if ((isScalarOp(&op) || allocates) && !isa<UnitIdOp>(op) && !dependsOnMoved) {
       if (auto fill = dyn_cast<FillOp>(op); fill && touched.contains(getRootTile(fill.getTarget())))
-        return fill.emitOpError("fill must come before the first access of its tile in a kernel to be specialized");
+        return fill.emitOpError(
+            "fill must come before the first access of its tile in a kernel to be specialized");
       continue;
     }
     if (allocates)
@@ -140,19 +144,21 @@ LogicalResult Specializer::splitBody() {
   return success();
 }
 
-/// The first and the last operation, in the block of the copies, that use the copied tiles. A product in flight uses
-/// them until its wait.
+/// The first and the last operation, in the block of the copies, that use the copied tiles. A
+/// product in flight uses them until its wait.
 LogicalResult Specializer::findUses(const CopyGroup &group, Operation *&first, Operation *&last) {
   CopyOp lastCopy = group.back();
   Block *block = lastCopy->getBlock();
   for (CopyOp copy : group) {
     Value root = getRootTile(copy.getTarget());
     if (!copiedTiles.insert(root).second)
-      return copy.emitOpError("tile must be the target of one copy group in a kernel to be specialized");
+      return copy.emitOpError(
+          "tile must be the target of one copy group in a kernel to be specialized");
   }
   auto readsGroup = [&](Operation *op) {
     TileAccesses accesses(op);
-    return llvm::any_of(group, [&](CopyOp copy) { return accesses.reads.contains(getRootTile(copy.getTarget())); });
+    return llvm::any_of(
+        group, [&](CopyOp copy) { return accesses.reads.contains(getRootTile(copy.getTarget())); });
   };
   auto extend = [&](Operation *op) {
     op = block->findAncestorOpInBlock(*op);
@@ -164,7 +170,8 @@ LogicalResult Specializer::findUses(const CopyGroup &group, Operation *&first, O
       return WalkResult::advance();
     Operation *ancestor = block->findAncestorOpInBlock(*op);
     if (!ancestor || ancestor->isBeforeInBlock(lastCopy)) {
-      lastCopy.emitOpError("tile must be read after its copy in the same block of a kernel to be specialized")
+      lastCopy.emitOpError("tile must be read after its copy in the same block of a kernel to be "
+                           "specialized")
               .attachNote(op->getLoc())
           << "read here";
       return WalkResult::interrupt();
@@ -188,12 +195,13 @@ Value createParity(OpBuilder &builder, scf::ForOp loop, Value inductionVariable,
   Location loc = loop.getLoc();
   Value number = createIterationNumber(builder, loop, inductionVariable);
   if (shift != 0)
-    number = arith::AddIOp::create(builder, loc, number, arith::ConstantIndexOp::create(builder, loc, shift));
+    number = arith::AddIOp::create(builder, loc, number,
+                                   arith::ConstantIndexOp::create(builder, loc, shift));
   return createRemainder(builder, loc, number, 2);
 }
 
-LogicalResult Specializer::moveGroup(const CopyGroup &group, OpBuilder &producer, IRMapping &mapping,
-                                     scf::ForOp loop) {
+LogicalResult Specializer::moveGroup(const CopyGroup &group, OpBuilder &producer,
+                                     IRMapping &mapping, scf::ForOp loop) {
   Location loc = group.front()->getLoc();
   Operation *first = nullptr, *last = nullptr;
   if (failed(findUses(group, first, last)))
@@ -222,7 +230,8 @@ LogicalResult Specializer::moveGroup(const CopyGroup &group, OpBuilder &producer
         return failure();
       indices.push_back(*cloned);
     }
-    FailureOr<Value> target = cloneScalar(producer, copy.getTarget(), specialize.getConsumer(), mapping);
+    FailureOr<Value> target =
+        cloneScalar(producer, copy.getTarget(), specialize.getConsumer(), mapping);
     if (failed(target))
       return failure();
     CopyAsyncOp::create(producer, copy.getLoc(), copy.getSource(), indices, *target, full, slot);
@@ -247,7 +256,8 @@ LogicalResult Specializer::moveLoop(scf::ForOp loop, OpBuilder &producer) {
 }
 
 /// Moves the copies of `block`, in their order, to the producer.
-LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMapping &mapping, scf::ForOp loop) {
+LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMapping &mapping,
+                                      scf::ForOp loop) {
   SmallVector<CopyGroup> groups = groupCopies(block);
   auto hasCopies = [](scf::ForOp nested) {
     return nested.walk([](CopyOp) { return WalkResult::interrupt(); }).wasInterrupted();
@@ -261,7 +271,8 @@ LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMappi
       work.push_back({nested, nullptr});
   llvm::sort(work, [](auto &a, auto &b) { return a.first->isBeforeInBlock(b.first); });
   for (auto [op, group] : work) {
-    if (group ? failed(moveGroup(*group, producer, mapping, loop)) : failed(moveLoop(cast<scf::ForOp>(op), producer)))
+    if (group ? failed(moveGroup(*group, producer, mapping, loop))
+              : failed(moveLoop(cast<scf::ForOp>(op), producer)))
       return failure();
   }
   return success();
@@ -270,7 +281,8 @@ LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMappi
 LogicalResult Specializer::run() {
   IRMapping mapping;
   OpBuilder producer = OpBuilder::atBlockEnd(&specialize.getProducer().front());
-  if (failed(splitBody()) || failed(moveGroups(specialize.getConsumer().front(), producer, mapping, {})))
+  if (failed(splitBody()) ||
+      failed(moveGroups(specialize.getConsumer().front(), producer, mapping, {})))
     return failure();
   eraseDeadOps(kernel);
   return success();
@@ -282,7 +294,8 @@ LogicalResult verifyPlaces(KernelOp kernel) {
     Operation *parent = copy->getParentOp();
     bool isInLoop = isa<scf::ForOp>(parent) && parent->getParentOp() == kernel;
     if (parent != kernel && !isInLoop) {
-      copy.emitOpError("must be in the kernel's body or in a loop of it in a kernel to be specialized");
+      copy.emitOpError(
+          "must be in the kernel's body or in a loop of it in a kernel to be specialized");
       return WalkResult::interrupt();
     }
     return failed(verifyBulkCopy(copy)) ? WalkResult::interrupt() : WalkResult::advance();

@@ -32,7 +32,8 @@ public:
 
 private:
   scf::ForOp findLoop(Operation *op) {
-    for (auto loop = op->getParentOfType<scf::ForOp>(); loop; loop = loop->getParentOfType<scf::ForOp>())
+    for (auto loop = op->getParentOfType<scf::ForOp>(); loop;
+         loop = loop->getParentOfType<scf::ForOp>())
       if (slots.contains(loop))
         return loop;
     return {};
@@ -74,7 +75,8 @@ LogicalResult TileStager::replaceUses(Value tile) {
       continue;
     }
     if (!isTileView(op))
-      return op->emitOpError("tile that a loop copies must be used in the loop only, to be pipelined");
+      return op->emitOpError(
+          "tile that a loop copies must be used in the loop only, to be pipelined");
     if (failed(replaceUses(op->getResult(0))))
       return failure();
     op->erase();

@@ -23,8 +23,8 @@ struct TileAccesses {
   bool touches(mlir::Value root) const { return reads.contains(root) || writes.contains(root); }
 };
 
-/// Whether `op` works on index, integer and float scalars (and names tiles) only, so that any thread may execute it at
-/// any time.
+/// Whether `op` works on index, integer and float scalars (and names tiles) only, so that any
+/// thread may execute it at any time.
 bool isScalarOp(mlir::Operation *op);
 
 /// Whether `op` writes the registers of an A operand.

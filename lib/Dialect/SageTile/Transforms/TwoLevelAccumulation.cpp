@@ -47,7 +47,8 @@ std::optional<Rescale> matchRescale(Value accumulator) {
 SmallVector<int64_t> getChunkStarts(int64_t columns, int64_t chunks) {
   int64_t width = std::max<int64_t>(8, columns / chunks / 8 * 8);
   SmallVector<int64_t> starts;
-  for (int64_t start = 0; start + width <= columns && int64_t(starts.size()) < chunks; start += width)
+  for (int64_t start = 0; start + width <= columns && int64_t(starts.size()) < chunks;
+       start += width)
     starts.push_back(start);
   return starts;
 }
@@ -109,9 +110,10 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
         continue;
       // A last chunk that does not end at a register boundary cannot be sliced off.
       int64_t chunks = valueChunks;
-      while (chunks > 1 && !llvm::all_of(getChunkStarts(type.getColumns(), chunks), [&](int64_t start) {
-        return getColumnSliceType(type, type.getColumns() - start);
-      }))
+      while (chunks > 1 &&
+             !llvm::all_of(getChunkStarts(type.getColumns(), chunks), [&](int64_t start) {
+               return getColumnSliceType(type, type.getColumns() - start);
+             }))
         --chunks;
       rewriteProduct(product, *rescale, chunks);
     }

@@ -96,23 +96,17 @@ typedef enum sage_value_type {
   SAGE_VALUE_F16 = 2 /**< not quantized: the problem's element type */
 } sage_value_type;
 
-typedef enum sage_accumulation {
-  SAGE_SINGLE_LEVEL = 0,
-  SAGE_TWO_LEVEL = 1
-} sage_accumulation;
+typedef enum sage_accumulation { SAGE_SINGLE_LEVEL = 0, SAGE_TWO_LEVEL = 1 } sage_accumulation;
 
 typedef enum sage_inner { SAGE_INNER_F32 = 0, SAGE_INNER_F16 = 1 } sage_inner;
 
-typedef enum sage_row_sum {
-  SAGE_ROW_SUM_FLOAT = 0,
-  SAGE_ROW_SUM_QUANTIZED = 1
-} sage_row_sum;
+typedef enum sage_row_sum { SAGE_ROW_SUM_FLOAT = 0, SAGE_ROW_SUM_QUANTIZED = 1 } sage_row_sum;
 
 typedef struct sage_problem {
-  int64_t head_dim;       /**< of Q and K */
-  int64_t value_head_dim; /**< of V and O */
+  int64_t head_dim;               /**< of Q and K */
+  int64_t value_head_dim;         /**< of V and O */
   sage_element_type element_type; /**< of Q, K, V and O */
-  sage_layout layout; /**< of the dense tensors that the compiler assumed */
+  sage_layout layout;             /**< of the dense tensors that the compiler assumed */
   sage_mask mask;
   double scale;     /**< finite and positive; 0 means 1/√head_dim */
   int32_t lse;      /**< nonzero: the log-sum-exp is an output */
@@ -133,8 +127,8 @@ typedef struct sage_recipe {
 /** Expressions are JSON text as in docs/Artifact.md, e.g.
  *  `["floordiv","n",32]`, in the one symbol `n`. */
 typedef struct sage_geometry {
-  int64_t query_block; /**< tokens: the block of smooth-Q's mean */
-  int64_t key_tile;    /**< tokens: one step of the online softmax */
+  int64_t query_block;      /**< tokens: the block of smooth-Q's mean */
+  int64_t key_tile;         /**< tokens: one step of the online softmax */
   const char *query_groups; /**< token → scale index in its head */
   const char *key_groups;   /**< token → scale index in its head */
   const char *value_order;  /**< storage position → token, see Spec N6 */
@@ -159,13 +153,12 @@ typedef enum sage_fragment {
  *  groups for query blocks of 128; `problem` becomes head dim 128, f16, any
  *  shape, no mask, LSE on. The texts are static. An unknown name is an error
  *  that lists the accepted ones. Thread safe. */
-SAGE_API sage_status *sage_program_named(const char *name,
-                                         sage_fragment fragment,
+SAGE_API sage_status *sage_program_named(const char *name, sage_fragment fragment,
                                          sage_program *program);
 /** Replaces the groups and the key tile by those of another granularity. */
-SAGE_API sage_status *
-sage_program_set_granularity(sage_program *program, sage_granularity granularity,
-                             sage_fragment fragment);
+SAGE_API sage_status *sage_program_set_granularity(sage_program *program,
+                                                   sage_granularity granularity,
+                                                   sage_fragment fragment);
 
 /*===--------------------------------------------------------------------===*\
 |* Artifacts. Immutable after parsing: any number of threads may read one.    *|
@@ -175,12 +168,10 @@ typedef struct sage_artifact sage_artifact;
 
 /** Parses `size` bytes of text, which are copied. Any damage is
  *  SAGE_INVALID_ARTIFACT. `*artifact` is NULL on failure. */
-SAGE_API sage_status *sage_artifact_parse(const char *text, size_t size,
-                                          sage_artifact **artifact);
+SAGE_API sage_status *sage_artifact_parse(const char *text, size_t size, sage_artifact **artifact);
 /** Reads a file and parses it. Its folder and name are remembered: a cubin
  *  beside it is preferred by sage_module_load. */
-SAGE_API sage_status *sage_artifact_load(const char *path,
-                                         sage_artifact **artifact);
+SAGE_API sage_status *sage_artifact_load(const char *path, sage_artifact **artifact);
 /** Modules that were loaded from it stay valid. Accepts NULL. */
 SAGE_API void sage_artifact_destroy(sage_artifact *artifact);
 
@@ -190,8 +181,7 @@ SAGE_API const char *sage_artifact_chip(const sage_artifact *artifact);
 SAGE_API const char *sage_artifact_schedule(const sage_artifact *artifact);
 /** XXH3-64 of the text after the checksum line, 16 hexadecimal digits. */
 SAGE_API const char *sage_artifact_checksum(const sage_artifact *artifact);
-SAGE_API void sage_artifact_program(const sage_artifact *artifact,
-                                    sage_program *program);
+SAGE_API void sage_artifact_program(const sage_artifact *artifact, sage_program *program);
 
 typedef struct sage_kernel_info {
   const char *name; /**< PTX entry */
@@ -202,8 +192,7 @@ typedef struct sage_kernel_info {
 
 SAGE_API size_t sage_artifact_kernel_count(const sage_artifact *artifact);
 /** `index` in launch order; out of range is SAGE_INVALID_ARGUMENT. */
-SAGE_API sage_status *sage_artifact_kernel(const sage_artifact *artifact,
-                                           size_t index,
+SAGE_API sage_status *sage_artifact_kernel(const sage_artifact *artifact, size_t index,
                                            sage_kernel_info *kernel);
 
 /*===--------------------------------------------------------------------===*\
@@ -211,8 +200,8 @@ SAGE_API sage_status *sage_artifact_kernel(const sage_artifact *artifact,
 \*===--------------------------------------------------------------------===*/
 
 typedef struct sage_tensor {
-  void *data; /**< device address for a launch, host address for the reference;
-                   16-byte aligned; may be NULL if an extent is 0 */
+  void *data;         /**< device address for a launch, host address for the reference;
+                           16-byte aligned; may be NULL if an extent is 0 */
   int64_t extents[4]; /**< B, H, N, D */
   int64_t strides[4]; /**< in elements, for B, H, N, D; the last must be 1. For
                            a launch the others must be multiples of 8 (16 bytes)
@@ -225,14 +214,13 @@ typedef struct sage_call {
   sage_tensor key;    /**< B×Hkv×Nk×head_dim; Hkv divides Hq */
   sage_tensor value;  /**< B×Hkv×Nk×value_head_dim */
   sage_tensor output; /**< B×Hq×Nq×value_head_dim; overlaps no input */
-  float *lse; /**< B×Hq×Nq, contiguous, natural logarithm; not NULL exactly if
-                   problem.lse is set (the reference also takes NULL) */
+  float *lse;         /**< B×Hq×Nq, contiguous, natural logarithm; not NULL exactly if
+                           problem.lse is set (the reference also takes NULL) */
 } sage_call;
 
 /** A dense tensor of that layout. Pure. */
 SAGE_API sage_tensor sage_tensor_dense(void *data, sage_layout layout,
-                                       sage_element_type element_type,
-                                       int64_t batch, int64_t heads,
+                                       sage_element_type element_type, int64_t batch, int64_t heads,
                                        int64_t tokens, int64_t head_dim);
 
 /** Checks everything that can be checked without a device: ranks, extents
@@ -242,9 +230,8 @@ SAGE_API sage_status *sage_artifact_check_call(const sage_artifact *artifact,
                                                const sage_call *call);
 /** Bytes of workspace that a launch of `call` needs; 0 is possible. Only the
  *  call's extents and strides are read. */
-SAGE_API sage_status *
-sage_artifact_workspace_bytes(const sage_artifact *artifact,
-                              const sage_call *call, uint64_t *bytes);
+SAGE_API sage_status *sage_artifact_workspace_bytes(const sage_artifact *artifact,
+                                                    const sage_call *call, uint64_t *bytes);
 
 /*===--------------------------------------------------------------------===*\
 |* Driver and devices.                                                        *|
@@ -258,8 +245,7 @@ typedef struct sage_driver_options {
 
 /** Opens and initializes the CUDA driver. `options` may be NULL. Without one:
  *  SAGE_NO_DRIVER. Thread safe; a handle may be used by many threads. */
-SAGE_API sage_status *sage_driver_open(const sage_driver_options *options,
-                                       sage_driver **driver);
+SAGE_API sage_status *sage_driver_open(const sage_driver_options *options, sage_driver **driver);
 /** Loaded modules keep the library open. Accepts NULL. */
 SAGE_API void sage_driver_close(sage_driver *driver);
 /** CUDA version that the driver supports, e.g. 12080 for 12.8. */
@@ -275,8 +261,8 @@ typedef struct sage_device {
   int32_t shared_bytes_per_block; /**< the opt-in maximum */
 } sage_device;
 
-SAGE_API sage_status *sage_driver_device(const sage_driver *driver,
-                                         int32_t ordinal, sage_device *device);
+SAGE_API sage_status *sage_driver_device(const sage_driver *driver, int32_t ordinal,
+                                         sage_device *device);
 
 /*===--------------------------------------------------------------------===*\
 |* Modules: an artifact on one device.                                        *|
@@ -299,10 +285,8 @@ typedef struct sage_module_options {
  *  artifact, a matching file of `cache_dir`, the driver's JIT. `options` may be
  *  NULL. Thread safe. The calling thread's current context stays what it was;
  *  must not be called while a stream of this thread is being captured. */
-SAGE_API sage_status *sage_module_load(sage_driver *driver,
-                                       const sage_artifact *artifact,
-                                       int32_t device,
-                                       const sage_module_options *options,
+SAGE_API sage_status *sage_module_load(sage_driver *driver, const sage_artifact *artifact,
+                                       int32_t device, const sage_module_options *options,
                                        sage_module **module);
 /** No launch may be in flight. Accepts NULL. */
 SAGE_API void sage_module_destroy(sage_module *module);
@@ -318,10 +302,8 @@ SAGE_API const char *sage_module_origin(const sage_module *module);
  *  1024 bytes, of at least sage_artifact_workspace_bytes, and must stay until
  *  the stream has run the kernels; NULL if that is 0. Kernels that were enqueued
  *  before a failing driver call stay enqueued. */
-SAGE_API sage_status *sage_module_launch(const sage_module *module,
-                                         const sage_call *call, void *stream,
-                                         void *workspace,
-                                         uint64_t workspace_bytes);
+SAGE_API sage_status *sage_module_launch(const sage_module *module, const sage_call *call,
+                                         void *stream, void *workspace, uint64_t workspace_bytes);
 
 /*===--------------------------------------------------------------------===*\
 |* CPU reference: docs/Spec.md, bit for bit in means, scales and integers.    *|
@@ -331,22 +313,22 @@ SAGE_API sage_status *sage_module_launch(const sage_module *module,
 typedef void (*sage_progress)(void *context, int64_t done, int64_t total);
 
 typedef struct sage_reference_options {
-  int32_t threads; /**< 0: as many as the machine has. Results do not depend on
-                        it */
+  int32_t threads;                 /**< 0: as many as the machine has. Results do not depend on
+                                        it */
   int32_t tensor_core_accumulator; /**< nonzero: P·V of e4m3 and e5m2 is added as
       FP8 tensor cores do: per step of 32 keys the 32 products (exact) and the
       accumulator are aligned to the largest exponent among them, cut off (toward
       zero) behind 13 bits of mantissa, added exactly, and the sum is cut off
       behind 13 bits. 0: float32 */
-  sage_progress progress; /**< may be NULL */
+  sage_progress progress;          /**< may be NULL */
   void *progress_context;
 } sage_reference_options;
 
 /** Sizes of the dense intermediates of a call (numbers of elements). */
 typedef struct sage_reference_sizes {
-  int64_t query_groups; /**< scales per query head: 1 + the largest index used */
-  int64_t key_groups;   /**< scales per key/value head */
-  int64_t query_blocks; /**< ⌈Nq / query_block⌉ */
+  int64_t query_groups;    /**< scales per query head: 1 + the largest index used */
+  int64_t key_groups;      /**< scales per key/value head */
+  int64_t query_blocks;    /**< ⌈Nq / query_block⌉ */
   int64_t value_positions; /**< Nk rounded up to a multiple of 16 */
 } sage_reference_sizes;
 
@@ -354,37 +336,34 @@ typedef struct sage_reference_sizes {
  *  wanted. Dense, row-major, the given extents; zeros where the recipe has no
  *  such thing (means are 0 and scales 1). */
 typedef struct sage_reference_intermediates {
-  float *query_mean;   /**< B×Hq×query_blocks×D */
-  float *key_mean;     /**< B×Hkv×D */
-  float *value_mean;   /**< B×Hkv×Dv */
-  int8_t *query_values; /**< B×Hq×Nq×D: integers (INT4 too: one byte each), or
-                             the bits of e4m3 */
-  float *query_scales; /**< B×Hq×query_groups */
-  int8_t *key_values;  /**< B×Hkv×Nk×D */
-  float *key_scales;   /**< B×Hkv×key_groups */
-  uint8_t *value_values; /**< B×Hkv×Dv×value_positions: bits of e4m3 or e5m2 in
-                              the storage order of Spec N6 */
-  float *value_scales; /**< B×Hkv×Dv */
+  float *query_mean;       /**< B×Hq×query_blocks×D */
+  float *key_mean;         /**< B×Hkv×D */
+  float *value_mean;       /**< B×Hkv×Dv */
+  int8_t *query_values;    /**< B×Hq×Nq×D: integers (INT4 too: one byte each), or
+                                the bits of e4m3 */
+  float *query_scales;     /**< B×Hq×query_groups */
+  int8_t *key_values;      /**< B×Hkv×Nk×D */
+  float *key_scales;       /**< B×Hkv×key_groups */
+  uint8_t *value_values;   /**< B×Hkv×Dv×value_positions: bits of e4m3 or e5m2 in
+                                the storage order of Spec N6 */
+  float *value_scales;     /**< B×Hkv×Dv */
   float *score_correction; /**< B×Hq×query_blocks×Nk: dS of smooth Q */
 } sage_reference_intermediates;
 
-SAGE_API sage_status *sage_reference_get_sizes(const sage_program *program,
-                                               const sage_call *call,
+SAGE_API sage_status *sage_reference_get_sizes(const sage_program *program, const sage_call *call,
                                                sage_reference_sizes *sizes);
 /** Runs the program on host tensors. Any lengths (0 too), strides and 2-byte
  *  alignment. `options` and `intermediates` may be NULL. Thread safe. */
-SAGE_API sage_status *
-sage_reference_run(const sage_program *program, const sage_call *call,
-                   const sage_reference_options *options,
-                   const sage_reference_intermediates *intermediates);
+SAGE_API sage_status *sage_reference_run(const sage_program *program, const sage_call *call,
+                                         const sage_reference_options *options,
+                                         const sage_reference_intermediates *intermediates);
 
 /** Attention in float64 over the original inputs, softmax with the exact
  *  maximum: `output` is B×Hq×Nq×Dv dense, `lse` (natural logarithm, may be NULL)
  *  B×Hq×Nq dense. `call->output` and `call->lse` are not read. Fully masked
  *  rows: 0 and -∞. */
-SAGE_API sage_status *sage_exact_run(const sage_problem *problem,
-                                     const sage_call *call, double *output,
-                                     double *lse,
+SAGE_API sage_status *sage_exact_run(const sage_problem *problem, const sage_call *call,
+                                     double *output, double *lse,
                                      const sage_reference_options *options);
 
 #ifdef __cplusplus

@@ -20,8 +20,7 @@ namespace sage {
 class Error : public std::runtime_error {
 public:
   Error(sage_status_code code, const std::string &message, std::string remedy)
-      : std::runtime_error(remedy.empty() ? message
-                                          : message + " (" + remedy + ")"),
+      : std::runtime_error(remedy.empty() ? message : message + " (" + remedy + ")"),
         errorCode(code), remedyText(std::move(remedy)) {}
 
   sage_status_code code() const noexcept { return errorCode; }
@@ -36,8 +35,7 @@ private:
 inline void throwIfFailed(sage_status *status) {
   if (!status)
     return;
-  std::unique_ptr<sage_status, decltype(&sage_status_destroy)> owner(
-      status, sage_status_destroy);
+  std::unique_ptr<sage_status, decltype(&sage_status_destroy)> owner(status, sage_status_destroy);
   throw Error(sage_status_get_code(status), sage_status_get_message(status),
               sage_status_get_remedy(status));
 }
@@ -79,9 +77,7 @@ public:
       throwIfFailed(sage_artifact_kernel(get(), i, &kernels[i]));
     return kernels;
   }
-  void check(const sage_call &call) const {
-    throwIfFailed(sage_artifact_check_call(get(), &call));
-  }
+  void check(const sage_call &call) const { throwIfFailed(sage_artifact_check_call(get(), &call)); }
   uint64_t workspaceBytes(const sage_call &call) const {
     uint64_t bytes;
     throwIfFailed(sage_artifact_workspace_bytes(get(), &call, &bytes));
@@ -105,8 +101,7 @@ public:
   }
   int32_t version() const { return sage_driver_version(get()); }
   std::vector<sage_device> devices() const {
-    std::vector<sage_device> devices(
-        size_t(sage_driver_device_count(get())));
+    std::vector<sage_device> devices(size_t(sage_driver_device_count(get())));
     for (size_t i = 0; i < devices.size(); ++i)
       throwIfFailed(sage_driver_device(get(), int32_t(i), &devices[i]));
     return devices;
@@ -121,19 +116,15 @@ class Module {
 public:
   Module(const Driver &driver, const Artifact &artifact, int32_t device,
          const std::string &cacheDir = {}) {
-    sage_module_options options{
-        cacheDir.empty() ? nullptr : cacheDir.c_str(), 0};
+    sage_module_options options{cacheDir.empty() ? nullptr : cacheDir.c_str(), 0};
     sage_module *handle;
-    throwIfFailed(sage_module_load(driver.get(), artifact.get(), device,
-                                   &options, &handle));
+    throwIfFailed(sage_module_load(driver.get(), artifact.get(), device, &options, &handle));
     owner.reset(handle);
   }
   std::string origin() const { return sage_module_origin(owner.get()); }
   /// Enqueues on `stream`; neither allocates nor waits.
-  void launch(const sage_call &call, void *stream, void *workspace,
-              uint64_t workspaceBytes) const {
-    throwIfFailed(sage_module_launch(owner.get(), &call, stream, workspace,
-                                     workspaceBytes));
+  void launch(const sage_call &call, void *stream, void *workspace, uint64_t workspaceBytes) const {
+    throwIfFailed(sage_module_launch(owner.get(), &call, stream, workspace, workspaceBytes));
   }
   sage_module *get() const { return owner.get(); }
 
@@ -142,25 +133,22 @@ private:
 };
 
 /// A named recipe ("sage2-8b", …), for the CPU reference.
-inline sage_program programNamed(const std::string &name,
-                                 sage_fragment fragment) {
+inline sage_program programNamed(const std::string &name, sage_fragment fragment) {
   sage_program program;
   throwIfFailed(sage_program_named(name.c_str(), fragment, &program));
   return program;
 }
 
 /// The CPU reference, on host tensors.
-inline void
-runReference(const sage_program &program, const sage_call &call,
-             const sage_reference_options &options = {},
-             const sage_reference_intermediates &intermediates = {}) {
+inline void runReference(const sage_program &program, const sage_call &call,
+                         const sage_reference_options &options = {},
+                         const sage_reference_intermediates &intermediates = {}) {
   throwIfFailed(sage_reference_run(&program, &call, &options, &intermediates));
 }
 
 /// Attention in float64, on host tensors.
-inline void runExact(const sage_problem &problem, const sage_call &call,
-                     double *output, double *lse,
-                     const sage_reference_options &options = {}) {
+inline void runExact(const sage_problem &problem, const sage_call &call, double *output,
+                     double *lse, const sage_reference_options &options = {}) {
   throwIfFailed(sage_exact_run(&problem, &call, output, lse, &options));
 }
 

@@ -39,7 +39,8 @@ inline llvm::hash_code hash_value(const LayoutMode &mode) {
   return llvm::hash_combine(mode.size, mode.row, mode.column);
 }
 
-/// Value of `expr` at `dims` and `symbols`; nothing where it divides by a value that is not positive.
+/// Value of `expr` at `dims` and `symbols`; nothing where it divides by a value that is not
+/// positive.
 std::optional<int64_t> evaluate(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> dims,
                                 llvm::ArrayRef<int64_t> symbols = {});
 
@@ -64,9 +65,9 @@ class DialectRegistry;
 
 namespace sage::tile {
 
-/// Whether every element that a lane holds of `to` is, after `map` (row, column) -> (row', column'),
-/// among the elements that the same lane holds of `from`. Fragments that are related so can be
-/// computed from each other without moving data between lanes.
+/// Whether every element that a lane holds of `to` is, after `map` (row, column) -> (row',
+/// column'), among the elements that the same lane holds of `from`. Fragments that are related so
+/// can be computed from each other without moving data between lanes.
 bool isLaneLocal(FragmentType to, mlir::AffineMap map, FragmentType from);
 
 /// Adds the dialect to `registry`.
