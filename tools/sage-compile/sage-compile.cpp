@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
@@ -113,7 +114,9 @@ LogicalResult runStage(ModuleOp module, llvm::StringRef fileName,
   if (failed(applyPassManagerCLOptions(manager)))
     return failure();
   build(manager);
-  if (failed(manager.run(module)))
+  // Once a stage, not after every pass: layouts are checked element by element.
+  manager.enableVerifier(false);
+  if (failed(manager.run(module)) || failed(verify(module)))
     return failure();
   if (saveTemps.empty())
     return success();
