@@ -83,6 +83,15 @@ Value KernelBuilder::toI32(Value index) {
   return arith::IndexCastOp::create(*this, getI32Type(), index);
 }
 
+Value KernelBuilder::getScale(Value magnitude, float range, bool inverse) {
+  Value finite = arith::CmpFOp::create(*this, arith::CmpFPredicate::OLT, magnitude, f32(INFINITY));
+  Value isZero = arith::CmpFOp::create(*this, arith::CmpFPredicate::OEQ, magnitude, f32(0.0f));
+  Value quotient = inverse ? arith::DivFOp::create(*this, f32(range), magnitude)
+                           : arith::DivFOp::create(*this, magnitude, f32(range));
+  Value some = arith::SelectOp::create(*this, finite, quotient, f32(NAN));
+  return arith::SelectOp::create(*this, isZero, f32(inverse ? 0.0f : 1.0f), some);
+}
+
 std::pair<Value, Value> KernelBuilder::divide(Value a, Value b) {
   // 32-bit division: the 64-bit one is a call of a hundred instructions on a GPU.
   Value dividend = toI32(a), divisor = toI32(b);

@@ -80,6 +80,9 @@ public:
   std::pair<mlir::Value, mlir::Value> divide(mlir::Value a, mlir::Value b);
   mlir::Value ceilDivide(mlir::Value a, int64_t b);
   mlir::Value toI32(mlir::Value index);
+  /// The scale, or its inverse, of a group whose largest magnitude is `magnitude`: 1 (0) for a
+  /// group of zeros, NaN for one that is not finite (Spec N4, N5, P1).
+  mlir::Value getScale(mlir::Value magnitude, float range, bool inverse);
 
   // Fragments.
 

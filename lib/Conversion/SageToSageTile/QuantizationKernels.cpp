@@ -22,16 +22,10 @@ tile::FragmentType getRowMajor(Builder &b, int64_t rows, int64_t columns, Type e
 /// The scales and their inverses of groups with the given largest magnitudes (Spec N4, P1).
 std::pair<Value, Value> getScales(KernelBuilder &b, Value magnitudes, float range) {
   auto type = cast<tile::FragmentType>(magnitudes.getType());
-  auto divide = [&](Value x, bool inverse) -> Value {
-    Value finite = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, b.f32(INFINITY));
-    Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, b.f32(0.0f));
-    Value quotient = inverse ? arith::DivFOp::create(b, b.f32(range), x)
-                             : arith::DivFOp::create(b, x, b.f32(range));
-    Value some = arith::SelectOp::create(b, finite, quotient, b.f32(NAN));
-    return arith::SelectOp::create(b, isZero, b.f32(inverse ? 0.0f : 1.0f), some);
-  };
-  return {b.map(type, {magnitudes}, [&](ValueRange x) { return divide(x[0], false); }),
-          b.map(type, {magnitudes}, [&](ValueRange x) { return divide(x[0], true); })};
+  return {b.map(type, {magnitudes},
+                [&](ValueRange x) { return b.getScale(x[0], range, /*inverse=*/false); }),
+          b.map(type, {magnitudes},
+                [&](ValueRange x) { return b.getScale(x[0], range, /*inverse=*/true); })};
 }
 
 /// Largest magnitude of the groups that `groups` (row, column) -> (group, 0) names.

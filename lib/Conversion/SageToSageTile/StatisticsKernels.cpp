@@ -81,18 +81,12 @@ void addChunkKernel(ProgramBuilder &program) {
 /// The scale of V per channel and its inverse from the largest magnitude (Spec N5, P1).
 void storeValueScales(KernelBuilder &b, Value maximum, tile::FragmentType type, Value scales,
                       Value inverses, ValueRange indices, float range) {
-  auto divide = [&](Value x, bool inverse) -> Value {
-    Value finite = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, b.f32(INFINITY));
-    Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, b.f32(0.0f));
-    Value quotient = inverse ? arith::DivFOp::create(b, b.f32(range), x)
-                             : arith::DivFOp::create(b, x, b.f32(range));
-    Value some = arith::SelectOp::create(b, finite, quotient, b.f32(NAN));
-    return arith::SelectOp::create(b, isZero, b.f32(inverse ? 0.0f : 1.0f), some);
-  };
-  b.store(b.map(type, {maximum}, [&](ValueRange x) { return divide(x[0], false); }), scales,
-          indices);
-  b.store(b.map(type, {maximum}, [&](ValueRange x) { return divide(x[0], true); }), inverses,
-          indices);
+  b.store(b.map(type, {maximum},
+                [&](ValueRange x) { return b.getScale(x[0], range, /*inverse=*/false); }),
+          scales, indices);
+  b.store(b.map(type, {maximum},
+                [&](ValueRange x) { return b.getScale(x[0], range, /*inverse=*/true); }),
+          inverses, indices);
 }
 
 /// One warp per key head joins the chunks.
