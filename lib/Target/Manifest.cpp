@@ -130,8 +130,9 @@ json::Object getProblem(DictionaryAttr problem) {
   if (auto attr = problem.getAs<FloatAttr>("scale"))
     scale = attr.getValueAsDouble();
   int64_t headDim = problem.getAs<IntegerAttr>("head_dim").getInt();
+  auto valueHeadDim = problem.getAs<IntegerAttr>("value_head_dim");
   return json::Object{{"head_dim", headDim},
-                      {"value_head_dim", headDim},
+                      {"value_head_dim", valueHeadDim ? valueHeadDim.getInt() : headDim},
                       {"element_type", print(problem.getAs<TypeAttr>("element_type").getValue())},
                       {"layout", stringifyEnum(problem.getAs<LayoutAttr>("layout").getValue())},
                       {"mask", stringifyEnum(problem.getAs<MaskAttr>("mask").getValue())},

@@ -23,6 +23,8 @@ std::optional<sage_problem> getProblem(DictionaryAttr description) {
     return std::nullopt;
   sage_problem problem{};
   problem.head_dim = problem.value_head_dim = headDim.getInt();
+  if (auto valueHeadDim = description.getAs<IntegerAttr>("value_head_dim"))
+    problem.value_head_dim = valueHeadDim.getInt();
   problem.element_type = elementType.getValue().isF16() ? SAGE_F16 : SAGE_BF16;
   // The enumerations of both sides list the same cases in the same order.
   problem.layout = static_cast<sage_layout>(layout.getValue());

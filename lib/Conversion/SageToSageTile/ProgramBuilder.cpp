@@ -11,6 +11,7 @@ static DictionaryAttr describe(OpBuilder &builder, const Problem &problem) {
   NamedAttrList list;
   list.set("element_type", TypeAttr::get(problem.elementType));
   list.set("head_dim", builder.getI64IntegerAttr(problem.headDim));
+  list.set("value_head_dim", builder.getI64IntegerAttr(problem.valueHeadDim));
   list.set("layout", LayoutAttr::get(context, problem.layout));
   list.set("lse", builder.getBoolAttr(problem.hasLse));
   list.set("mask", MaskAttr::get(context, problem.mask));
@@ -40,15 +41,27 @@ ProgramBuilder::ProgramBuilder(Location loc, ModuleOp module, StringRef name,
 }
 
 AffineExpr ProgramBuilder::getPaddedQueries() {
-  return get(Symbol::Nq).ceilDiv(problem.getQueryTile()) * problem.getQueryTile();
+  return get(Symbol::Nq).ceilDiv(problem.getQueryPadding()) * problem.getQueryPadding();
 }
 
 AffineExpr ProgramBuilder::getPaddedKeys() {
   return (get(Symbol::Nk).floorDiv(problem.getKeyTile()) + 1) * problem.getKeyTile();
 }
 
+AffineExpr ProgramBuilder::countGroups(ScaleGroups groups, AffineExpr paddedTokens) {
+  if (groups.coversHead())
+    return builder.getAffineConstantExpr(groups.groups);
+  return paddedTokens.floorDiv(groups.tokens) * groups.groups;
+}
+
 void ProgramBuilder::addWorkspace(StringRef name, AffineExpr bytes) {
-  builder.setInsertionPointToEnd(&program.getBody().front());
+  // All slices come before the first launch.
+  Block &body = program.getBody().front();
+  auto launches = body.getOps<tile::LaunchOp>();
+  if (launches.empty())
+    builder.setInsertionPointToEnd(&body);
+  else
+    builder.setInsertionPoint(*launches.begin());
   tile::WorkspaceOp::create(builder, loc, name, getSymbolMap(bytes));
 }
 

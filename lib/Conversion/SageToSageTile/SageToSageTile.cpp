@@ -64,37 +64,42 @@ FailureOr<Operands> findOperands(QuantizedAttentionOp op) {
   return operands;
 }
 
-/// Whether the kernels of this version cover the op; says what does not fit and what does.
-LogicalResult checkSupport(QuantizedAttentionOp op) {
-  RecipeAttr recipe = op.getRecipe();
-  constexpr llvm::StringLiteral supported =
-      "kernels exist for int8 per_thread QK, smoothing none or k, e4m3 PV with f32 inner "
-      "accumulation per key tile; "
-      "sage-decompose lowers every recipe to linalg";
+/// Whether the kernels cover the op; says what does not fit and what does.
+LogicalResult checkSupport(QuantizedAttentionOp op, const Problem &problem) {
+  auto expected =
+      GeometryAttr::getDefault(problem.recipe, problem.schedule.getFamily(),
+                               problem.geometry.getQueryBlock(), problem.geometry.getKeyTile());
+  if (problem.geometry != expected)
+    return refuse(op, "geometry's scale groups or value order are not lowered to kernels",
+                  "leave geometry to sage-assign-schedule, which chooses what the instructions of "
+                  "the chip hold per lane");
+  std::optional<Refusal> refusal = findUnsupportedPreparation(problem);
+  if (!refusal)
+    refusal = findUnsupportedAttention(problem);
+  return refusal ? refuse(op, refusal->what, refusal->remedy) : success();
+}
+
+FailureOr<Problem> getProblem(QuantizedAttentionOp op) {
   if (!op.getSchedule() || !op.getTarget())
     return refuse(op, "schedule and target must be attached",
                   "run sage-legalize-recipe and sage-assign-schedule first");
-  if (recipe.getQk() != ScoreType::Int8 || recipe.getGranularity() != Granularity::PerThread)
-    return refuse(op, "recipe's QK is not lowered to kernels yet", supported);
-  if (recipe.smoothsQuery() || recipe.smoothsValue())
-    return refuse(op, "recipe's smoothing of Q or V is not lowered to kernels yet", supported);
-  if (recipe.getPv() != PvType::E4M3 || recipe.getInner() != InnerType::F32 ||
-      (recipe.getInterval() != 0 && recipe.getInterval() != op.getGeometry().getKeyTile()))
-    return refuse(op, "recipe's PV is not lowered to kernels yet", supported);
-  auto expected =
-      GeometryAttr::getDefault(recipe, op.getSchedule()->getFamily(),
-                               op.getGeometry().getQueryBlock(), op.getGeometry().getKeyTile());
-  if (op.getGeometry() != expected)
-    return refuse(op, "geometry's scale groups or value order are not lowered to kernels yet",
-                  "leave geometry to sage-assign-schedule, which chooses what the instructions of "
-                  "the chip hold per lane");
   AttentionShape shape = op.getShape();
-  if (shape.headDim != 128 || shape.valueHeadDim != 128)
-    return refuse(op,
-                  "head dim must be 128 for the kernels, but got " + Twine(shape.headDim) +
-                      " and " + Twine(shape.valueHeadDim),
-                  supported);
-  return success();
+  Problem problem;
+  problem.recipe = op.getRecipe();
+  problem.geometry = op.getGeometry();
+  problem.schedule = *op.getSchedule();
+  problem.target = *op.getTarget();
+  problem.mask = op.getMask();
+  problem.layout = op.getLayout();
+  problem.headDim = shape.headDim;
+  problem.valueHeadDim = shape.valueHeadDim;
+  problem.elementType = shape.elementType;
+  problem.hasLse = op.getLse() != nullptr;
+  for (int64_t extent :
+       {shape.batch, shape.queryHeads, shape.keyHeads, shape.queryTokens, shape.keyTokens})
+    problem.shape.push_back(ShapedType::isDynamic(extent) ? -1 : extent);
+  problem.scale = op.getScaleAttr();
+  return problem;
 }
 
 class ConvertSageToSageTilePass
@@ -124,32 +129,16 @@ std::string ConvertSageToSageTilePass::makeName(Operation *op) {
 }
 
 LogicalResult ConvertSageToSageTilePass::convert(QuantizedAttentionOp op) {
-  if (failed(checkSupport(op)))
+  FailureOr<Problem> problem = getProblem(op);
+  if (failed(problem) || failed(checkSupport(op, *problem)))
     return failure();
   FailureOr<Operands> operands = findOperands(op);
   if (failed(operands))
     return failure();
 
-  AttentionShape shape = op.getShape();
-  Problem problem;
-  problem.recipe = op.getRecipe();
-  problem.geometry = op.getGeometry();
-  problem.schedule = *op.getSchedule();
-  problem.target = *op.getTarget();
-  problem.mask = op.getMask();
-  problem.layout = op.getLayout();
-  problem.headDim = shape.headDim;
-  problem.elementType = shape.elementType;
-  problem.hasLse = op.getLse() != nullptr;
-  for (int64_t extent :
-       {shape.batch, shape.queryHeads, shape.keyHeads, shape.queryTokens, shape.keyTokens})
-    problem.shape.push_back(ShapedType::isDynamic(extent) ? -1 : extent);
-  problem.scale = op.getScaleAttr();
-
   std::string name = makeName(op);
-  ProgramBuilder program(op.getLoc(), getOperation(), name, problem);
-  addStatisticsKernels(program);
-  addQuantizationKernels(program);
+  ProgramBuilder program(op.getLoc(), getOperation(), name, *problem);
+  addPreparationKernels(program);
   addAttentionKernel(program);
 
   OpBuilder builder(op);

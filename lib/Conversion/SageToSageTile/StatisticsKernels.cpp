@@ -1,6 +1,6 @@
 // Mean of K and scales of V: one kernel sums chunks of tokens, one joins the chunks.
 
-#include "ProgramBuilder.h"
+#include "Preparation.h"
 
 using namespace mlir;
 using namespace sage;
