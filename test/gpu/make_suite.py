@@ -16,9 +16,10 @@ import shutil
 import subprocess
 import sys
 
-CHIPS = {"sm_89": "sm89", "sm_90a": "sm90a"}
-MASKS = {"none": "none", "causal_top_left": "tl", "causal_bottom_right": "br"}
-HEAD_DIM = 128
+from problems import Problem
+
+CHIPS = ["sm_89", "sm_90a"]
+MASKS = ["none", "causal_top_left", "causal_bottom_right"]
 LENGTHS = [1, 63, 64, 65, 127, 129, 1000, 4096]
 DISTRIBUTIONS = ["normal", "outliers", "channel-bias", "group-magnitudes", "position", "uniform"]
 # The kinds of sage-tile-inject-fault that change numbers. missing-full-wait is not among them: copies usually land in time on
@@ -30,48 +31,12 @@ ACCURACY = {"normal": (0.0384, 0.99926), "outliers": (0.0422, 0.99939), "channel
 ACCURACY_SLACK = 1.03
 
 
-class Artifact:
-    """One op to compile: `name` is the family's short name, then what tells it apart."""
-
-    def __init__(self, chip, mask="none", element="f16", lse=True, recipe="", layout="head_major", scale=None, fault=None):
-        self.chip, self.mask, self.element, self.lse = chip, mask, element, lse
-        self.recipe, self.layout, self.scale, self.fault = recipe, layout, scale, fault
-        parts = [CHIPS[chip], MASKS[mask], element]
-        parts += [] if lse else ["nolse"]
-        parts += [re.sub(r"[^a-z0-9]+", "", recipe)] if recipe else []
-        parts += ["tokenmajor"] if layout == "token_major" else []
-        parts += [f"scale{scale}".replace(".", "")] if scale else []
-        parts += [fault] if fault else []
-        self.name = "-".join(parts)
-
-    def mlir(self):
-        tensor = f"tensor<?x?x?x{HEAD_DIM}x{self.element}>"
-        recipe = f'#sage.recipe<"sage2-8b"{", " + self.recipe if self.recipe else ""}>'
-        attributes = [f"recipe = {recipe}"]
-        attributes += [] if self.mask == "none" else [f"mask = #sage.mask<{self.mask}>"]
-        attributes += ["layout = #sage.layout<token_major>"] if self.layout == "token_major" else []
-        attributes += [f"scale = {self.scale:e} : f32"] if self.scale else []
-        outs, results = [("%o0", tensor)], [("%o", tensor)]
-        if self.lse:
-            outs.append(("%lse0", "tensor<?x?x?xf32>"))
-            results.append(("%lse", "tensor<?x?x?xf32>"))
-        names = lambda pairs: ", ".join(pair[0] for pair in pairs)
-        types = lambda pairs: ", ".join(pair[1] for pair in pairs)
-        arguments = ", ".join(f"{name}: {type}" for name, type in
-                              [("%q", tensor), ("%k", tensor), ("%v", tensor)] + outs)
-        return (f"func.func @attend({arguments}) -> ({types(results)}) {{\n"
-                f"  {names(results)} = sage.attention ins(%q, %k, %v : {tensor}, {tensor}, {tensor})\n"
-                f"      outs({names(outs)} : {types(outs)})\n"
-                f"      {{{', '.join(attributes)}}} -> {types(results)}\n"
-                f"  return {names(results)} : {types(results)}\n}}\n")
-
-
 def both(**arguments):
-    return [Artifact(chip, **arguments) for chip in CHIPS]
+    return [Problem(chip, **arguments) for chip in CHIPS]
 
 
 def case(name, artifacts, shape, distribution="normal", seed=1, **more):
-    entry = {"name": name, "artifacts": [artifact.name for artifact in artifacts], "shape": shape,
+    entry = {"name": name, "artifacts": [artifact.name() for artifact in artifacts], "shape": shape,
              "distribution": distribution, "seed": seed}
     entry.update({key: value for key, value in more.items() if value})
     return entry
@@ -160,15 +125,15 @@ def stress_cases(base):
 
 def describe_suite():
     base = {(mask, element): both(mask=mask, element=element) for mask in MASKS for element in ("f16", "bf16")}
-    variants = [both(lse=False), both(mask="causal_bottom_right", lse=False), both(recipe="row_sum = float"),
-                both(mask="causal_bottom_right", element="bf16", recipe="row_sum = float"),
-                both(recipe="smooth = none"), both(layout="token_major"), both(scale=0.05)]
+    variants = [both(lse=False), both(mask="causal_bottom_right", lse=False), both(recipe="sage2-8b, row_sum = float"),
+                both(mask="causal_bottom_right", element="bf16", recipe="sage2-8b, row_sum = float"),
+                both(recipe="sage2-8b, smooth = none"), both(layout="token_major"), both(scale=0.05)]
     float_sums = [artifact for artifact in variants[2] if artifact.chip == "sm_90a"]
-    faults = [Artifact(chip, mask="causal_bottom_right", fault=kind) for chip in CHIPS for kind in FAULTS]
+    faults = [Problem(chip, mask="causal_bottom_right", fault=kind) for chip in CHIPS for kind in FAULTS]
     artifacts = [a for group in base.values() for a in group] + [a for group in variants for a in group] + faults
     right = base["causal_bottom_right", "f16"]
     correctness = correctness_cases(base) + variant_cases(variants)
-    correctness += [{**entry, "artifacts": [a.name for a in right]} for entry in fault_cases()]
+    correctness += [{**entry, "artifacts": [a.name() for a in right]} for entry in fault_cases()]
     accuracy = []
     for distribution, (l1, cosine) in ACCURACY.items():
         entry = case(distribution + "-1x8x4096", base["none", "f16"] + float_sums, [1, 8, 8, 4096, 4096], distribution)
@@ -179,7 +144,7 @@ def describe_suite():
         "version": 1,
         "correctness": correctness,
         "accuracy": accuracy,
-        "faults": [{"kind": a.fault, "artifact": a.name, "cases": fault_cases()} for a in faults],
+        "faults": [{"kind": a.fault, "artifact": a.name(), "cases": fault_cases()} for a in faults],
         "timing": timing_cases(base, float_sums),
         "stress": stress_cases(base),
     }
@@ -187,10 +152,10 @@ def describe_suite():
 
 
 def compile_artifact(artifact, out, sage_compile, ptxas):
-    source = os.path.join(out, artifact.name + ".mlir")
+    source = os.path.join(out, artifact.name() + ".mlir")
     with open(source, "w") as file:
         file.write(artifact.mlir())
-    target = os.path.join(out, artifact.name + ".ptx")
+    target = os.path.join(out, artifact.name() + ".ptx")
     command = [sage_compile, source, "--chip=" + artifact.chip, "-o", target]
     if artifact.fault:
         command.append("--inject-fault=" + artifact.fault)
@@ -214,8 +179,8 @@ def main():
     options = parser.parse_args()
 
     artifacts, index = describe_suite()
-    artifacts = [artifact for artifact in artifacts if re.search(options.only, artifact.name)]
-    names = {artifact.name for artifact in artifacts}
+    artifacts = [artifact for artifact in artifacts if re.search(options.only, artifact.name())]
+    names = {artifact.name() for artifact in artifacts}
     for suite in ("correctness", "accuracy", "timing", "stress"):
         for entry in index[suite]:
             entry["artifacts"] = [name for name in entry["artifacts"] if name in names]
@@ -226,10 +191,11 @@ def main():
         errors = list(pool.map(lambda a: compile_artifact(a, options.out, options.sage_compile, ptxas), artifacts))
     index["artifacts"] = []
     for artifact, error in zip(artifacts, errors):
-        entry = {"name": artifact.name, "file": artifact.name + ".ptx", "family": artifact.chip}
+        name = artifact.name()
+        entry = {"name": name, "file": name + ".ptx", "family": artifact.chip}
         if error:
             entry["error"] = error
-            print(f"make_suite: {artifact.name}: {error}", file=sys.stderr)
+            print(f"make_suite: {name}: {error}", file=sys.stderr)
         index["artifacts"].append(entry)
     with open(os.path.join(options.out, "cases.json"), "w") as file:
         json.dump(index, file, indent=0)

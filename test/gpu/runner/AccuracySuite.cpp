@@ -15,10 +15,10 @@ struct Exact {
   std::vector<double> output, lse;
 
   Status run(const Case &from, const sage_problem &problem, uint64_t seed) {
-    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim, seed, inputs);
+    std::string wrong = makeInputs(from, problem, seed, inputs);
     if (!wrong.empty())
       return invalidArgument(wrong);
-    output.assign(size_t(inputs.rows() * inputs.headDim), 0);
+    output.assign(size_t(inputs.rows() * inputs.valueHeadDim), 0);
     lse.assign(size_t(inputs.rows()), 0);
     sage_call call = inputs.call(nullptr, nullptr);
     return fromApi(sage_exact_run(&problem, &call, output.data(), lse.data(), nullptr));

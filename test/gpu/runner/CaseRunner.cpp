@@ -38,11 +38,12 @@ void CaseOutcome::addTo(Result &result) const {
 
 Status CaseRunner::prepare(const Case &from, const LoadedArtifact &artifact) {
   const sage_problem &problem = artifact.program.problem;
-  std::string key = text(from.shape.text(), ' ', int(from.distribution), ' ', from.seed, ' ',
-                         from.edit, ' ', problem.element_type, ' ', problem.head_dim);
+  std::string key =
+      text(from.shape.text(), ' ', int(from.distribution), ' ', from.seed, ' ', from.edit, ' ',
+           problem.element_type, ' ', problem.head_dim, ' ', problem.value_head_dim);
   if (key != inputsKey || inputsKey.empty()) {
     inputsKey.clear();
-    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim, from.seed, inputs);
+    std::string wrong = makeInputs(from, problem, from.seed, inputs);
     if (!wrong.empty())
       return invalidArgument(wrong);
     inputsKey = key;
@@ -74,8 +75,8 @@ Status CaseRunner::run(const Case &from, LoadedArtifact &artifact, CaseOutcome &
   outcome.output = compareOutputs(results.output, reference.output32, reference.output22,
                                   reference.bounds, problem.element_type);
   if (problem.lse)
-    outcome.lseRatio =
-        compareLse(results.lse, reference.lse32, lseTolerance(artifact.program.recipe));
+    outcome.lseRatio = compareLse(results.lse, reference.lse32, reference.bounds,
+                                  lseTolerance(artifact.program.recipe));
   return compareIntermediates(artifact, tensors, inputs, reference, outcome.intermediates);
 }
 

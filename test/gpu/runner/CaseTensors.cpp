@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 namespace sage::gpu {
 namespace {
@@ -27,7 +28,7 @@ std::string editInputs(const std::string &edit, HostInputs &inputs) {
   if (edit.empty())
     return "";
   if (edit == "zero-channel") {
-    for (size_t i = 5; i < inputs.value.size(); i += size_t(dims))
+    for (size_t i = 5; i < inputs.value.size(); i += size_t(inputs.valueHeadDim))
       inputs.value[i] = 0;
   } else if (edit == "zero-groups") {
     fillTokens(inputs.query, shape.batch * shape.queryHeads, shape.queries, dims, 16, 0);
@@ -56,27 +57,28 @@ Status fromApi(sage_status *status) {
 }
 
 sage_call HostInputs::call(uint16_t *output, float *lse) const {
-  auto dense = [&](const uint16_t *data, int64_t heads, int64_t tokens) {
+  auto dense = [&](const uint16_t *data, int64_t heads, int64_t tokens, int64_t dims) {
     return sage_tensor_dense(const_cast<uint16_t *>(data), SAGE_HEAD_MAJOR, type, shape.batch,
-                             heads, tokens, headDim);
+                             heads, tokens, dims);
   };
-  return {dense(query.data(), shape.queryHeads, shape.queries),
-          dense(key.data(), shape.keyHeads, shape.keys),
-          dense(value.data(), shape.keyHeads, shape.keys),
-          dense(output, shape.queryHeads, shape.queries), lse};
+  return {dense(query.data(), shape.queryHeads, shape.queries, headDim),
+          dense(key.data(), shape.keyHeads, shape.keys, headDim),
+          dense(value.data(), shape.keyHeads, shape.keys, valueHeadDim),
+          dense(output, shape.queryHeads, shape.queries, valueHeadDim), lse};
 }
 
-std::string makeInputs(const Case &from, sage_element_type type, int64_t headDim, uint64_t seed,
+std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
                        HostInputs &inputs) {
   const Shape &shape = from.shape;
-  inputs = {shape, headDim, type, {}, {}, {}};
-  auto draw = [&](evaluation::InputTensor tensor, int64_t heads, int64_t tokens) {
-    return evaluation::makeInput(from.distribution, seed, tensor, type, shape.batch, heads, tokens,
-                                 headDim);
+  inputs = {shape, problem.head_dim, problem.value_head_dim, problem.element_type, {}, {}, {}};
+  auto draw = [&](evaluation::InputTensor tensor, int64_t heads, int64_t tokens, int64_t dims) {
+    return evaluation::makeInput(from.distribution, seed, tensor, problem.element_type, shape.batch,
+                                 heads, tokens, dims);
   };
-  inputs.query = draw(evaluation::InputTensor::Query, shape.queryHeads, shape.queries);
-  inputs.key = draw(evaluation::InputTensor::Key, shape.keyHeads, shape.keys);
-  inputs.value = draw(evaluation::InputTensor::Value, shape.keyHeads, shape.keys);
+  using evaluation::InputTensor;
+  inputs.query = draw(InputTensor::Query, shape.queryHeads, shape.queries, problem.head_dim);
+  inputs.key = draw(InputTensor::Key, shape.keyHeads, shape.keys, problem.head_dim);
+  inputs.value = draw(InputTensor::Value, shape.keyHeads, shape.keys, problem.value_head_dim);
   return editInputs(from.edit, inputs);
 }
 
@@ -145,18 +147,19 @@ Status DeviceTensors::uploadTensor(Buffer &buffer, const TensorView &view,
 Status DeviceTensors::create(const sage_artifact *artifact, const HostInputs &inputs,
                              const std::string &view, bool withLse) {
   hasLse = withLse;
-  for (auto [isQuery, result] :
-       {std::pair(true, &queryView), std::pair(false, &keyView), std::pair(true, &outputView)})
-    if (std::string wrong =
-            TensorView::create(view, inputs.shape, isQuery, inputs.headDim, *result);
+  for (auto [isQuery, dims, result] :
+       {std::tuple(true, inputs.headDim, &queryView), std::tuple(false, inputs.headDim, &keyView),
+        std::tuple(false, inputs.valueHeadDim, &valueView),
+        std::tuple(true, inputs.valueHeadDim, &outputView)})
+    if (std::string wrong = TensorView::create(view, inputs.shape, isQuery, dims, *result);
         !wrong.empty())
       return invalidArgument(wrong);
   for (auto [buffer, tensor] : {std::pair(&query, &queryView), std::pair(&key, &keyView),
-                                std::pair(&value, &keyView), std::pair(&output, &outputView)})
+                                std::pair(&value, &valueView), std::pair(&output, &outputView)})
     SAGE_RETURN_IF_ERROR(buffer->allocate(size_t(tensor->span) * 2));
   SAGE_RETURN_IF_ERROR(lse.allocate(size_t(inputs.rows()) * 4));
   call = {queryView.on(query.data(), inputs.type), keyView.on(key.data(), inputs.type),
-          keyView.on(value.data(), inputs.type), outputView.on(output.data(), inputs.type),
+          valueView.on(value.data(), inputs.type), outputView.on(output.data(), inputs.type),
           hasLse ? static_cast<float *>(lse.data()) : nullptr};
   SAGE_RETURN_IF_ERROR(fromApi(sage_artifact_workspace_bytes(artifact, &call, &bytes)));
   SAGE_RETURN_IF_ERROR(workspace.allocate(size_t(bytes)));
@@ -167,7 +170,7 @@ Status DeviceTensors::create(const sage_artifact *artifact, const HostInputs &in
 Status DeviceTensors::uploadInputs(const HostInputs &inputs) {
   SAGE_RETURN_IF_ERROR(uploadTensor(query, queryView, inputs.query));
   SAGE_RETURN_IF_ERROR(uploadTensor(key, keyView, inputs.key));
-  SAGE_RETURN_IF_ERROR(uploadTensor(value, keyView, inputs.value));
+  SAGE_RETURN_IF_ERROR(uploadTensor(value, valueView, inputs.value));
   return device.synchronize();
 }
 

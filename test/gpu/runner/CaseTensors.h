@@ -10,7 +10,7 @@ namespace sage::gpu {
 /// Dense B×H×N×D on the host.
 struct HostInputs {
   Shape shape;
-  int64_t headDim = 0;
+  int64_t headDim = 0, valueHeadDim = 0;
   sage_element_type type = SAGE_F16;
   std::vector<uint16_t> query, key, value;
 
@@ -26,7 +26,7 @@ struct HostInputs {
 /// - `inf-query`: an infinity in Q: its group's rows are NaN (P1).
 /// - `large-value`: V times 2^10: outputs near the end of f16's range.
 /// Returns an empty text, or what is wrong.
-std::string makeInputs(const Case &from, sage_element_type type, int64_t headDim, uint64_t seed,
+std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
                        HostInputs &inputs);
 
 /// How a logical B×H×N×D tensor lies in memory.
@@ -77,7 +77,7 @@ private:
   Status downloadOutput(Results &results) const;
 
   const Device &device;
-  TensorView queryView, keyView, outputView;
+  TensorView queryView, keyView, valueView, outputView;
   Buffer query, key, value, output, lse, workspace;
   sage_call call{};
   uint64_t bytes = 0;

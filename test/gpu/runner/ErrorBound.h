@@ -3,6 +3,10 @@
 // are compared bit for bit), and integer scores are exact. What may differ, by the
 // specification (docs/Spec.md), and what each is worth in O:
 //
+// 0. *Scores of floats (N8).* Integer products are exact. Those of e4m3 and of 16-bit
+//    operands are added in another order and cut off behind 13 or 22 bits: each of
+//    the addends loses up to u; so x moves, and p by its share. The same holds for dS
+//    of smooth Q, a float32 sum.
 // 1. *Rounding of P (N9).* The kernel's exp2 and its argument have rounding errors of
 //    their own, so p differs by a relative eta (`argumentError`, below). Where e4m3
 //    rounds p·(1-eta) and p·(1+eta) alike, P8 is the same on both sides; elsewhere it
@@ -17,6 +21,7 @@
 //    common expectation. By Hoeffding's inequality the sum of independent errors of
 //    widths u leaves its mean by more than sqrt(sum u^2 · ln(2/d)/2) with probability
 //    d; d = 1e-11 gives 3.6·sqrt(sum u^2) each: `spread`, the sum over u^2.
+//    16-bit products and the f16 inner accumulator go the same way with their own widths.
 // 3. *Row sums (N11).* As 1 and 2, with V = 1; relative to O.
 // 4. *Rescaling, normalization (N10, N12)*: some float32 roundings; `relative`.
 // 5. *Rounding of O*: two nearby numbers may round to neighbouring f16 or bf16: one
@@ -50,11 +55,13 @@ enum class ScoreConversion {
 struct ErrorBounds {
   std::vector<float> codes, spread; // B×Hq×Nq×Dv
   std::vector<float> relative;      // B×Hq×Nq
+  std::vector<float> lse;           // B×Hq×Nq: what point 0 adds to the LSE's tolerance
+  bool hasModel;                    ///< whether O22 models the accumulator
 };
 
-/// For integer scores and 8-bit V.
+/// `queryMeans`: B×Hq×blocks×D under smooth Q, else empty.
 ErrorBounds computeErrorBounds(const runtime::ReferenceOperands &operands,
-                               ScoreConversion conversion);
+                               const std::vector<float> &queryMeans, ScoreConversion conversion);
 
 /// A unit in the last place of the element type at that magnitude.
 float unitInLastPlace(sage_element_type type, float magnitude);
@@ -75,10 +82,10 @@ OutputComparison compareOutputs(const std::vector<uint16_t> &output,
                                 const std::vector<uint16_t> &reference22, const ErrorBounds &bounds,
                                 sage_element_type type);
 
-/// Largest |LSE - reference| / (tolerance·max(1, |reference|)); infinite where only
-/// one side is.
+/// Largest |LSE - reference| / (tolerance·max(1, |reference|) + the row's bound); infinite
+/// where only one side is.
 double compareLse(const std::vector<float> &lse, const std::vector<float> &reference,
-                  double tolerance);
+                  const ErrorBounds &bounds, double tolerance);
 
 } // namespace sage::gpu
 

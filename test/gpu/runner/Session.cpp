@@ -75,7 +75,7 @@ LoadedArtifact &Session::artifact(const std::string &name) {
 
 Status ReferenceResults::run(const sage_program &program, const HostInputs &inputs,
                              ScoreConversion conversion) {
-  size_t elements = size_t(inputs.rows() * inputs.headDim);
+  size_t elements = size_t(inputs.rows() * inputs.valueHeadDim);
   output32.assign(elements, 0);
   output22.assign(elements, 0);
   lse32.assign(size_t(inputs.rows()), 0);
@@ -85,13 +85,17 @@ Status ReferenceResults::run(const sage_program &program, const HostInputs &inpu
   int64_t queryHeads = inputs.shape.batch * inputs.shape.queryHeads;
   int64_t keyHeads = inputs.shape.batch * inputs.shape.keyHeads;
   keyMean.assign(size_t(keyHeads * inputs.headDim), 0);
-  valueScales.assign(size_t(keyHeads * inputs.headDim), 0);
+  valueScales.assign(size_t(keyHeads * inputs.valueHeadDim), 0);
   queryScales.assign(size_t(queryHeads * sizes.query_groups), 0);
   keyScales.assign(size_t(keyHeads * sizes.key_groups), 0);
+  queryMean.clear();
+  if (program.recipe.smooth_q)
+    queryMean.assign(size_t(queryHeads * sizes.query_blocks * inputs.headDim), 0);
   query.assign(inputs.query.size(), 0);
   key.assign(inputs.key.size(), 0);
-  value.assign(size_t(keyHeads * inputs.headDim * sizes.value_positions), 0);
+  value.assign(size_t(keyHeads * inputs.valueHeadDim * sizes.value_positions), 0);
   sage_reference_intermediates intermediates{};
+  intermediates.query_mean = queryMean.empty() ? nullptr : queryMean.data();
   intermediates.key_mean = keyMean.data();
   intermediates.query_values = query.data();
   intermediates.query_scales = queryScales.data();
@@ -102,17 +106,13 @@ Status ReferenceResults::run(const sage_program &program, const HostInputs &inpu
 
   operands = {};
   SAGE_RETURN_IF_ERROR(prepareReference(program, call, CallUse::Host, operands));
-  if (!operands.integerScores() || program.recipe.pv == SAGE_VALUE_F16 ||
-      program.recipe.accumulation != SAGE_TWO_LEVEL)
-    return failure(SAGE_UNSUPPORTED, "the error bound is for integer scores, "
-                                     "8-bit V and two-level accumulation");
   SAGE_RETURN_IF_ERROR(quantizeOperands(call, 0, intermediates, operands));
   sage_reference_options options{};
   attend(operands, call, options);
   options.tensor_core_accumulator = 1;
   sage_call modelled = inputs.call(output22.data(), nullptr);
   attend(operands, modelled, options);
-  bounds = computeErrorBounds(operands, conversion);
+  bounds = computeErrorBounds(operands, queryMean, conversion);
   return {};
 }
 
@@ -120,11 +120,11 @@ std::string referenceKey(const LoadedArtifact &artifact) {
   const sage_program &program = artifact.program;
   const sage_recipe &recipe = program.recipe;
   return text(program.problem.mask, ' ', program.problem.scale, ' ', program.problem.element_type,
-              ' ', recipe.qk, recipe.smooth_q, recipe.smooth_k, recipe.smooth_v, recipe.pv,
-              recipe.accumulation, recipe.inner, recipe.row_sum, ' ', program.geometry.query_block,
-              ' ', program.geometry.key_tile, program.geometry.query_groups,
-              program.geometry.key_groups, program.geometry.value_order, ' ',
-              int(artifact.conversion()));
+              ' ', program.problem.head_dim, ' ', program.problem.value_head_dim, ' ', recipe.qk,
+              recipe.smooth_q, recipe.smooth_k, recipe.smooth_v, recipe.pv, recipe.accumulation,
+              recipe.inner, recipe.row_sum, ' ', program.geometry.query_block, ' ',
+              program.geometry.key_tile, program.geometry.query_groups, program.geometry.key_groups,
+              program.geometry.value_order, ' ', int(artifact.conversion()));
 }
 
 double lseTolerance(const sage_recipe &recipe) {

@@ -62,7 +62,7 @@ struct ReferenceResults {
   std::vector<float> lse32;
   ErrorBounds bounds;
   // As sage_reference_intermediates.
-  std::vector<float> keyMean, queryScales, keyScales, valueScales;
+  std::vector<float> queryMean, keyMean, queryScales, keyScales, valueScales;
   std::vector<int8_t> query, key;
   std::vector<uint8_t> value;
 

@@ -81,7 +81,7 @@ private:
     if (!artifact->error.empty())
       return invalidArgument(artifact->error);
     const sage_problem &problem = artifact->program.problem;
-    std::string wrong = makeInputs(from, problem.element_type, problem.head_dim, seed, inputs);
+    std::string wrong = makeInputs(from, problem, seed, inputs);
     return wrong.empty() ? Status() : invalidArgument(wrong);
   }
 

@@ -117,18 +117,21 @@ Status checkRows(const LoadedArtifact &artifact, const HostInputs &inputs,
     int64_t head = row / shape.queries, query = row % shape.queries;
     int64_t visible = visibleKeys(artifact.program.problem.mask, extents, query);
     int64_t keyRow = head / extents.headGroup() * shape.keys;
-    auto part = [&](const std::vector<uint16_t> &from, int64_t first, int64_t tokens) {
-      return sage_tensor_dense(const_cast<uint16_t *>(from.data() + first * inputs.headDim),
-                               SAGE_HEAD_MAJOR, inputs.type, 1, 1, tokens, inputs.headDim);
+    auto part = [&](const std::vector<uint16_t> &from, int64_t dims, int64_t first,
+                    int64_t tokens) {
+      return sage_tensor_dense(const_cast<uint16_t *>(from.data() + first * dims), SAGE_HEAD_MAJOR,
+                               inputs.type, 1, 1, tokens, dims);
     };
-    sage_call call{part(inputs.query, row, 1), part(inputs.key, keyRow, visible),
-                   part(inputs.value, keyRow, visible), part(inputs.query, row, 1), nullptr};
+    int64_t dims = inputs.headDim, valueDims = inputs.valueHeadDim;
+    sage_call call{part(inputs.query, dims, row, 1), part(inputs.key, dims, keyRow, visible),
+                   part(inputs.value, valueDims, keyRow, visible), part(output, valueDims, row, 1),
+                   nullptr};
     problem.mask = SAGE_MASK_NONE;
-    std::vector<double> exact(size_t(inputs.headDim));
+    std::vector<double> exact(static_cast<size_t>(valueDims));
     SAGE_RETURN_IF_ERROR(fromApi(sage_exact_run(&problem, &call, exact.data(), nullptr, nullptr)));
     expected.insert(expected.end(), exact.begin(), exact.end());
-    for (int64_t d = 0; d < inputs.headDim; ++d)
-      got.push_back(decodeElement(inputs.type, output[size_t(row * inputs.headDim + d)]));
+    for (int64_t d = 0; d < valueDims; ++d)
+      got.push_back(decodeElement(inputs.type, output[size_t(row * valueDims + d)]));
   }
   evaluation::Accuracy accuracy = evaluation::compare(got, expected);
   result.set("l1", accuracy.relativeL1);
@@ -174,15 +177,15 @@ private:
   Status prepare(const Case &from, const LoadedArtifact &artifact) {
     const sage_problem &problem = artifact.program.problem;
     std::string key = text(from.shape.text(), int(from.distribution), ' ', problem.element_type,
-                           problem.head_dim);
+                           problem.head_dim, ' ', problem.value_head_dim);
     if (key == inputsKey)
       return {};
     for (size_t i = 0; i < inputSets; ++i) {
-      inputs[i] = {from.shape, problem.head_dim, problem.element_type, {}, {}, {}};
+      inputs[i] = {
+          from.shape, problem.head_dim, problem.value_head_dim, problem.element_type, {}, {}, {}};
       if (device.isStub)
         continue;
-      std::string wrong =
-          makeInputs(from, problem.element_type, problem.head_dim, from.seed + i, inputs[i]);
+      std::string wrong = makeInputs(from, problem, from.seed + i, inputs[i]);
       if (!wrong.empty())
         return invalidArgument(wrong);
     }
@@ -213,8 +216,9 @@ private:
   void addFigures(const TimingCase &entry, const Times &times, const std::string &what,
                   Result &result) const {
     const Shape &shape = entry.inputs.shape;
-    double operations = 4.0 * double(shape.batch * shape.queryHeads) * double(shape.queries) *
-                        double(shape.keys) * double(inputs[0].headDim) / (entry.causal ? 2 : 1);
+    double operations = 2.0 * double(shape.batch * shape.queryHeads) * double(shape.queries) *
+                        double(shape.keys) * double(inputs[0].headDim + inputs[0].valueHeadDim) /
+                        (entry.causal ? 2 : 1);
     result.set(what + "_tflops", operations / times.medianMilliseconds * 1e-9);
     result.set(what + "_ms", times.medianMilliseconds);
     result.figures[what + "_mhz"] = times.clockMegahertz;
