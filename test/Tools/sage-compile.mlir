@@ -2,6 +2,7 @@
 // REQUIRES: sage-compile
 // RUN: sage-compile %s --chip=sm_90a --print-schedule -o %t.ptx 2>&1 | FileCheck %s --check-prefix=SCHEDULE
 // RUN: head -c 300 %t.ptx | FileCheck %s --check-prefix=ARTIFACT
+// RUN: sage-compile --help | FileCheck %s --check-prefix=HELP
 // RUN: sage-compile --list-chips | FileCheck %s --check-prefix=CHIPS
 // RUN: sage-compile %s --chip=sm_90a --emit=sage | FileCheck %s --check-prefix=SAGE
 // RUN: sage-compile %s --chip=sm_90a --emit=tile | FileCheck %s --check-prefix=TILE
@@ -20,6 +21,12 @@
 // ARTIFACT: // sage-artifact: 1
 // ARTIFACT-NEXT: // sage-checksum: xxh3 {{[0-9a-f]+$}}
 // ARTIFACT-NEXT: // sage-manifest: {
+// HELP: sage-compile attention.mlir --chip=sm_90a
+// HELP-NOT: --amdgpu
+// HELP: --chip=<chip>
+// HELP-NOT: --wasm
+// HELP: --help-hidden
+
 // CHIPS: sm_80
 // CHIPS: sm_90a
 // SAGE: sage.quantized_attention
