@@ -23,20 +23,20 @@ using namespace mlir;
 using namespace sage;
 
 /// Diagnoses what has no decomposition.
-static LogicalResult checkReserved(AttentionOp op) {
+template <typename AttentionLike> static LogicalResult checkSupport(AttentionLike op) {
   if (!isa<RankedTensorType>(op.getQuery().getType()))
     return op.emitOpError() << "operands must be tensors to be decomposed, but got "
                             << op.getQuery().getType();
-  if (op.getBias() || op.getKeyLengths())
-    return op.emitOpError() << "bias and key lengths must be absent: they are not supported yet";
+  if (op.getBias() || op.hasLengths() || op.getSinks() || op.getSoftcap() || op.getWindowLeft() ||
+      op.getWindowRight())
+    return op.emitOpError() << "bias, lengths, offsets, sinks, softcap and windows are not "
+                               "decomposed yet";
   return success();
 }
 
-static LogicalResult checkReserved(SmoothedAttentionOp) { return success(); }
-
 /// Fixes the geometry, if nothing has yet.
 template <typename AttentionLike> static LogicalResult prepare(AttentionLike op, Family family) {
-  if (failed(checkReserved(op)))
+  if (failed(checkSupport(op)))
     return failure();
   if (!op.getEffectiveScale()) {
     auto diagnostic = op.emitOpError() << "scale must be given when the head dim is dynamic";
@@ -87,6 +87,8 @@ private:
         prepared = prepare(attention, family);
       else if (auto smoothed = dyn_cast<SmoothedAttentionOp>(op))
         prepared = prepare(smoothed, family);
+      else if (auto quantized = dyn_cast<QuantizedAttentionOp>(op))
+        prepared = checkSupport(quantized);
       return failed(prepared) ? WalkResult::interrupt() : WalkResult::advance();
     });
     return failure(result.wasInterrupted());

@@ -64,6 +64,23 @@ FailureOr<Operands> findOperands(QuantizedAttentionOp op) {
   return operands;
 }
 
+/// What hides keys, ends sequences or changes scores in a way that the kernels do not.
+LogicalResult checkMaskSupport(QuantizedAttentionOp op) {
+  constexpr llvm::StringLiteral remedy = "sage-decompose lowers it to linalg";
+  const std::pair<llvm::StringLiteral, bool> features[] = {
+      {"bias", op.getBias() != nullptr},
+      {"key_lengths", op.getKeyLengths() != nullptr},
+      {"sinks", op.getSinks() != nullptr},
+      {"query_offsets and key_offsets", op.isPacked()},
+      {"softcap", op.getSoftcap().has_value()},
+      {"window_left", op.getWindowLeft().has_value()},
+      {"window_right", op.getWindowRight().has_value()}};
+  for (auto [name, given] : features)
+    if (given)
+      return refuse(op, Twine(name) + " is not lowered to kernels yet", remedy);
+  return success();
+}
+
 /// Whether the kernels cover the op; says what does not fit and what does.
 LogicalResult checkSupport(QuantizedAttentionOp op, const Problem &problem) {
   auto expected =
@@ -83,6 +100,8 @@ FailureOr<Problem> getProblem(QuantizedAttentionOp op) {
   if (!op.getSchedule() || !op.getTarget())
     return refuse(op, "schedule and target must be attached",
                   "run sage-legalize-recipe and sage-assign-schedule first");
+  if (failed(checkMaskSupport(op)))
+    return failure();
   AttentionShape shape = op.getShape();
   Problem problem;
   problem.recipe = op.getRecipe();

@@ -220,7 +220,7 @@ func.func @q8_value(%q: tensor<1x8x64x64xi8>, %k: tensor<1x8x64x64xi8>, %v: tens
 #geometry = #sage.geometry<query_block = 128, key_tile = 64, query_groups = affine_map<(n) -> (n)>,
   key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(p) -> (p)>>
 func.func @q9(%q: tensor<1x8x64x64xi8>, %k: tensor<1x8x64x64xi8>, %v: tensor<1x8x64x80xf8E4M3FN>, %o0: tensor<1x8x64x64xf16>, %qs: tensor<1x8x64xf32>, %ks: tensor<1x8x64xf32>, %vs: tensor<1x8x64xf32>) {
-  // expected-error@+1 {{'sage.quantized_attention' op value must hold the key tokens rounded up to 16, but got 80 for 64 [Q9]}}
+  // expected-error@+1 {{'sage.quantized_attention' op value must hold the key tokens rounded up to 16 (for each sequence), but got 80 for 64 [Q9]}}
   %r = sage.quantized_attention ins(%q, %k, %v : tensor<1x8x64x64xi8>, tensor<1x8x64x64xi8>, tensor<1x8x64x80xf8E4M3FN>)
       scales(%qs, %ks, %vs : tensor<1x8x64xf32>, tensor<1x8x64xf32>, tensor<1x8x64xf32>)
       outs(%o0 : tensor<1x8x64x64xf16>) {recipe = #sage.recipe<"sage2-8b">, geometry = #geometry}

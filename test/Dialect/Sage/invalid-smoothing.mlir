@@ -100,7 +100,7 @@ func.func @m4_heads(%m: tensor<1x7x1x64xf32>, %k: tensor<1x2x64x64xf16>) {
 // -----
 
 func.func @m5_blocks(%q: tensor<1x8x64x64xf16>, %m: tensor<1x8x2x64xf32>) {
-  // expected-error@+2 {{log-sum-exp correction must have one mean for each head and a finite positive scale, but got 2 and 1.000000e+00 [M5]}}
+  // expected-error@+2 {{log-sum-exp correction must have one mean for each head (and sequence) and a finite positive scale, but got 2 and 1.000000e+00 [M5]}}
   // expected-error@+1 {{'sage.lse_correction' op failed to infer returned types}}
   %0 = sage.lse_correction %q, %m {scale = 1.0 : f32} : tensor<1x8x64x64xf16>, tensor<1x8x2x64xf32> -> tensor<1x8x64xf32>
   return
@@ -109,7 +109,7 @@ func.func @m5_blocks(%q: tensor<1x8x64x64xf16>, %m: tensor<1x8x2x64xf32>) {
 // -----
 
 func.func @m5_scale(%q: tensor<1x8x64x64xf16>, %m: tensor<1x8x1x64xf32>) {
-  // expected-error@+2 {{log-sum-exp correction must have one mean for each head and a finite positive scale, but got 1 and -1.000000e+00 [M5]}}
+  // expected-error@+2 {{log-sum-exp correction must have one mean for each head (and sequence) and a finite positive scale, but got 1 and -1.000000e+00 [M5]}}
   // expected-error@+1 {{'sage.lse_correction' op failed to infer returned types}}
   %0 = sage.lse_correction %q, %m {scale = -1.0 : f32} : tensor<1x8x64x64xf16>, tensor<1x8x1x64xf32> -> tensor<1x8x64xf32>
   return
@@ -193,7 +193,7 @@ func.func @m7_score_shape(%q: tensor<1x8x64x64xf32>, %k: tensor<1x8x64x64xf32>, 
 // -----
 
 func.func @m7_lse(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf32>, %v: tensor<1x8x64x64xf16>, %o0: tensor<1x8x64x64xf16>, %s: tensor<1x8x64xf32>) {
-  // expected-error@+1 {{'sage.smoothed_attention' op log-sum-exp correction must be left out unless the recipe smooths k and the log-sum-exp is an output [M7]}}
+  // expected-error@+1 {{'sage.smoothed_attention' op log-sum-exp correction must be left out unless the recipe smooths k and there is a log-sum-exp output, a softcap or sinks [M7]}}
   %r = sage.smoothed_attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf32>, tensor<1x8x64x64xf16>)
       lse_correction(%s : tensor<1x8x64xf32>)
       outs(%o0 : tensor<1x8x64x64xf16>) {recipe = #sage.recipe<"sage2-8b">}
@@ -204,7 +204,7 @@ func.func @m7_lse(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf32>, %v: tens
 // -----
 
 func.func @m7_lse_missing(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf32>, %v: tensor<1x8x64x64xf16>, %o0: tensor<1x8x64x64xf16>, %o1: tensor<1x8x64xf32>) {
-  // expected-error@+1 {{'sage.smoothed_attention' op log-sum-exp correction must be given when the recipe smooths k and the log-sum-exp is an output [M7]}}
+  // expected-error@+1 {{'sage.smoothed_attention' op log-sum-exp correction must be given when the recipe smooths k and there is a log-sum-exp output, a softcap or sinks [M7]}}
   %r:2 = sage.smoothed_attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf32>, tensor<1x8x64x64xf16>)
       outs(%o0, %o1 : tensor<1x8x64x64xf16>, tensor<1x8x64xf32>) {recipe = #sage.recipe<"sage2-8b">}
       -> tensor<1x8x64x64xf16>, tensor<1x8x64xf32>

@@ -183,7 +183,7 @@ func.func @c7(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: tensor<1
 
 func.func @c7_none(%q: tensor<1x8x64x64xf16>) {
   // expected-error@+1 {{'sage.attention' op outputs must be O and, optionally, the log-sum-exp, but got 0 [C7]}}
-  "sage.attention"(%q, %q, %q) <{operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>, recipe = #sage.recipe<"sage2-8b">}> : (tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>) -> ()
+  "sage.attention"(%q, %q, %q) <{operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0, 0>, recipe = #sage.recipe<"sage2-8b">}> : (tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>) -> ()
   return
 }
 
@@ -203,26 +203,6 @@ func.func @c8_infinite(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v:
   // expected-error@+1 {{'sage.attention' op scale must be finite and positive, but got 0x7F800000 : f32 [C8]}}
   %r = sage.attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>)
       outs(%o0 : tensor<1x8x64x64xf16>) {recipe = #sage.recipe<"sage2-8b">, scale = 0x7F800000 : f32}
-      -> tensor<1x8x64x64xf16>
-  return
-}
-
-// -----
-
-func.func @c9_bias(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: tensor<1x8x64x64xf16>, %o0: tensor<1x8x64x64xf16>, %b: tensor<1x4x64x64xf32>) {
-  // expected-error@+1 {{'sage.attention' op bias must be a float [batch or 1, query heads or 1, query tokens, key tokens], but got 'tensor<1x4x64x64xf32>' [C9]}}
-  %r = sage.attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>) bias(%b : tensor<1x4x64x64xf32>)
-      outs(%o0 : tensor<1x8x64x64xf16>) {recipe = #sage.recipe<"sage2-8b">}
-      -> tensor<1x8x64x64xf16>
-  return
-}
-
-// -----
-
-func.func @c9_lengths(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: tensor<1x8x64x64xf16>, %o0: tensor<1x8x64x64xf16>, %b: tensor<2xi32>) {
-  // expected-error@+1 {{'sage.attention' op key lengths must be i32 or i64 [batch], but got 'tensor<2xi32>' [C9]}}
-  %r = sage.attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>) key_lengths(%b : tensor<2xi32>)
-      outs(%o0 : tensor<1x8x64x64xf16>) {recipe = #sage.recipe<"sage2-8b">}
       -> tensor<1x8x64x64xf16>
   return
 }

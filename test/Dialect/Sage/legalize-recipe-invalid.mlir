@@ -10,28 +10,6 @@ func.func @chip_lacks_e4m3(%q: tensor<1x8x64x128xf16>) -> tensor<1x8x64x128xf16>
 
 // -----
 
-func.func @bias(%q: tensor<1x8x64x128xf16>, %b: tensor<1x1x64x64xf32>) -> tensor<1x8x64x128xf16> {
-  // expected-error@+2 {{bias is not supported yet}}
-  // expected-note@+1 {{express a causal mask as `mask`, or keep this attention in floats}}
-  %o = sage.attention ins(%q, %q, %q : tensor<1x8x64x128xf16>, tensor<1x8x64x128xf16>, tensor<1x8x64x128xf16>)
-      bias(%b : tensor<1x1x64x64xf32>)
-      outs(%q : tensor<1x8x64x128xf16>) {recipe = #sage.recipe<"sage1">} -> tensor<1x8x64x128xf16>
-  return %o : tensor<1x8x64x128xf16>
-}
-
-// -----
-
-func.func @key_lengths(%q: tensor<1x8x64x128xf16>, %l: tensor<1xi32>) -> tensor<1x8x64x128xf16> {
-  // expected-error@+2 {{key lengths are not supported yet}}
-  // expected-note@+1 {{slice the keys and values, one attention for each length}}
-  %o = sage.attention ins(%q, %q, %q : tensor<1x8x64x128xf16>, tensor<1x8x64x128xf16>, tensor<1x8x64x128xf16>)
-      key_lengths(%l : tensor<1xi32>)
-      outs(%q : tensor<1x8x64x128xf16>) {recipe = #sage.recipe<"sage1">} -> tensor<1x8x64x128xf16>
-  return %o : tensor<1x8x64x128xf16>
-}
-
-// -----
-
 func.func @unknown_scale(%q: tensor<1x8x64x?xf16>) -> tensor<1x8x64x?xf16> {
   // expected-error@+2 {{scale must be given when the head dim is dynamic}}
   // expected-note@+1 {{add `scale`, or cast query and key to a static head dim}}

@@ -21,7 +21,7 @@ func.func @attention(%q: tensor<1x8x?x128xf16>, %k: tensor<1x2x?x128xf16>, %v: t
   return %o, %lse : tensor<1x8x?x128xf16>, tensor<1x8x?xf32>
 }
 
-// Reserved operands, token-major bf16, everything attached, no tokens at all.
+// A bias and key lengths, token-major bf16, everything attached, no tokens at all.
 // CHECK-LABEL: func @attention_options
 // CHECK: sage.attention ins({{.*}}) bias(%{{.+}} : tensor<1x1x0x0xf32>) key_lengths(%{{.+}} : tensor<2xi32>) outs(
 // CHECK-SAME: geometry = #geometry, layout = #sage.layout<token_major>

@@ -4,6 +4,11 @@
 // CHECK-DAG: #[[GROUPS:.+]] = affine_map<()[s0] -> ((s0 ceildiv 64) * 4)>
 // CHECK-DAG: #[[PADDED:.+]] = affine_map<()[s0] -> ((s0 ceildiv 16) * 16)>
 
+// CHECK-DAG: #[[SLOTS:.+]] = affine_map<()[s0, s1] -> (s1 + s0 floordiv 128 - 1)>
+// CHECK-DAG: #[[SCALES:.+]] = affine_map<()[s0, s1] -> (s1 * 4 + (s0 floordiv 64) * 4 - 4)>
+// CHECK-DAG: #[[POSITIONS:.+]] = affine_map<()[s0, s1] -> (s1 * 16 + (s0 floordiv 16) * 16 - 16)>
+// CHECK-DAG: #[[ENTRIES:.+]] = affine_map<()[s0] -> (s0 - 1)>
+
 // CHECK-LABEL: func @attention
 // CHECK: %[[N:.+]] = tensor.dim %{{.+}}, %c2 : tensor<1x8x?x64xf16>
 // CHECK: return %[[N]]
@@ -52,4 +57,28 @@ func.func @corrections(%q: tensor<1x8x?x64xf16>, %kc: tensor<1x2x?x64xf32>, %qm:
   %nk = tensor.dim %ds, %c3 : tensor<1x8x?x?xf32>
   %nq = tensor.dim %lc, %c2 : tensor<1x8x?xf32>
   return %nk, %nq : index, index
+}
+
+// Of sequences that are stored one after the other.
+// CHECK-LABEL: func @sequences
+// CHECK: affine.apply #[[SLOTS]]
+// CHECK: affine.apply #[[ENTRIES]]
+// CHECK: affine.apply #[[SCALES]]
+// CHECK: affine.apply #[[POSITIONS]]
+func.func @sequences(%k: tensor<1x8x?x64xf16>, %o: tensor<?xi32>) -> (index, index, index, index, index) {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %c3 = arith.constant 3 : index
+  %qm = sage.mean %k offsets(%o : tensor<?xi32>) {block = 128} : tensor<1x8x?x64xf16> -> tensor<1x8x?x64xf32>
+  %km = sage.mean %k offsets(%o : tensor<?xi32>) : tensor<1x8x?x64xf16> -> tensor<1x8x?x64xf32>
+  %k8, %ks = sage.quantize %k offsets(%o : tensor<?xi32>) {type = #sage.score_type<int8>, groups = affine_map<(n) -> ((n floordiv 64) * 4 + (n mod 8) floordiv 2)>}
+      : tensor<1x8x?x64xf16> -> tensor<1x8x?x64xi8>, tensor<1x8x?xf32>
+  %v8, %vs = sage.quantize_value %k offsets(%o : tensor<?xi32>) {order = affine_map<(p) -> (p)>, type = f8E4M3FN}
+      : tensor<1x8x?x64xf16> -> tensor<1x8x64x?xf8E4M3FN>, tensor<?x8x64xf32>
+  %a = tensor.dim %qm, %c2 : tensor<1x8x?x64xf32>
+  %b = tensor.dim %km, %c2 : tensor<1x8x?x64xf32>
+  %c = tensor.dim %ks, %c2 : tensor<1x8x?xf32>
+  %d = tensor.dim %v8, %c3 : tensor<1x8x64x?xf8E4M3FN>
+  %e = tensor.dim %vs, %c0 : tensor<?x8x64xf32>
+  return %a, %b, %c, %d, %e : index, index, index, index, index
 }

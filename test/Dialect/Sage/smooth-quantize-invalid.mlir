@@ -10,16 +10,6 @@ func.func @smooth_without_geometry(%x: tensor<1x8x?x64xf16>) -> tensor<1x8x?x64x
 
 // -----
 
-func.func @smooth_reserved(%x: tensor<1x8x?x64xf16>, %l: tensor<1xi32>) -> tensor<1x8x?x64xf16> {
-  // expected-error@+2 {{bias and key lengths must be absent}}
-  // expected-note@+1 {{run sage-legalize-recipe first: it diagnoses them}}
-  %o = sage.attention ins(%x, %x, %x : tensor<1x8x?x64xf16>, tensor<1x8x?x64xf16>, tensor<1x8x?x64xf16>) key_lengths(%l : tensor<1xi32>)
-      outs(%x : tensor<1x8x?x64xf16>) {recipe = #sage.recipe<"sage2-8b">} -> tensor<1x8x?x64xf16>
-  return %o : tensor<1x8x?x64xf16>
-}
-
-// -----
-
 func.func @smooth_unknown_scale(%x: tensor<1x8x?x?xf16>, %l: tensor<1x8x?xf32>) -> tensor<1x8x?x?xf16> {
   // expected-error@+2 {{scale must be given when the head dim is dynamic}}
   // expected-note@+1 {{run sage-legalize-recipe first, or add `scale`}}

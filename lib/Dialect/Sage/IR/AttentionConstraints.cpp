@@ -35,6 +35,10 @@ AttentionShape AttentionView::getShape() const {
           outputType.getElementType()};
 }
 
+bool AttentionView::needsLseCorrection() const {
+  return recipe.smoothsKey() && (outputs.size() == 2 || masking.softcap || masking.sinks);
+}
+
 bool sage::hasShape(ShapedType type, ArrayRef<int64_t> shape) {
   if (type.getRank() != static_cast<int64_t>(shape.size()))
     return false;
@@ -184,21 +188,24 @@ static LogicalResult verifyCorrection(Operation *op, StringRef name, Value opera
 
 LogicalResult sage::verifyCorrections(const AttentionView &view, const Corrections &corrections) {
   AttentionShape shape = view.getShape();
+  Value offsets = view.masking.queryOffsets;
   int64_t blocks = ShapedType::kDynamic;
-  if (view.geometry && !ShapedType::isDynamic(shape.queryTokens))
-    blocks = llvm::divideCeil(shape.queryTokens, view.geometry.getQueryBlock());
-  bool hasLse = view.outputs.size() == 2;
+  if (view.geometry)
+    blocks = countBlocks(shape.queryTokens, view.geometry.getQueryBlock(), offsets);
   return failure(
       failed(verifyCorrection(view.op, "score correction", corrections.score,
                               view.recipe.smoothsQuery(), "the recipe smooths q",
                               {shape.batch, shape.queryHeads, blocks, shape.keyTokens})) ||
       failed(verifyCorrection(view.op, "log-sum-exp correction", corrections.lse,
-                              hasLse && view.recipe.smoothsKey(),
-                              "the recipe smooths k and the log-sum-exp is an output",
+                              view.needsLseCorrection(),
+                              "the recipe smooths k and there is a log-sum-exp output, a softcap "
+                              "or sinks",
                               {shape.batch, shape.queryHeads, shape.queryTokens})) ||
       failed(verifyCorrection(view.op, "value mean", corrections.valueMean,
                               view.recipe.smoothsValue(), "the recipe smooths v",
-                              {shape.batch, shape.keyHeads, 1, shape.valueHeadDim})));
+                              {shape.batch, shape.keyHeads,
+                               countBlocks(shape.keyTokens, /*block=*/0, offsets),
+                               shape.valueHeadDim})));
 }
 
 std::optional<float> sage::getEffectiveScale(FloatAttr scale, int64_t headDim) {

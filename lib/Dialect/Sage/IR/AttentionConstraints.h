@@ -9,6 +9,21 @@
 
 namespace sage {
 
+/// What hides keys, ends sequences and changes scores; null where absent.
+struct Masking {
+  Mask mask;
+  mlir::Value bias, keyLengths, sinks, queryOffsets, keyOffsets;
+  mlir::IntegerAttr windowLeft, windowRight, sinkTokens;
+  mlir::FloatAttr softcap;
+
+  template <typename AttentionLike> static Masking get(AttentionLike op) {
+    return {
+        op.getMask(),           op.getBias(),       op.getKeyLengths(),     op.getSinks(),
+        op.getQueryOffsets(),   op.getKeyOffsets(), op.getWindowLeftAttr(), op.getWindowRightAttr(),
+        op.getSinkTokensAttr(), op.getSoftcapAttr()};
+  }
+};
+
 /// What the three attention ops have in common, read from one of them.
 struct AttentionView {
   mlir::Operation *op;
@@ -20,8 +35,11 @@ struct AttentionView {
   GeometryAttr geometry;
   ScheduleAttr schedule;
   TargetAttr target;
+  Masking masking;
 
   AttentionShape getShape() const;
+  /// Whether scores lack what centring K removed where that matters (Spec M7).
+  bool needsLseCorrection() const;
 };
 
 /// Operands that restore what smoothing removed; null where absent.
@@ -46,10 +64,22 @@ mlir::LogicalResult verifyOperand(mlir::Operation *op, llvm::StringRef name, mli
 mlir::LogicalResult verifyExtents(const AttentionView &view);
 /// C2, C3, C5 to C7 of the outputs.
 mlir::LogicalResult verifyOutputs(const AttentionView &view);
+/// C9, C13 to C17.
+mlir::LogicalResult verifyMasking(const AttentionView &view);
 /// C8, C10 to C12.
 mlir::LogicalResult verifyPlan(const AttentionView &view);
 /// M7.
 mlir::LogicalResult verifyCorrections(const AttentionView &view, const Corrections &corrections);
+
+/// M8: `lengths` is i32 [batch], `offsets` is i32 [sequences + 1] with a batch of 1, and at most
+/// one of them is given.
+mlir::LogicalResult checkTokenLengths(std::optional<mlir::Location> location, mlir::Value lengths,
+                                      mlir::Value offsets, int64_t batch);
+/// The number of sequences of `offsets`; kDynamic where unknown.
+int64_t countSequences(mlir::Value offsets);
+/// The number of blocks of `block` tokens, or of whole sequences for 0 (Spec M2); `offsets` may be
+/// null.
+int64_t countBlocks(int64_t tokens, int64_t block, mlir::Value offsets);
 
 /// 1/sqrt(D) unless given; nothing when D is dynamic.
 std::optional<float> getEffectiveScale(mlir::FloatAttr scale, int64_t headDim);

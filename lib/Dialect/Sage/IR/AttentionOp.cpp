@@ -27,36 +27,14 @@ static AttentionView getView(AttentionOp op) {
           op.getScaleAttr(),
           op.getGeometryAttr(),
           op.getScheduleAttr(),
-          op.getTargetAttr()};
+          op.getTargetAttr(),
+          Masking::get(op)};
 }
 
 AttentionShape AttentionOp::getShape() { return getView(*this).getShape(); }
 
 std::optional<float> AttentionOp::getEffectiveScale() {
   return ::sage::getEffectiveScale(getScaleAttr(), getShape().headDim);
-}
-
-/// C9: the reserved operands have the types that their lowering will need.
-static LogicalResult verifyReserved(AttentionOp op, const AttentionShape &shape) {
-  if (Value bias = op.getBias()) {
-    auto type = cast<ShapedType>(bias.getType());
-    auto fits = [&](int64_t extent, int64_t full) { return extent == 1 || !differ(extent, full); };
-    if (!isa<FloatType>(type.getElementType()) || type.getRank() != 4 ||
-        !fits(type.getDimSize(0), shape.batch) || !fits(type.getDimSize(1), shape.queryHeads) ||
-        differ(type.getDimSize(2), shape.queryTokens) ||
-        differ(type.getDimSize(3), shape.keyTokens))
-      return op.emitOpError() << "bias must be a float [batch or 1, query heads or 1, query "
-                                 "tokens, key tokens], but got "
-                              << type << " [C9]";
-  }
-  if (Value lengths = op.getKeyLengths()) {
-    auto type = cast<ShapedType>(lengths.getType());
-    Type element = type.getElementType();
-    if ((!element.isInteger(32) && !element.isInteger(64)) || !hasShape(type, {shape.batch}))
-      return op.emitOpError() << "key lengths must be i32 or i64 [batch], but got " << type
-                              << " [C9]";
-  }
-  return success();
 }
 
 LogicalResult AttentionOp::verify() {
@@ -79,9 +57,7 @@ LogicalResult AttentionOp::verify() {
       return emitOpError() << "element types of " << name << " and output must be equal, but got "
                            << cast<ShapedType>(operand.getType()).getElementType() << " and "
                            << element << " [C3]";
-  if (failed(verifyReserved(*this, view.getShape())))
-    return failure();
-  return verifyPlan(view);
+  return failure(failed(verifyMasking(view)) || failed(verifyPlan(view)));
 }
 
 void AttentionOp::getEffects(
@@ -113,7 +89,8 @@ struct FoldNoKeys : OpRewritePattern<AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
-    if (op.getShape().keyTokens != 0)
+    // A sink gives the log-sum-exp a value; rows in no sequence keep what the outputs hold.
+    if (op.getShape().keyTokens != 0 || op.getSinks() || op.isPacked())
       return failure();
     SmallVector<Value> results;
     for (auto [index, output] : llvm::enumerate(op.getOutputs())) {
@@ -138,9 +115,11 @@ struct DropUnusedLse : OpRewritePattern<AttentionOp> {
       return failure();
     auto single = AttentionOp::create(
         rewriter, op.getLoc(), TypeRange{op.getResult(0).getType()}, op.getQuery(), op.getKey(),
-        op.getValue(), op.getBias(), op.getKeyLengths(), ValueRange{op.getOutput()},
-        op.getRecipeAttr(), op.getLayoutAttr(), op.getMaskAttr(), op.getScaleAttr(),
-        op.getGeometryAttr(), op.getScheduleAttr(), op.getTargetAttr());
+        op.getValue(), op.getBias(), op.getKeyLengths(), op.getSinks(), op.getQueryOffsets(),
+        op.getKeyOffsets(), ValueRange{op.getOutput()}, op.getRecipeAttr(), op.getLayoutAttr(),
+        op.getMaskAttr(), op.getWindowLeftAttr(), op.getWindowRightAttr(), op.getSinkTokensAttr(),
+        op.getSoftcapAttr(), op.getScaleAttr(), op.getGeometryAttr(), op.getScheduleAttr(),
+        op.getTargetAttr());
     single->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     rewriter.replaceAllUsesWith(op.getResult(0), single.getResult(0));
     rewriter.eraseOp(op);

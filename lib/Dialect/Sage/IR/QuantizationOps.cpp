@@ -47,8 +47,15 @@ static Type getStorageType(MLIRContext *context, ScoreType type) {
   return IntegerType::get(context, 8);
 }
 
-static int64_t roundUpToSixteen(int64_t tokens) {
-  return ShapedType::isDynamic(tokens) ? tokens : llvm::alignTo(tokens, 16);
+/// The storage positions of V (Spec N6, N17).
+static int64_t countPositions(int64_t tokens, Value offsets) {
+  int64_t blocks = countBlocks(tokens, /*block=*/16, offsets);
+  return ShapedType::isDynamic(blocks) ? blocks : blocks * 16;
+}
+
+/// The scales of Q or K (Spec Q3).
+static int64_t countScales(const TokenGroups &groups, int64_t tokens, Value offsets) {
+  return offsets ? groups.countPacked(tokens, countSequences(offsets)) : groups.count(tokens);
 }
 
 LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
@@ -61,6 +68,8 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<L
     return emitOptionalError(location,
                              "quantized type must be int8, int4 or e4m3, but got f16 [Q1]");
   OperandShape x = OperandShape::get(input, adaptor.getLayout());
+  if (failed(checkTokenLengths(location, adaptor.getLengths(), adaptor.getOffsets(), x.batch)))
+    return failure();
   int64_t channels = x.channels;
   if (adaptor.getPacked()) {
     if (type != ScoreType::Int4 || (!ShapedType::isDynamic(channels) && channels % 2 != 0))
@@ -77,8 +86,9 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<L
     return failure();
   types.push_back(
       RankedTensorType::get({x.batch, x.heads, x.tokens, channels}, getStorageType(context, type)));
-  types.push_back(RankedTensorType::get({x.batch, x.heads, groups->count(x.tokens)},
-                                        Float32Type::get(context)));
+  types.push_back(RankedTensorType::get(
+      {x.batch, x.heads, countScales(*groups, x.tokens, adaptor.getOffsets())},
+      Float32Type::get(context)));
   return success();
 }
 
@@ -103,9 +113,14 @@ LogicalResult QuantizeValueOp::inferReturnTypes(MLIRContext *context,
     return emitOptionalError(location, "value range must be positive and at most ", largest,
                              ", but got ", range, " [Q5]");
   OperandShape x = OperandShape::get(input, adaptor.getLayout());
+  Value offsets = adaptor.getOffsets();
+  if (failed(checkTokenLengths(location, adaptor.getLengths(), offsets, x.batch)))
+    return failure();
+  types.push_back(RankedTensorType::get(
+      {x.batch, x.heads, x.channels, countPositions(x.tokens, offsets)}, type));
   types.push_back(
-      RankedTensorType::get({x.batch, x.heads, x.channels, roundUpToSixteen(x.tokens)}, type));
-  types.push_back(RankedTensorType::get({x.batch, x.heads, x.channels}, Float32Type::get(context)));
+      RankedTensorType::get({offsets ? countSequences(offsets) : x.batch, x.heads, x.channels},
+                            Float32Type::get(context)));
   return success();
 }
 
@@ -113,8 +128,8 @@ LogicalResult QuantizeOp::reifyResultShapes(OpBuilder &builder,
                                             ReifiedRankedShapedTypeDims &shapes) {
   Location loc = getLoc();
   auto extent = [&](unsigned d) { return tensor::getMixedSize(builder, loc, getInput(), d); };
-  auto apply = [&](AffineMap map, OpFoldResult value) {
-    return affine::makeComposedFoldedAffineApply(builder, loc, map, {value});
+  auto apply = [&](AffineMap map, ArrayRef<OpFoldResult> values) {
+    return affine::makeComposedFoldedAffineApply(builder, loc, map, values);
   };
   FailureOr<TokenGroups> groups = TokenGroups::analyze(getGroups());
   if (failed(groups))
@@ -122,9 +137,16 @@ LogicalResult QuantizeOp::reifyResultShapes(OpBuilder &builder,
   OpFoldResult heads = extent(getHeadDimension(getLayout()));
   OpFoldResult tokens = extent(getTokenDimension(getLayout())), channels = extent(3);
   if (getPacked())
-    channels = apply(AffineMap::get(1, 0, getAffineDimExpr(0, getContext()).floorDiv(2)), channels);
+    channels =
+        apply(AffineMap::get(1, 0, getAffineDimExpr(0, getContext()).floorDiv(2)), {channels});
   shapes.push_back({extent(0), heads, tokens, channels});
-  shapes.push_back({extent(0), heads, apply(groups->getCountMap(getContext()), tokens)});
+  OpFoldResult scales;
+  if (Value offsets = getOffsets())
+    scales = apply(groups->getPackedCountMap(getContext()),
+                   {tokens, tensor::getMixedSize(builder, loc, offsets, 0)});
+  else
+    scales = apply(groups->getCountMap(getContext()), {tokens});
+  shapes.push_back({extent(0), heads, scales});
   return success();
 }
 
@@ -133,11 +155,20 @@ LogicalResult QuantizeValueOp::reifyResultShapes(OpBuilder &builder,
   Location loc = getLoc();
   auto extent = [&](unsigned d) { return tensor::getMixedSize(builder, loc, getInput(), d); };
   OpFoldResult heads = extent(getHeadDimension(getLayout()));
-  OpFoldResult padded = affine::makeComposedFoldedAffineApply(
-      builder, loc, AffineMap::get(1, 0, getAffineDimExpr(0, getContext()).ceilDiv(16) * 16),
-      {extent(getTokenDimension(getLayout()))});
-  shapes.push_back({extent(0), heads, extent(3), padded});
-  shapes.push_back({extent(0), heads, extent(3)});
+  OpFoldResult tokens = extent(getTokenDimension(getLayout())), entries = extent(0), positions;
+  AffineExpr n = getAffineDimExpr(0, getContext()), offsets = getAffineDimExpr(1, getContext());
+  if (getOffsets()) {
+    OpFoldResult size = tensor::getMixedSize(builder, loc, getOffsets(), 0);
+    positions = affine::makeComposedFoldedAffineApply(
+        builder, loc, AffineMap::get(2, 0, (n.floorDiv(16) + offsets - 1) * 16), {tokens, size});
+    entries =
+        affine::makeComposedFoldedAffineApply(builder, loc, AffineMap::get(1, 0, n - 1), {size});
+  } else {
+    positions = affine::makeComposedFoldedAffineApply(
+        builder, loc, AffineMap::get(1, 0, n.ceilDiv(16) * 16), {tokens});
+  }
+  shapes.push_back({extent(0), heads, extent(3), positions});
+  shapes.push_back({entries, heads, extent(3)});
   return success();
 }
 
@@ -167,7 +198,8 @@ static AttentionView getView(QuantizedAttentionOp op) {
           op.getScaleAttr(),
           op.getGeometryAttr(),
           op.getScheduleAttr(),
-          op.getTargetAttr()};
+          op.getTargetAttr(),
+          Masking::get(op)};
 }
 
 AttentionShape QuantizedAttentionOp::getShape() { return getView(*this).getShape(); }
@@ -219,8 +251,10 @@ static LogicalResult verifyScales(QuantizedAttentionOp op, const AttentionShape 
     return diagnostic << ", but got " << type << " [Q8]";
   };
   GeometryAttr geometry = op.getGeometry();
-  int64_t queryGroups = TokenGroups::analyze(geometry.getQueryGroupMap())->count(shape.queryTokens);
-  int64_t keyGroups = TokenGroups::analyze(geometry.getKeyGroupMap())->count(shape.keyTokens);
+  int64_t queryGroups = countScales(*TokenGroups::analyze(geometry.getQueryGroupMap()),
+                                    shape.queryTokens, op.getQueryOffsets());
+  int64_t keyGroups = countScales(*TokenGroups::analyze(geometry.getKeyGroupMap()), shape.keyTokens,
+                                  op.getKeyOffsets());
   if (failed(check("query scales", op.getQueryScales(),
                    {shape.batch, shape.queryHeads, queryGroups})) ||
       failed(check("key scales", op.getKeyScales(), {shape.batch, shape.keyHeads, keyGroups})))
@@ -228,12 +262,14 @@ static LogicalResult verifyScales(QuantizedAttentionOp op, const AttentionShape 
   if (!op.getValueScales())
     return success();
   if (failed(check("value scales", op.getValueScales(),
-                   {shape.batch, shape.keyHeads, shape.valueHeadDim})))
+                   {op.isPacked() ? countSequences(op.getKeyOffsets()) : shape.batch,
+                    shape.keyHeads, shape.valueHeadDim})))
     return failure();
   int64_t padded = cast<ShapedType>(op.getValue().getType()).getDimSize(3);
-  if (differ(padded, roundUpToSixteen(shape.keyTokens)))
-    return op.emitOpError() << "value must hold the key tokens rounded up to 16, but got " << padded
-                            << " for " << shape.keyTokens << " [Q9]";
+  if (differ(padded, countPositions(shape.keyTokens, op.getKeyOffsets())))
+    return op.emitOpError() << "value must hold the key tokens rounded up to 16 (for each "
+                               "sequence), but got "
+                            << padded << " for " << shape.keyTokens << " [Q9]";
   return success();
 }
 
@@ -242,7 +278,7 @@ LogicalResult QuantizedAttentionOp::verify() {
     return failure();
   AttentionView view = getView(*this);
   return failure(
-      failed(verifyExtents(view)) || failed(verifyOutputs(view)) ||
+      failed(verifyExtents(view)) || failed(verifyOutputs(view)) || failed(verifyMasking(view)) ||
       failed(verifyScales(*this, view.getShape())) || failed(verifyPlan(view)) ||
       failed(verifyCorrections(view, {getScoreCorrection(), getLseCorrection(), getValueMean()})));
 }

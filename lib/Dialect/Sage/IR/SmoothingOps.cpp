@@ -58,13 +58,6 @@ static OperandShape shapeOf(Value operand, Layout layout) {
   return OperandShape::get(cast<RankedTensorType>(operand.getType()), layout);
 }
 
-/// The number of blocks of `tokens` tokens; 0 as block size means one block.
-static int64_t countBlocks(int64_t tokens, int64_t block) {
-  if (block == 0)
-    return 1;
-  return ShapedType::isDynamic(tokens) ? tokens : llvm::divideCeil(tokens, block);
-}
-
 LogicalResult MeanOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
                                        Adaptor adaptor, SmallVectorImpl<Type> &types) {
   int64_t block = adaptor.getBlock();
@@ -74,8 +67,11 @@ LogicalResult MeanOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
     return emitOptionalError(location, "mean block must be 0 or positive, but got ", block,
                              " [M2]");
   OperandShape x = shapeOf(adaptor.getInput(), adaptor.getLayout());
+  if (failed(checkTokenLengths(location, adaptor.getLengths(), adaptor.getOffsets(), x.batch)))
+    return failure();
   types.push_back(RankedTensorType::get(
-      {x.batch, x.heads, countBlocks(x.tokens, block), x.channels}, Float32Type::get(context)));
+      {x.batch, x.heads, countBlocks(x.tokens, block, adaptor.getOffsets()), x.channels},
+      Float32Type::get(context)));
   return success();
 }
 
@@ -90,8 +86,11 @@ LogicalResult CenterOp::inferReturnTypes(MLIRContext *context, std::optional<Loc
     return emitOptionalError(location, "center block must be 0 or positive, but got ", block,
                              " [M2]");
   OperandShape x = shapeOf(adaptor.getInput(), adaptor.getLayout());
+  if (failed(checkTokenLengths(location, adaptor.getLengths(), adaptor.getOffsets(), x.batch)))
+    return failure();
   auto mean = cast<RankedTensorType>(adaptor.getMean().getType());
-  if (!hasShape(mean, {x.batch, x.heads, countBlocks(x.tokens, block), x.channels}))
+  int64_t blocks = countBlocks(x.tokens, block, adaptor.getOffsets());
+  if (!hasShape(mean, {x.batch, x.heads, blocks, x.channels}))
     return emitOptionalError(location,
                              "mean must have the batch, heads, blocks and channels of the input, "
                              "but got ",
@@ -139,13 +138,15 @@ LogicalResult LseCorrectionOp::inferReturnTypes(MLIRContext *context,
     return failure();
   OperandShape query = shapeOf(adaptor.getQuery(), adaptor.getLayout());
   OperandShape mean = shapeOf(adaptor.getMean(), Layout::HeadMajor);
-  if (failed(checkPair(location, query, mean)))
+  if (failed(checkPair(location, query, mean)) ||
+      failed(checkTokenLengths(location, Value(), adaptor.getOffsets(), query.batch)))
     return failure();
   double scale = adaptor.getScale().convertToDouble();
-  if (differ(mean.tokens, 1) || !std::isfinite(scale) || scale <= 0)
+  int64_t means = countBlocks(query.tokens, /*block=*/0, adaptor.getOffsets());
+  if (differ(mean.tokens, means) || !std::isfinite(scale) || scale <= 0)
     return emitOptionalError(location,
-                             "log-sum-exp correction must have one mean for each head and a finite "
-                             "positive scale, but got ",
+                             "log-sum-exp correction must have one mean for each head (and "
+                             "sequence) and a finite positive scale, but got ",
                              mean.tokens, " and ", scale, " [M5]");
   types.push_back(
       RankedTensorType::get({query.batch, query.heads, query.tokens}, Float32Type::get(context)));
@@ -157,15 +158,27 @@ static OpFoldResult extent(OpBuilder &builder, Location loc, Value value, unsign
   return tensor::getMixedSize(builder, loc, value, dimension);
 }
 
+/// `countBlocks` of the op's input.
+static OpFoldResult reifyBlocks(OpBuilder &builder, MeanOp op) {
+  Location loc = op.getLoc();
+  int64_t block = op.getBlock();
+  if (block == 0 && !op.getOffsets())
+    return builder.getIndexAttr(1);
+  AffineExpr n = getAffineDimExpr(0, op.getContext()),
+             offsets = getAffineDimExpr(1, op.getContext());
+  OpFoldResult tokens = extent(builder, loc, op.getInput(), getTokenDimension(op.getLayout()));
+  if (!op.getOffsets())
+    return affine::makeComposedFoldedAffineApply(builder, loc,
+                                                 AffineMap::get(1, 0, n.ceilDiv(block)), {tokens});
+  AffineExpr whole = block ? n.floorDiv(block) : getAffineConstantExpr(0, op.getContext());
+  return affine::makeComposedFoldedAffineApply(builder, loc,
+                                               AffineMap::get(2, 0, whole + offsets - 1),
+                                               {tokens, extent(builder, loc, op.getOffsets(), 0)});
+}
+
 LogicalResult MeanOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
   Location loc = getLoc();
-  OpFoldResult blocks = builder.getIndexAttr(1);
-  if (int64_t block = getBlock()) {
-    AffineExpr n = getAffineDimExpr(0, getContext());
-    blocks = affine::makeComposedFoldedAffineApply(
-        builder, loc, AffineMap::get(1, 0, n.ceilDiv(block)),
-        {extent(builder, loc, getInput(), getTokenDimension(getLayout()))});
-  }
+  OpFoldResult blocks = reifyBlocks(builder, *this);
   shapes.push_back({extent(builder, loc, getInput(), 0),
                     extent(builder, loc, getInput(), getHeadDimension(getLayout())), blocks,
                     extent(builder, loc, getInput(), 3)});
@@ -214,7 +227,8 @@ static AttentionView getView(SmoothedAttentionOp op) {
           op.getScaleAttr(),
           op.getGeometryAttr(),
           op.getScheduleAttr(),
-          op.getTargetAttr()};
+          op.getTargetAttr(),
+          Masking::get(op)};
 }
 
 AttentionShape SmoothedAttentionOp::getShape() { return getView(*this).getShape(); }
@@ -244,7 +258,8 @@ LogicalResult SmoothedAttentionOp::verify() {
   }
   AttentionView view = getView(*this);
   return failure(
-      failed(verifyExtents(view)) || failed(verifyOutputs(view)) || failed(verifyPlan(view)) ||
+      failed(verifyExtents(view)) || failed(verifyOutputs(view)) || failed(verifyMasking(view)) ||
+      failed(verifyPlan(view)) ||
       failed(verifyCorrections(view, {getScoreCorrection(), getLseCorrection(), getValueMean()})));
 }
 

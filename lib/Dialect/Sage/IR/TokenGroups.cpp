@@ -151,6 +151,23 @@ AffineMap TokenGroups::getCountMap(MLIRContext *context) const {
   return AffineMap::get(1, 0, (tokens.ceilDiv(period) - 1) * increment + span);
 }
 
+int64_t TokenGroups::countPacked(int64_t tokens, int64_t sequences) const {
+  if (ShapedType::isDynamic(sequences))
+    return ShapedType::kDynamic;
+  if (increment == 0)
+    return sequences * span;
+  if (ShapedType::isDynamic(tokens))
+    return ShapedType::kDynamic;
+  return (tokens / period + sequences) * increment;
+}
+
+AffineMap TokenGroups::getPackedCountMap(MLIRContext *context) const {
+  AffineExpr tokens = getAffineDimExpr(0, context), offsets = getAffineDimExpr(1, context);
+  AffineExpr count =
+      increment == 0 ? (offsets - 1) * span : (tokens.floorDiv(period) + offsets - 1) * increment;
+  return AffineMap::get(2, 0, count);
+}
+
 bool sage::permutesSixteen(AffineMap map) {
   if (!hasTokenForm(map))
     return false;

@@ -1,4 +1,4 @@
-// One-shot bufferization of `sage.attention`: inputs are read, outputs are written and never read.
+// One-shot bufferization of `sage.attention`: inputs are read; outputs are written and not read.
 
 #include "sage/Dialect/Sage/Transforms/BufferizableOpInterfaceImpl.h"
 
@@ -15,7 +15,9 @@ using namespace sage;
 namespace {
 struct AttentionModel : DstBufferizableOpInterfaceExternalModel<AttentionModel, AttentionOp> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
-    return !cast<AttentionOp>(op).isDpsInit(&operand);
+    auto attention = cast<AttentionOp>(op);
+    // Rows that are in no sequence keep what the outputs hold (Spec N17).
+    return attention.isPacked() || !attention.isDpsInit(&operand);
   }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,

@@ -22,20 +22,6 @@ static RecipeAttr withoutE4M3(RecipeAttr recipe) {
                          InnerType::F32, /*interval=*/0, RowSum::Float);
 }
 
-static LogicalResult diagnoseReserved(AttentionOp op) {
-  if (op.getBias()) {
-    auto diagnostic = op.emitOpError() << "bias is not supported yet";
-    diagnostic.attachNote() << "express a causal mask as `mask`, or keep this attention in floats";
-    return diagnostic;
-  }
-  if (op.getKeyLengths()) {
-    auto diagnostic = op.emitOpError() << "key lengths are not supported yet";
-    diagnostic.attachNote() << "slice the keys and values, one attention for each length";
-    return diagnostic;
-  }
-  return success();
-}
-
 static LogicalResult materializeScale(AttentionOp op) {
   if (op.getScaleAttr())
     return success();
@@ -104,7 +90,7 @@ struct LegalizeRecipe : sage::impl::SageLegalizeRecipeBase<LegalizeRecipe> {
   }
 
   LogicalResult legalize(AttentionOp op, RecipeAttr replacement, TargetAttr optionTarget) {
-    if (failed(requireTensors(op)) || failed(diagnoseReserved(op)) || failed(materializeScale(op)))
+    if (failed(requireTensors(op)) || failed(materializeScale(op)))
       return failure();
     TargetAttr target = optionTarget ? optionTarget : op.getTargetAttr();
     if (!target) {

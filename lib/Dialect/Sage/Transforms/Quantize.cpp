@@ -21,16 +21,18 @@ struct Corrections {
 } // namespace
 
 /// Quantizes V, or leaves it 16-bit; returns V and its scales (null).
-static std::pair<Value, Value> quantizeValue(OpBuilder &builder, Location loc, Value value,
-                                             RecipeAttr recipe, GeometryAttr geometry,
-                                             Layout layout) {
+template <typename AttentionLike>
+static std::pair<Value, Value> quantizeValue(OpBuilder &builder, AttentionLike op) {
+  RecipeAttr recipe = op.getRecipe();
+  Value value = op.getValue();
   if (!recipe.quantizesValue())
     return {value, Value()};
   Type type = recipe.getPv() == PvType::E4M3 ? Type(Float8E4M3FNType::get(builder.getContext()))
                                              : Type(Float8E5M2Type::get(builder.getContext()));
   auto quantized = QuantizeValueOp::create(
-      builder, loc, value, geometry.getValueOrderMap(), type, llvm::APFloat(recipe.getValueRange()),
-      getOperandLayout(cast<ShapedType>(value.getType()), layout));
+      builder, op.getLoc(), value, op.getKeyLengths(), op.getKeyOffsets(),
+      op.getGeometryAttr().getValueOrderMap(), type, llvm::APFloat(recipe.getValueRange()),
+      getOperandLayout(cast<ShapedType>(value.getType()), op.getLayout()));
   return {quantized.getResult(), quantized.getScales()};
 }
 
@@ -50,20 +52,25 @@ static LogicalResult quantize(AttentionLike op, const Corrections &corrections) 
   // as such.
   bool packed =
       recipe.getQk() == ScoreType::Int4 && op.getTargetAttr() && op.getTargetAttr().getInt4Mma();
-  auto quantizeScores = [&](Value operand, AffineMap groups) {
-    return QuantizeOp::create(builder, loc, operand, recipe.getQk(), groups, packed,
+  auto quantizeScores = [&](Value operand, Value lengths, Value offsets, AffineMap groups) {
+    return QuantizeOp::create(builder, loc, operand, lengths, offsets, recipe.getQk(), groups,
+                              packed,
                               getOperandLayout(cast<ShapedType>(operand.getType()), layout));
   };
-  auto query = quantizeScores(op.getQuery(), geometry.getQueryGroupMap());
-  auto key = quantizeScores(op.getKey(), geometry.getKeyGroupMap());
-  auto [value, valueScales] = quantizeValue(builder, loc, op.getValue(), recipe, geometry, layout);
+  auto query =
+      quantizeScores(op.getQuery(), Value(), op.getQueryOffsets(), geometry.getQueryGroupMap());
+  auto key = quantizeScores(op.getKey(), op.getKeyLengths(), op.getKeyOffsets(),
+                            geometry.getKeyGroupMap());
+  auto [value, valueScales] = quantizeValue(builder, op);
 
   auto quantized = QuantizedAttentionOp::create(
       builder, loc, op.getResultTypes(), query.getResult(), key.getResult(), value,
       query.getScales(), key.getScales(), valueScales, corrections.score, corrections.lse,
-      corrections.valueMean, op.getOutputs(), recipe, geometry, op.getLayoutAttr(),
-      op.getMaskAttr(), op.getScaleAttr(), packed ? builder.getUnitAttr() : UnitAttr(),
-      op.getScheduleAttr(), op.getTargetAttr());
+      corrections.valueMean, op.getBias(), op.getKeyLengths(), op.getSinks(), op.getQueryOffsets(),
+      op.getKeyOffsets(), op.getOutputs(), recipe, geometry, op.getLayoutAttr(), op.getMaskAttr(),
+      op.getWindowLeftAttr(), op.getWindowRightAttr(), op.getSinkTokensAttr(), op.getSoftcapAttr(),
+      op.getScaleAttr(), packed ? builder.getUnitAttr() : UnitAttr(), op.getScheduleAttr(),
+      op.getTargetAttr());
   quantized->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   op->replaceAllUsesWith(quantized);
   op->erase();
@@ -79,11 +86,6 @@ static LogicalResult quantize(AttentionOp op) {
     auto diagnostic = op.emitOpError()
                       << "smoothing must be explicit, but got recipe " << op.getRecipe();
     diagnostic.attachNote() << "run sage-smooth first";
-    return diagnostic;
-  }
-  if (op.getBias() || op.getKeyLengths()) {
-    auto diagnostic = op.emitOpError() << "bias and key lengths must be absent";
-    diagnostic.attachNote() << "run sage-legalize-recipe first: it diagnoses them";
     return diagnostic;
   }
   return quantize(op, Corrections());

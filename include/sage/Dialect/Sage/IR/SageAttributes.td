@@ -31,8 +31,9 @@ def Sage_LayoutAttr : EnumAttr<Sage_Dialect, Sage_Layout, "layout"> {
 def Sage_MaskAttr : EnumAttr<Sage_Dialect, Sage_Mask, "mask"> {
   let summary = "Which keys a query sees";
   let description = [{
-    Names the keys that a query sees (Spec N13). Causal masks of rectangular problems always spell their alignment:
-    `causal_top_left` as PyTorch's SDPA, `causal_bottom_right` as FlashAttention.
+    Names the keys that a query sees (Spec N13). Masks of rectangular problems always spell their alignment:
+    `causal_top_left` as PyTorch's SDPA, `causal_bottom_right` as FlashAttention. The `window_…` masks take the bounds
+    `window_left` and `window_right` of the op, of which a causal mask may have the left one.
 
     Example: `#sage.mask<causal_bottom_right>`
   }];

@@ -47,7 +47,9 @@ def Sage_Layout : Sage_Enum<"Layout", "order of the dimensions of a 16-bit opera
 
 def Sage_Mask : Sage_Enum<"Mask", "which keys a query sees", [
   I32EnumAttrCase<"None", 0, "none">, I32EnumAttrCase<"CausalTopLeft", 1, "causal_top_left">,
-  I32EnumAttrCase<"CausalBottomRight", 2, "causal_bottom_right">]>;
+  I32EnumAttrCase<"CausalBottomRight", 2, "causal_bottom_right">,
+  I32EnumAttrCase<"WindowTopLeft", 3, "window_top_left">,
+  I32EnumAttrCase<"WindowBottomRight", 4, "window_bottom_right">]>;
 
 def Sage_Family : Sage_Enum<"Family", "matrix instruction family", [
   I32EnumAttrCase<"MmaSync", 0, "mma_sync">, I32EnumAttrCase<"Wgmma", 1, "wgmma">]>;

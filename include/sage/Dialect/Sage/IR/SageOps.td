@@ -10,8 +10,11 @@ include "sage/Dialect/Sage/IR/SageAttributes.td"
 
 class Sage_Op<string opMnemonic, list<Trait> traits = []> : Op<Sage_Dialect, opMnemonic, traits>;
 
-/// The op writes its results into `outputs`: O and, optionally, the log-sum-exp of the scores.
-class Sage_AttentionLikeOp<string opMnemonic, list<Trait> traits = []>
+def Sage_TensorOrMemRef : AnyTypeOf<[AnyRankedTensor, AnyMemRef]>;
+
+/// The op writes its results into `outputs`: O and, optionally, the log-sum-exp of the scores. Its operands that hide
+/// keys, end sequences and change scores are of `operandType`.
+class Sage_AttentionLikeOp<string opMnemonic, Type operandType, list<Trait> traits = []>
     : Sage_Op<opMnemonic, !listconcat([
         AttrSizedOperandSegments, DestinationStyleOpInterface,
         DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>], traits)> {
@@ -22,17 +25,34 @@ class Sage_AttentionLikeOp<string opMnemonic, list<Trait> traits = []>
     ::mlir::Value getOutput() { return getOutputs().front(); }
     /// The destination of the log-sum-exp; null when it is not wanted.
     ::mlir::Value getLse() { return getOutputs().size() > 1 ? getOutputs()[1] : ::mlir::Value(); }
+    /// Whether the tokens of Q, K and V are sequences one after the other (Spec N17).
+    bool isPacked() { return getQueryOffsets() != nullptr; }
+    /// Whether the number of tokens is known only from operands (Spec N16, N17).
+    bool hasLengths() { return isPacked() || getKeyLengths() != nullptr; }
     /// Extents named as in Spec section 1; kDynamic where unknown.
     ::sage::AttentionShape getShape();
     /// The scale of the scores, 1/sqrt(D) by default; nothing when it is left out and D is dynamic.
     std::optional<float> getEffectiveScale();
   }];
   let extraClassDeclaration = attentionDeclarations;
+
+  dag maskOperands = (ins
+    Optional<operandType>:$bias, Optional<operandType>:$key_lengths, Optional<operandType>:$sinks,
+    Optional<operandType>:$query_offsets, Optional<operandType>:$key_offsets);
+  dag maskAttributes = (ins
+    DefaultValuedAttr<Sage_MaskAttr, "::sage::Mask::None">:$mask,
+    OptionalAttr<I64Attr>:$window_left, OptionalAttr<I64Attr>:$window_right, OptionalAttr<I64Attr>:$sink_tokens,
+    OptionalAttr<F32Attr>:$softcap);
+  string maskFormat = [{
+    (`bias` `(` $bias^ `:` type($bias) `)`)?
+    (`key_lengths` `(` $key_lengths^ `:` type($key_lengths) `)`)?
+    (`sinks` `(` $sinks^ `:` type($sinks) `)`)?
+    (`query_offsets` `(` $query_offsets^ `:` type($query_offsets) `)`)?
+    (`key_offsets` `(` $key_offsets^ `:` type($key_offsets) `)`)?
+  }];
 }
 
-def Sage_TensorOrMemRef : AnyTypeOf<[AnyRankedTensor, AnyMemRef]>;
-
-def Sage_AttentionOp : Sage_AttentionLikeOp<"attention", [
+def Sage_AttentionOp : Sage_AttentionLikeOp<"attention", Sage_TensorOrMemRef, [
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
     DeclareOpInterfaceMethods<ConditionallySpeculatable>]> {
   let summary = "Attention with the numerics of a recipe";
@@ -44,10 +64,18 @@ def Sage_AttentionOp : Sage_AttentionLikeOp<"attention", [
 
     `scale` is 1/sqrt(D) when left out. `geometry`, `schedule` and `target` are attached by `sage-legalize-recipe` and
     `sage-assign-schedule`; until then the op means the same for every geometry up to rounding.
-    `bias` [B or 1, Hq or 1, Nq, Nk] and `key_lengths` [B] are reserved: they parse and verify, and
-    `sage-legalize-recipe` diagnoses them until they are lowered.
 
-    Constraints: C1 to C12 of the specification.
+    What a query sees (Spec N13 to N17):
+    - `mask`, with `window_left`, `window_right` and `sink_tokens`, leading keys that the left bound does not hide;
+    - `bias` [B or 1, Hq or 1, Nq or 1, Nk or 1]: floats are added to the scores, booleans say which keys are visible;
+    - `softcap` limits the scores to ±softcap by a hyperbolic tangent;
+    - `sinks` [Hq] adds, to each row of a head, the exponential of one more score to the softmax's denominator;
+    - `key_lengths` [B] says how many keys each batch entry has;
+    - `query_offsets` and `key_offsets` [S + 1] say where each of S sequences, stored one after the other in a batch of
+      1, begins.
+    Every batch entry with a key length, and every sequence, means what a call on its slices means.
+
+    Constraints: C1 to C17 of the specification.
 
     Example:
 
@@ -59,21 +87,20 @@ def Sage_AttentionOp : Sage_AttentionLikeOp<"attention", [
         -> tensor<1x8x?x128xf16>, tensor<1x8x?xf32>
     ```
   }];
-  let arguments = (ins
-    Sage_TensorOrMemRef:$query, Sage_TensorOrMemRef:$key, Sage_TensorOrMemRef:$value,
-    Optional<Sage_TensorOrMemRef>:$bias, Optional<Sage_TensorOrMemRef>:$key_lengths,
-    Variadic<Sage_TensorOrMemRef>:$outputs,
-    Sage_RecipeAttr:$recipe,
-    DefaultValuedAttr<Sage_LayoutAttr, "::sage::Layout::HeadMajor">:$layout,
-    DefaultValuedAttr<Sage_MaskAttr, "::sage::Mask::None">:$mask,
-    OptionalAttr<F32Attr>:$scale,
-    OptionalAttr<Sage_GeometryAttr>:$geometry,
-    OptionalAttr<Sage_ScheduleAttr>:$schedule,
-    OptionalAttr<Sage_TargetAttr>:$target);
+  let arguments = !con(
+    (ins Sage_TensorOrMemRef:$query, Sage_TensorOrMemRef:$key, Sage_TensorOrMemRef:$value),
+    maskOperands,
+    (ins Variadic<Sage_TensorOrMemRef>:$outputs,
+         Sage_RecipeAttr:$recipe,
+         DefaultValuedAttr<Sage_LayoutAttr, "::sage::Layout::HeadMajor">:$layout),
+    maskAttributes,
+    (ins OptionalAttr<F32Attr>:$scale,
+         OptionalAttr<Sage_GeometryAttr>:$geometry,
+         OptionalAttr<Sage_ScheduleAttr>:$schedule,
+         OptionalAttr<Sage_TargetAttr>:$target));
   let assemblyFormat = [{
     `ins` `(` $query `,` $key `,` $value `:` type($query) `,` type($key) `,` type($value) `)`
-    (`bias` `(` $bias^ `:` type($bias) `)`)?
-    (`key_lengths` `(` $key_lengths^ `:` type($key_lengths) `)`)?
+  }] # maskFormat # [{
     `outs` `(` $outputs `:` type($outputs) `)` attr-dict (`->` type($results)^)?
   }];
   let hasCanonicalizer = 1;

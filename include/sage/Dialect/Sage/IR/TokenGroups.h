@@ -29,6 +29,11 @@ struct TokenGroups {
   int64_t count(int64_t tokens) const;
   /// `count` as a map of one dimension.
   mlir::AffineMap getCountMap(mlir::MLIRContext *context) const;
+  /// The number of scales of `sequences` sequences that have `tokens` tokens together: sequence s
+  /// begins at period floor(offset / period) + s (Spec Q3, N17).
+  int64_t countPacked(int64_t tokens, int64_t sequences) const;
+  /// `countPacked` as a map of the tokens and the number of offsets, one more than sequences.
+  mlir::AffineMap getPackedCountMap(mlir::MLIRContext *context) const;
 };
 
 /// The value of a map of one dimension and one result at `n`; the map must be one that `analyze`

@@ -8,8 +8,8 @@ include "mlir/Pass/PassBase.td"
 def SageLegalizeRecipe : Pass<"sage-legalize-recipe"> {
   let summary = "Check every recipe against a chip";
   let description = [{
-    Makes every `sage.attention` runnable on `chip`, or says why it is not. It attaches the chip's `#sage.target`, spells
-    the default scale out, and diagnoses the reserved operands `bias` and `key_lengths`.
+    Makes every `sage.attention` runnable on `chip`, or says why it is not. It attaches the chip's `#sage.target` and
+    spells the default scale out.
 
     A recipe that the chip cannot run is an error. With `substitute`, 8-bit float products become INT8 (QK) and 16-bit
     (PV) ones instead, a remark says so, and the discardable attribute `sage.substituted_for` keeps the recipe that was
