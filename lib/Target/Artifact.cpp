@@ -33,14 +33,14 @@ FailureOr<tile::ProgramOp> sage::findProgram(ModuleOp module, StringRef name) {
 }
 
 FailureOr<std::string> sage::emitPtx(tile::ProgramOp program) {
-  auto launches = program.getBody().getOps<tile::LaunchOp>();
+  SmallVector<tile::LaunchOp> launches = program.getLaunches();
   if (launches.empty())
     return program.emitOpError("must launch a kernel to be an artifact");
   auto kernels = SymbolTable::lookupNearestSymbolFrom<gpu::GPUModuleOp>(
-      program->getParentOp(), (*launches.begin()).getKernel().getRootReference());
+      program->getParentOp(), launches.front().getKernel().getRootReference());
   if (!kernels)
     return program.emitOpError("must launch kernels of a gpu.module, but ")
-           << (*launches.begin()).getKernel() << " is none";
+           << launches.front().getKernel() << " is none";
   ArrayAttr targets = kernels.getTargetsAttr();
   if (!targets || targets.size() != 1)
     return kernels.emitOpError("must have exactly one target");

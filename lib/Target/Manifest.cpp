@@ -48,16 +48,11 @@ void printReadably(llvm::raw_ostream &os, const json::Value &value, unsigned ind
   os << (array ? "]" : "}");
 }
 
-/// In the order that `sage_tile.program` documents.
-constexpr llvm::StringLiteral symbolNames[] = {
-    "B",     "Hq",    "Hkv",     "Nq",      "Nk",      "query_b",  "query_h",  "query_n", "key_b",
-    "key_h", "key_n", "value_b", "value_h", "value_n", "output_b", "output_h", "output_n"};
-
 json::Value getExpression(AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))
     return constant.getValue();
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
-    return symbolNames[symbol.getPosition()];
+    return tile::ProgramOp::getSymbolNames()[symbol.getPosition()];
   if (isa<AffineDimExpr>(expr))
     return "n";
   auto binary = cast<AffineBinaryOpExpr>(expr);
@@ -167,7 +162,7 @@ FailureOr<json::Object> getArgument(tile::LaunchOp launch, Attribute argument) {
 
 FailureOr<json::Object> getKernel(tile::LaunchOp launch) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<LLVM::LLVMFuncOp>(
-      launch->getParentOp()->getParentOp(), launch.getKernelAttr());
+      launch->getParentOfType<tile::ProgramOp>()->getParentOp(), launch.getKernelAttr());
   if (!kernel) {
     InFlightDiagnostic diagnostic = launch.emitOpError("kernel must be at the NVVM level");
     diagnostic.attachNote() << "run sage-to-nvvm first";
@@ -194,20 +189,37 @@ FailureOr<json::Object> getKernel(tile::LaunchOp launch) {
                       {"arguments", std::move(arguments)}};
 }
 
+/// Launches of `block` as objects; a repetition is an element that holds its own.
+FailureOr<json::Array> getKernels(Block &block) {
+  json::Array kernels;
+  for (Operation &op : block) {
+    if (auto launch = dyn_cast<tile::LaunchOp>(op)) {
+      FailureOr<json::Object> kernel = getKernel(launch);
+      if (failed(kernel))
+        return failure();
+      kernels.push_back(std::move(*kernel));
+    } else if (auto repeat = dyn_cast<tile::RepeatOp>(op)) {
+      FailureOr<json::Array> repeated = getKernels(repeat.getBody().front());
+      if (failed(repeated))
+        return failure();
+      kernels.push_back(json::Object{{"repeat", getExpression(repeat.getCount().getResult(0))},
+                                     {"kernels", std::move(*repeated)}});
+    }
+  }
+  return kernels;
+}
+
 } // namespace
 
 FailureOr<std::string> sage::emitManifest(tile::ProgramOp program) {
   DictionaryAttr problem = program.getProblem();
-  json::Array workspace, kernels;
+  json::Array workspace;
   for (auto slice : program.getBody().getOps<tile::WorkspaceOp>())
     workspace.push_back(json::Object{{"name", slice.getName()},
                                      {"bytes", getExpression(slice.getBytes().getResult(0))}});
-  for (auto launch : program.getBody().getOps<tile::LaunchOp>()) {
-    FailureOr<json::Object> kernel = getKernel(launch);
-    if (failed(kernel))
-      return failure();
-    kernels.push_back(std::move(*kernel));
-  }
+  FailureOr<json::Array> kernels = getKernels(program.getBody().front());
+  if (failed(kernels))
+    return failure();
   auto target = problem.getAs<TargetAttr>("target");
   json::Object manifest{{"producer", "sage " SAGE_VERSION},
                         {"target", json::Object{{"chip", target.getChip()}}},
@@ -216,7 +228,7 @@ FailureOr<std::string> sage::emitManifest(tile::ProgramOp program) {
                         {"geometry", getGeometry(problem.getAs<GeometryAttr>("geometry"))},
                         {"schedule", print(problem.get("schedule"))},
                         {"workspace", std::move(workspace)},
-                        {"kernels", std::move(kernels)}};
+                        {"kernels", std::move(*kernels)}};
   std::string text;
   llvm::raw_string_ostream stream(text);
   printReadably(stream, json::Value(std::move(manifest)));

@@ -31,16 +31,26 @@ enum class Symbol : uint8_t {
   OutputB,
   OutputH,
   OutputN,
+  Step,
+  S,
+  QueryAlign,
+  KeyAlign,
+  ValueAlign,
+  OutputAlign,
+  BiasB,
+  BiasH,
+  BiasQ,
+  BiasK,
   N
 };
-constexpr size_t symbolCount = 18;
+constexpr size_t symbolCount = 28;
 extern const std::array<std::string_view, symbolCount> symbolNames;
 using SymbolValues = std::array<int64_t, symbolCount>;
 using SymbolSet = uint32_t; // bit i: symbol i
 
 constexpr SymbolSet setOf(Symbol symbol) { return 1u << unsigned(symbol); }
 /// What kernels and workspace slices may name; maps of the geometry only `n`.
-constexpr SymbolSet callSymbols = setOf(Symbol::N) - 1;
+constexpr SymbolSet callSymbols = setOf(Symbol::Step) - 1;
 constexpr SymbolSet mapSymbols = setOf(Symbol::N);
 
 /// Kept in postfix order: a launch evaluates it on a fixed stack, without

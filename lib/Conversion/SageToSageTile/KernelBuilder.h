@@ -31,6 +31,16 @@ enum class Symbol : unsigned {
   OutputB,
   OutputH,
   OutputN,
+  Step,
+  S,
+  QueryAlign,
+  KeyAlign,
+  ValueAlign,
+  OutputAlign,
+  BiasB,
+  BiasH,
+  BiasQ,
+  BiasK,
   Count
 };
 

@@ -193,7 +193,7 @@ func.func @f(%a: !sage_tile.shared<16x32xi8>, %b: !sage_tile.shared<16x32xi8>, %
 
 #acc = #sage_tile.layout<lane = [4:(0, 2), 8:(1, 0)], reg = [2:(0, 1), 2:(8, 0), 4:(0, 8)]>
 func.func @f(%a: !sage_tile.shared<16x32xi8>, %b: !sage_tile.shared<32x32xi8>, %c: !sage_tile.fragment<16x32xf32, #acc>) {
-  // expected-error@+1 {{elements must be i8 into i32, f8E4M3FN or f16 into f32 or f16, or bf16 into f32}}
+  // expected-error@+1 {{elements must be i8 into i32, f8E4M3FN, f8E5M2 or f16 into f32 or f16, or bf16 into f32}}
   %0 = sage_tile.mma %a, %b, %c : !sage_tile.shared<16x32xi8>, !sage_tile.shared<32x32xi8> to !sage_tile.fragment<16x32xf32, #acc>
   return
 }

@@ -179,14 +179,14 @@ sage_tile.program @p {} {
 // -----
 
 sage_tile.program @p {} {
-  // expected-error@+1 {{must not be in a program: it holds workspace slices and launches}}
+  // expected-error@+1 {{must not be in a program: it holds workspace slices, launches and repetitions}}
   %0 = arith.constant 0 : i32
 }
 
 // -----
 
 sage_tile.program @p {} {
-  // expected-error@+1 {{size must be a map of no dimensions and at most 17 symbols}}
+  // expected-error@+1 {{size must be a map of no dimensions and at most 27 symbols}}
   sage_tile.workspace "x" bytes affine_map<(d) -> (d)>
 }
 

@@ -52,7 +52,7 @@ func.func private @f(!sage_tile.fragment<32x2xf32, #sage_tile.layout<lane = [32:
 
 // -----
 
-// expected-error@+1 {{element type must be f32, f16, bf16, f8E4M3FN, i32, i8 or i1, but got 'f64'}}
+// expected-error@+1 {{element type must be f32, f16, bf16, f8E4M3FN, f8E5M2, i32, i8 or i1, but got 'f64'}}
 func.func private @f(!sage_tile.fragment<32x1xf64, #sage_tile.layout<lane = [32:(1, 0)], reg = []>>)
 
 // -----

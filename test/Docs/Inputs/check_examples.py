@@ -26,6 +26,7 @@ ALIASES = {
     "#acc": "#sage_tile.layout<warp = [4:(16, 0)], lane = [4:(0, 2), 8:(1, 0)], reg = [2:(0, 1), 2:(8, 0), 16:(0, 8)]>",
     "#row": "#sage_tile.layout<warp = [4:(16, 0)], lane = [4:(0, 0), 8:(1, 0)], reg = [2:(8, 0)]>",
     "#rows": "#sage_tile.layout<lane = [16:(0, 8), 2:(1, 0)], reg = [8:(0, 1), 8:(2, 0)]>",
+    "#packed": "#sage_tile.layout<lane = [16:(0, 4), 2:(1, 0)], reg = [4:(0, 1), 8:(2, 0)]>",
     "#a": "#sage_tile.layout<warp = [4:(16, 0)], lane = [4:(0, 2), 8:(1, 0)], reg = [2:(0, 1), 2:(0, 8), 2:(8, 0), 8:(0, 16)]>",
     "#geometry": "#sage.geometry<query_block = 128, key_tile = 64, "
                  "query_groups = affine_map<(n) -> ((n floordiv 16) * 8 + n mod 8)>, "

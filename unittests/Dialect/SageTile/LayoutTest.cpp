@@ -52,6 +52,30 @@ TEST_F(LayoutTest, AccumulatorIsPtx) {
     }
 }
 
+// PTX ISA, "Matrix fragments for mma.m16n8k16 with floating point type", A operand: a0..a7 are two
+// accumulator blocks, so that halves are multiplied where they were computed.
+TEST_F(LayoutTest, AccumulatorIsOperandA16) {
+  LayoutAttr layout = LayoutAttr::accumulator(&context, 1, 16);
+  for (int64_t lane = 0; lane < 32; ++lane)
+    for (int64_t i = 0; i < 8; ++i) {
+      int64_t group = lane / 4, inGroup = lane % 4;
+      Position expected(i % 4 < 2 ? group : group + 8, inGroup * 2 + (i & 1) + (i < 4 ? 0 : 8));
+      EXPECT_EQ(layout.getPosition(0, lane, i), expected);
+    }
+}
+
+// PTX ISA, "Matrix fragments for mma.m16n8k64", 4-bit A operand: a0..a31, two to a byte.
+TEST_F(LayoutTest, OperandA8HoldsNibbles) {
+  LayoutAttr layout = LayoutAttr::operandA8(&context, 1, 32);
+  for (int64_t lane = 0; lane < 32; ++lane)
+    for (int64_t i = 0; i < 32; ++i) {
+      int64_t group = lane / 4, inGroup = lane % 4;
+      bool isFirstRow = i < 8 || (i >= 16 && i < 24);
+      Position nibble(isFirstRow ? group : group + 8, inGroup * 8 + (i & 7) + (i < 16 ? 0 : 32));
+      EXPECT_EQ(layout.getPosition(0, lane, i / 2), Position(nibble.first, nibble.second / 2));
+    }
+}
+
 // PTX ISA, "Matrix fragments for mma.m16n8k32", 8-bit A operand: a0..a15.
 TEST_F(LayoutTest, OperandA8IsPtx) {
   LayoutAttr layout = LayoutAttr::operandA8(&context, 1, 32);

@@ -186,6 +186,22 @@ LogicalResult ConvertOp::verify() {
   return success();
 }
 
+LogicalResult PackNibblesOp::verify() {
+  FragmentType source = getSource().getType(), result = getResult().getType();
+  if (!source.getElementType().isInteger(8) || !result.getElementType().isInteger(8))
+    return emitOpError("source and result must have i8 elements, but got ")
+           << source.getElementType() << " and " << result.getElementType();
+  if (result.getRows() != source.getRows() || result.getColumns() * 2 != source.getColumns())
+    return emitOpError("result must have the source's rows and half of its columns, but got ")
+           << source << " and " << result;
+  MLIRContext *context = getContext();
+  AffineExpr row = getAffineDimExpr(0, context), column = getAffineDimExpr(1, context);
+  for (int64_t nibble : {0, 1})
+    if (!isLaneLocal(result, AffineMap::get(2, 0, {row, column * 2 + nibble}, context), source))
+      return emitMovesData(*this, source, result);
+  return success();
+}
+
 static AffineMap getShiftMap(MLIRContext *context, int64_t column) {
   return AffineMap::get(2, 0, {getAffineDimExpr(0, context), getAffineDimExpr(1, context) + column},
                         context);

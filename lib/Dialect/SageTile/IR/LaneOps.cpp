@@ -36,8 +36,8 @@ LogicalResult LaneStoreOp::verify() {
 }
 
 LogicalResult PackOp::verify() {
-  if (!getElementType().isInteger(8) && !isa<Float8E4M3FNType>(getElementType()))
-    return emitOpError("element type must be i8 or f8E4M3FN, but got ") << getElementType();
+  if (!getElementType().isInteger(8) && !isa<Float8E4M3FNType, Float8E5M2Type>(getElementType()))
+    return emitOpError("element type must be i8, f8E4M3FN or f8E5M2, but got ") << getElementType();
   int64_t count = getSource().getType().getNumElements();
   if (getResult().getType().getNumElements() * 4 != count)
     return emitOpError("result must have a word for four of the ")

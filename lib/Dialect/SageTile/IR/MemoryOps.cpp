@@ -196,14 +196,50 @@ static LogicalResult verifyAccess(Operation *op, Type memory, int64_t indices, A
   return success();
 }
 
+template <typename Op>
+static LogicalResult verifyOptions(Op op, Type memory, FragmentType fragment) {
+  if (op.getAligned() && isa<SharedType>(memory)) {
+    InFlightDiagnostic diagnostic =
+        op.emitOpError("alignment must be asked of a memref only, but got ") << memory;
+    diagnostic.attachNote() << "rows of shared tiles are always aligned";
+    return diagnostic;
+  }
+  std::optional<uint64_t> columns = op.getColumns();
+  if (columns && (int64_t(*columns) < 1 || int64_t(*columns) > fragment.getColumns()))
+    return op.emitOpError("columns must be from 1 to the fragment's ")
+           << fragment.getColumns() << ", but got " << int64_t(*columns);
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
-  return verifyAccess(*this, getSource().getType(), getIndices().size(), getAccessMap(), !getMap(),
-                      getResult().getType());
+  Type memory = getSource().getType();
+  FragmentType fragment = getResult().getType();
+  if (failed(verifyAccess(*this, memory, getIndices().size(), getAccessMap(), !getMap(), fragment)))
+    return failure();
+  return verifyOptions(*this, memory, fragment);
 }
 
 LogicalResult StoreOp::verify() {
-  return verifyAccess(*this, getTarget().getType(), getIndices().size(), getAccessMap(), !getMap(),
-                      getValue().getType());
+  Type memory = getTarget().getType();
+  FragmentType fragment = getValue().getType();
+  if (failed(verifyAccess(*this, memory, getIndices().size(), getAccessMap(), !getMap(), fragment)))
+    return failure();
+  return verifyOptions(*this, memory, fragment);
+}
+
+LogicalResult ReadOp::verify() {
+  int64_t rank = cast<MemRefType>(getSource().getType()).getRank(), indices = getIndices().size();
+  if (rank == 0 || indices != rank)
+    return emitOpError("source must have at least 1 dimension and an index for each of its ")
+           << rank << ", but got " << indices;
+  for (Operation *user : getSource().getUsers())
+    if (auto store = dyn_cast<StoreOp>(user); store && store.getTarget() == getSource()) {
+      InFlightDiagnostic diagnostic =
+          emitOpError("source must not be written by the kernel that reads it");
+      diagnostic.attachNote(store.getLoc()) << "written here";
+      return diagnostic;
+    }
+  return success();
 }
 
 } // namespace sage::tile

@@ -14,7 +14,7 @@ static bool isProduct(Type a, Type b, Type accumulator) {
     return false;
   if (a.isInteger(8))
     return accumulator.isInteger(32);
-  if (isa<Float8E4M3FNType>(a) || a.isF16())
+  if (isa<Float8E4M3FNType, Float8E5M2Type>(a) || a.isF16())
     return accumulator.isF32() || accumulator.isF16();
   return a.isBF16() && accumulator.isF32();
 }
@@ -30,7 +30,7 @@ template <typename Op> static LogicalResult verifyMma(Op op) {
   if (b.getRank() != 2)
     return op.emitOpError("b must be a tile of rank 2, but got ") << b;
   Type aType = op.getA().getType();
-  auto accumulator = dyn_cast<FragmentType>(op.getAccumulator().getType());
+  auto accumulator = dyn_cast<FragmentType>(AsyncType::getArrived(op.getAccumulator().getType()));
   // Lane vectors do not show the product's shape; it was checked when they were fragments.
   if (!accumulator || isa<VectorType>(aType))
     return success();
@@ -46,8 +46,8 @@ template <typename Op> static LogicalResult verifyMma(Op op) {
     shape = fragment.getShape();
     elementType = fragment.getElementType();
     LayoutAttr atom = elementType.getIntOrFloatBitWidth() == 8
-                          ? LayoutAttr::operandA8(context, 1, 32)
-                          : LayoutAttr::accumulator(context, 1, 16);
+                          ? LayoutAttr::operandA8(context, 1, shape.back())
+                          : LayoutAttr::accumulator(context, 1, shape.back());
     if (!startsLike(fragment.getLayout(), atom) ||
         fragment.getLayout().getWarp() != accumulator.getLayout().getWarp())
       return op.emitOpError("a must have the layout of an A operand, but got ")
@@ -58,10 +58,13 @@ template <typename Op> static LogicalResult verifyMma(Op op) {
     return op.emitOpError("shapes must be [m, k], [n, k] and [m, n], but got ")
            << aType << ", " << b << " and " << accumulator;
   if (!isProduct(elementType, b.getElementType(), accumulator.getElementType()))
-    return op.emitOpError("elements must be i8 into i32, f8E4M3FN or f16 into f32 or f16, or bf16 "
-                          "into f32, but got ")
+    return op.emitOpError(
+               "elements must be i8 into i32, f8E4M3FN, f8E5M2 or f16 into f32 or f16, or "
+               "bf16 into f32, but got ")
            << elementType << " times " << b.getElementType() << " into "
            << accumulator.getElementType();
+  if (op.getInt4() && !elementType.isInteger(8))
+    return op.emitOpError("4-bit operands must be packed in i8, but got ") << elementType;
   if (!startsLike(accumulator.getLayout(), LayoutAttr::accumulator(context, 1, 8)))
     return op.emitOpError("accumulator must have the layout of a 16x8 accumulator, but got ")
            << accumulator.getLayout();
@@ -93,9 +96,13 @@ LogicalResult WaitOp::verify() {
 
 static bool readsRegisters(MmaAsyncOp op) { return !isa<SharedType>(op.getA().getType()); }
 
-/// Whether `convert` writes the registers of an 8-bit A operand.
+/// Whether `convert` writes the registers of an A operand: packed bytes in its layout, or halves,
+/// whose accumulator and operand layouts are the same.
 static bool packsOperand(ConvertOp convert) {
   FragmentType result = convert.getResult().getType();
+  if (result.getElementType().getIntOrFloatBitWidth() == 16)
+    return convert.getSource().getType().getElementType().isF32() &&
+           startsLike(result.getLayout(), LayoutAttr::accumulator(convert.getContext(), 1, 8));
   return result.getElementType().getIntOrFloatBitWidth() == 8 &&
          startsLike(result.getLayout(), LayoutAttr::operandA8(convert.getContext(), 1, 32));
 }

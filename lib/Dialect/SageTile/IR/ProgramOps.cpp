@@ -9,12 +9,20 @@ using namespace mlir;
 
 namespace sage::tile {
 
-/// [B, Hq, Hkv, Nq, Nk], then batch, head and token strides of query, key, value and output.
-static constexpr unsigned numProblemSymbols = 17;
-static constexpr StringLiteral callerBuffers[] = {"query", "key", "value", "output", "lse"};
+static constexpr StringLiteral symbolNames[] = {
+    "B",           "Hq",           "Hkv",      "Nq",     "Nk",      "query_b",     "query_h",
+    "query_n",     "key_b",        "key_h",    "key_n",  "value_b", "value_h",     "value_n",
+    "output_b",    "output_h",     "output_n", "step",   "S",       "query_align", "key_align",
+    "value_align", "output_align", "bias_b",   "bias_h", "bias_q",  "bias_k"};
+static constexpr StringLiteral callerBuffers[] = {
+    "query", "key",         "value", "output",        "lse",
+    "bias",  "key_lengths", "sinks", "query_offsets", "key_offsets"};
+
+ArrayRef<StringLiteral> ProgramOp::getSymbolNames() { return symbolNames; }
 
 static LogicalResult verifyProblemMap(Operation *op, StringRef what, AffineMap map,
                                       unsigned numResults) {
+  constexpr unsigned numProblemSymbols = std::size(symbolNames);
   if (map.getNumDims() != 0 || map.getNumSymbols() > numProblemSymbols)
     return op->emitOpError(what) << " must be a map of no dimensions and at most "
                                  << numProblemSymbols << " symbols, but got "
@@ -22,7 +30,17 @@ static LogicalResult verifyProblemMap(Operation *op, StringRef what, AffineMap m
   if (map.getNumResults() != numResults)
     return op->emitOpError(what) << " must have " << numResults << " results, but got "
                                  << map.getNumResults();
+  if (map.getNumSymbols() > ProgramOp::stepSymbol &&
+      map.isFunctionOfSymbol(ProgramOp::stepSymbol) && !isa<RepeatOp>(op->getParentOp()))
+    return op->emitOpError(what) << " must not depend on the step outside of a repetition, but got "
+                                 << AffineMapAttr::get(map);
   return success();
+}
+
+SmallVector<LaunchOp> ProgramOp::getLaunches() {
+  SmallVector<LaunchOp> launches;
+  getBody().walk([&](LaunchOp launch) { launches.push_back(launch); });
+  return launches;
 }
 
 LogicalResult ProgramOp::verify() {
@@ -31,12 +49,20 @@ LogicalResult ProgramOp::verify() {
     names.insert(name);
   for (Operation &op : getBody().front()) {
     auto workspace = dyn_cast<WorkspaceOp>(op);
-    if (!workspace && !isa<LaunchOp>(op))
-      return op.emitOpError("must not be in a program: it holds workspace slices and launches");
+    if (!workspace && !isa<LaunchOp, RepeatOp>(op))
+      return op.emitOpError(
+          "must not be in a program: it holds workspace slices, launches and repetitions");
     if (workspace && !names.insert(workspace.getName()).second)
       return workspace.emitOpError("buffer name must be new, but got ") << workspace.getNameAttr();
   }
   return success();
+}
+
+LogicalResult RepeatOp::verify() {
+  for (Operation &op : getBody().front())
+    if (!isa<LaunchOp>(op))
+      return op.emitOpError("must not be in a repetition: it holds launches");
+  return verifyProblemMap(*this, "count", getCount(), 1);
 }
 
 LogicalResult WorkspaceOp::verify() { return verifyProblemMap(*this, "size", getBytes(), 1); }
@@ -45,7 +71,7 @@ LogicalResult WorkspaceOp::verify() { return verifyProblemMap(*this, "size", get
 static bool isBuffer(Operation *op, StringRef name) {
   if (llvm::is_contained(callerBuffers, name))
     return true;
-  for (Operation &other : *op->getBlock())
+  for (Operation &other : op->getParentOfType<ProgramOp>().getBody().front())
     if (auto workspace = dyn_cast<WorkspaceOp>(other))
       if (workspace.getName() == name)
         return true;

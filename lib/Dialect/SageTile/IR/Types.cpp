@@ -23,15 +23,17 @@ void SageTileDialect::registerTypes() {
 }
 
 static bool isFragmentElement(Type type) {
-  return type.isF32() || type.isF16() || type.isBF16() || isa<Float8E4M3FNType>(type) ||
-         type.isInteger(32) || type.isInteger(8) || type.isInteger(1);
+  return type.isF32() || type.isF16() || type.isBF16() ||
+         isa<Float8E4M3FNType, Float8E5M2Type>(type) || type.isInteger(32) || type.isInteger(8) ||
+         type.isInteger(1);
 }
 
 static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitError, Type type) {
   if (isFragmentElement(type))
     return success();
-  return emitError() << "element type must be f32, f16, bf16, f8E4M3FN, i32, i8 or i1, but got "
-                     << type;
+  return emitError()
+         << "element type must be f32, f16, bf16, f8E4M3FN, f8E5M2, i32, i8 or i1, but got "
+         << type;
 }
 
 //===----------------------------------------------------------------------===//

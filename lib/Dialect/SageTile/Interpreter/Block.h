@@ -87,6 +87,7 @@ private:
   // Memory operations (ExecuteMemory.cpp).
   bool runLoad(Unit &unit, const Instruction &instruction);
   bool runStore(Unit &unit, const Instruction &instruction);
+  bool runRead(Unit &unit, const Instruction &instruction);
   bool runFill(Unit &unit, const Instruction &instruction);
   bool gatherCopy(mlir::Operation *op, const Value &source, llvm::ArrayRef<int64_t> indices,
                   const SharedView &target, std::vector<uint8_t> &bytes);
@@ -101,6 +102,7 @@ private:
   void runMap(Unit &unit, const Instruction &instruction);
   void runReduce(Unit &unit, const Instruction &instruction);
   void runConvert(Unit &unit, const Instruction &instruction);
+  void runPackNibbles(Unit &unit, const Instruction &instruction);
   void runSlice(Unit &unit, const Instruction &instruction);
   void runConcat(Unit &unit, const Instruction &instruction);
 

@@ -82,8 +82,11 @@ struct GatherData : InstructionData {
 struct AccessData : InstructionData {
   unsigned numResults = 2;
   std::vector<std::array<int32_t, 2>> offsets;
-  int limitOperand = -1; ///< among the instruction's operands
+  /// Among the instruction's operands; -1: none.
+  int limitOperand = -1, columnLimitOperand = -1;
   int numIndices = 0;
+  /// Columns of the fragment, and how many of them are accessed.
+  int64_t columns = 0, accessedColumns = 0;
 };
 
 struct Code {
@@ -120,6 +123,7 @@ private:
 std::unique_ptr<InstructionData> compileMap(MapOp op, SlotMap &slots);
 std::unique_ptr<InstructionData> compileReduce(ReduceOp op);
 std::unique_ptr<InstructionData> compileConvert(ConvertOp op);
+std::unique_ptr<InstructionData> compilePackNibbles(PackNibblesOp op);
 std::unique_ptr<InstructionData> compileLoad(LoadOp op);
 std::unique_ptr<InstructionData> compileStore(StoreOp op);
 

@@ -205,6 +205,8 @@ LogicalResult Compiler::compileTileOp(Operation *op) {
     data = compileReduce(reduce);
   else if (auto convert = dyn_cast<ConvertOp>(op))
     data = compileConvert(convert);
+  else if (auto pack = dyn_cast<PackNibblesOp>(op))
+    data = compilePackNibbles(pack);
   else if (auto load = dyn_cast<LoadOp>(op))
     data = compileLoad(load);
   else if (auto store = dyn_cast<StoreOp>(op))
@@ -213,11 +215,10 @@ LogicalResult Compiler::compileTileOp(Operation *op) {
     hasData = false;
   if (hasData && !data)
     return failure();
-  bool isKnown =
-      hasData ||
-      isa<BlockIdOp, UnitIdOp, AllocOp, StageOp, SubtileOp, FillOp, CopyOp, CopyAsyncOp,
-          CommitGroupOp, WaitGroupOp, SyncOp, BarrierAllocOp, BarrierExpectOp, BarrierArriveOp,
-          BarrierWaitOp, SplatOp, SliceOp, ConcatOp, OrderAfterOp, MmaOp, MmaAsyncOp, WaitOp>(op);
+  bool isKnown = hasData || isa<BlockIdOp, UnitIdOp, AllocOp, StageOp, SubtileOp, FillOp, CopyOp,
+                                CopyAsyncOp, CommitGroupOp, WaitGroupOp, SyncOp, BarrierAllocOp,
+                                BarrierExpectOp, BarrierArriveOp, BarrierWaitOp, ReadOp, SplatOp,
+                                SliceOp, ConcatOp, OrderAfterOp, MmaOp, MmaAsyncOp, WaitOp>(op);
   if (!isKnown)
     return op->emitOpError("cannot be interpreted: the interpreter works on fragments");
   for (Type type : op->getOperandTypes())

@@ -78,6 +78,16 @@ std::unique_ptr<InstructionData> compileReduce(ReduceOp op) {
   return data;
 }
 
+std::unique_ptr<InstructionData> compilePackNibbles(PackNibblesOp op) {
+  auto data = std::make_unique<GatherData>();
+  AffineExpr row = getAffineDimExpr(0, op.getContext()),
+             column = getAffineDimExpr(1, op.getContext());
+  // Of the low nibble; the high one is the element after it.
+  AffineMap map = AffineMap::get(2, 0, {row, column * 2}, op.getContext());
+  data->gather = getGather(op.getResult().getType(), map, op.getSource().getType());
+  return data;
+}
+
 std::unique_ptr<InstructionData> compileConvert(ConvertOp op) {
   auto data = std::make_unique<GatherData>();
   MLIRContext *context = op.getContext();
@@ -96,8 +106,11 @@ static std::unique_ptr<InstructionData> compileAccess(Op op, FragmentType fragme
   AffineMap map = op.getAccessMap();
   data->numResults = map.getNumResults();
   data->numIndices = static_cast<int>(op.getIndices().size());
-  if (op.getLimit())
-    data->limitOperand = firstIndex + data->numIndices;
+  int next = firstIndex + data->numIndices;
+  data->limitOperand = op.getLimit() ? next++ : -1;
+  data->columnLimitOperand = op.getColumnLimit() ? next : -1;
+  data->columns = fragment.getColumns();
+  data->accessedColumns = op.getColumns().value_or(fragment.getColumns());
   for (int64_t row = 0; row < fragment.getRows(); ++row)
     for (int64_t column = 0; column < fragment.getColumns(); ++column) {
       std::array<int32_t, 2> offset{};

@@ -21,6 +21,8 @@ std::optional<ElementKind> getElementKind(Type type) {
     return ElementKind::BF16;
   if (isa<Float8E4M3FNType>(type))
     return ElementKind::E4M3;
+  if (isa<Float8E5M2Type>(type))
+    return ElementKind::E5M2;
   if (type.isIndex() || type.isInteger(64))
     return ElementKind::I64;
   if (type.isInteger(32))
@@ -79,6 +81,10 @@ float roundTo(ElementKind kind, float value) {
     float rounded = std::isinf(value) ? value : roundToFormat(value, -6, 3);
     return std::abs(rounded) > 448.0f ? std::copysign(448.0f, value) : rounded;
   }
+  case ElementKind::E5M2: {
+    float rounded = std::isinf(value) ? value : roundToFormat(value, -14, 2);
+    return std::abs(rounded) > 57344.0f ? std::copysign(57344.0f, value) : rounded;
+  }
   default:
     return value;
   }
@@ -108,6 +114,9 @@ static float decodeE4M3(uint8_t bits) {
   return bits & 0x80 ? -magnitude : magnitude;
 }
 
+/// The upper half of a float16.
+static float decodeE5M2(uint8_t bits) { return decodeHalf(static_cast<uint16_t>(bits << 8)); }
+
 /// Tables make tile decoding cheap.
 template <typename Bits, float (*decode)(Bits)> static float lookUp(Bits bits) {
   static const auto table = [] {
@@ -125,6 +134,8 @@ float decodeFloat(ElementKind kind, const uint8_t *bytes) {
   switch (kind) {
   case ElementKind::E4M3:
     return lookUp<uint8_t, decodeE4M3>(*bytes);
+  case ElementKind::E5M2:
+    return lookUp<uint8_t, decodeE5M2>(*bytes);
   case ElementKind::F16:
     std::memcpy(&half, bytes, 2);
     return lookUp<uint16_t, decodeHalf>(half);
@@ -158,6 +169,10 @@ void encodeFloat(ElementKind kind, float value, uint8_t *bytes) {
   case ElementKind::E4M3:
     *bytes =
         std::isnan(value) ? 0x7F : static_cast<uint8_t>(sign << 7 | encodeExact(rounded, -6, 3));
+    return;
+  case ElementKind::E5M2:
+    *bytes =
+        std::isnan(value) ? 0x7F : static_cast<uint8_t>(sign << 7 | encodeExact(rounded, -14, 2));
     return;
   case ElementKind::F16: {
     uint32_t magnitude = std::isnan(value)     ? 0x7E00

@@ -11,16 +11,16 @@
 
 namespace sage::tile::interpreter {
 
-enum class ElementKind : uint8_t { F32, F16, BF16, E4M3, I64, I32, I16, I8, I1 };
+enum class ElementKind : uint8_t { F32, F16, BF16, E4M3, E5M2, I64, I32, I16, I8, I1 };
 
 std::optional<ElementKind> getElementKind(mlir::Type type);
 /// Bytes in memory; i1 takes one.
 int64_t getElementBytes(ElementKind kind);
-inline bool isFloat(ElementKind kind) { return kind <= ElementKind::E4M3; }
+inline bool isFloat(ElementKind kind) { return kind <= ElementKind::E5M2; }
 /// Bits of an integer type (index counts as 64).
 unsigned getIntegerWidth(ElementKind kind);
 
-/// `value` rounded to `kind`: nearest even; e4m3 saturates (Spec N5).
+/// `value` rounded to `kind`: nearest even; e4m3 and e5m2 saturate (Spec N5).
 float roundTo(ElementKind kind, float value);
 
 float decodeFloat(ElementKind kind, const uint8_t *bytes);

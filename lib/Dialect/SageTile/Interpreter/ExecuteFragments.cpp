@@ -165,6 +165,17 @@ static void copyColumns(const Fragment &from, int64_t fromColumn, Fragment &to, 
   }
 }
 
+void Block::runPackNibbles(Unit &unit, const Instruction &instruction) {
+  const auto &data = static_cast<const GatherData &>(*instruction.data);
+  const Fragment &source = *getOperand(unit, instruction, 0).fragment;
+  auto result = std::make_shared<Fragment>(getResultType(instruction));
+  for (int64_t i = 0; i < result->size(); ++i) {
+    int32_t low = source.integers[data.gather[i]], high = source.integers[data.gather[i] + 1];
+    result->integers[i] = static_cast<int32_t>(wrapInteger((high << 4) | (low & 15), 8));
+  }
+  getResult(unit, instruction).fragment = std::move(result);
+}
+
 void Block::runSlice(Unit &unit, const Instruction &instruction) {
   auto result = std::make_shared<Fragment>(getResultType(instruction));
   copyColumns(*getOperand(unit, instruction, 0).fragment, cast<SliceOp>(instruction.op).getColumn(),

@@ -17,18 +17,33 @@ namespace {
 
 /// Walks the elements of a fragment with the indices that they have in memory.
 struct ElementWalk {
-  SmallVector<int64_t, 4> base;
   const AccessData &data;
-  std::optional<int64_t> limit;
+  SmallVector<int64_t, 4> base;
+  std::optional<int64_t> limit, columnLimit;
 
-  /// Calls `visit`(element, indices) for elements below the limit; false as soon as one call is.
+  /// `getScalar`(i) is operand i of the instruction; the first index is operand `firstIndex`.
+  template <typename GetScalar>
+  ElementWalk(const InstructionData &instructionData, int firstIndex, GetScalar getScalar)
+      : data(static_cast<const AccessData &>(instructionData)) {
+    for (int i = 0; i < data.numIndices; ++i)
+      base.push_back(getScalar(firstIndex + i));
+    if (data.limitOperand >= 0)
+      limit = getScalar(data.limitOperand);
+    if (data.columnLimitOperand >= 0)
+      columnLimit = getScalar(data.columnLimitOperand);
+  }
+
+  /// Calls `visit`(element, indices) for elements inside the limits; false as soon as one call is.
   template <typename Visit> bool forEach(Visit visit) const {
     SmallVector<int64_t, 4> indices = base;
     size_t first = base.size() - data.numResults;
     for (size_t element = 0; element < data.offsets.size(); ++element) {
       for (size_t i = 0; i < data.numResults; ++i)
         indices[first + i] = base[first + i] + data.offsets[element][i];
-      if (limit && indices[first] >= *limit)
+      bool isOutside = static_cast<int64_t>(element) % data.columns >= data.accessedColumns ||
+                       (limit && indices[first] >= *limit) ||
+                       (columnLimit && indices.back() >= *columnLimit);
+      if (isOutside)
         continue;
       if (!visit(element, ArrayRef<int64_t>(indices)))
         return false;
@@ -98,11 +113,7 @@ static void writeElement(const Fragment &fragment, size_t element, uint8_t *byte
 
 bool Block::runLoad(Unit &unit, const Instruction &instruction) {
   auto op = cast<LoadOp>(instruction.op);
-  ElementWalk walk{{}, static_cast<const AccessData &>(*instruction.data), std::nullopt};
-  for (int i = 0; i < walk.data.numIndices; ++i)
-    walk.base.push_back(getIndex(unit, instruction, 1 + i));
-  if (walk.data.limitOperand >= 0)
-    walk.limit = getIndex(unit, instruction, walk.data.limitOperand);
+  ElementWalk walk(*instruction.data, 1, [&](int i) { return getIndex(unit, instruction, i); });
 
   auto fragment = std::make_shared<Fragment>(op.getResult().getType());
   const Value &source = getOperand(unit, instruction, 0);
@@ -136,11 +147,7 @@ bool Block::runLoad(Unit &unit, const Instruction &instruction) {
 
 bool Block::runStore(Unit &unit, const Instruction &instruction) {
   auto op = cast<StoreOp>(instruction.op);
-  ElementWalk walk{{}, static_cast<const AccessData &>(*instruction.data), std::nullopt};
-  for (int i = 0; i < walk.data.numIndices; ++i)
-    walk.base.push_back(getIndex(unit, instruction, 2 + i));
-  if (walk.data.limitOperand >= 0)
-    walk.limit = getIndex(unit, instruction, walk.data.limitOperand);
+  ElementWalk walk(*instruction.data, 2, [&](int i) { return getIndex(unit, instruction, i); });
 
   const Fragment &fragment = *getOperand(unit, instruction, 0).fragment;
   const Value &target = getOperand(unit, instruction, 1);
@@ -165,6 +172,24 @@ bool Block::runStore(Unit &unit, const Instruction &instruction) {
   }) && touched.forEachRun([&](int64_t row, int64_t begin, int64_t end) {
     return recordWrite(unit, op, *view.tile, view.firstRow + row, begin, end);
   });
+}
+
+bool Block::runRead(Unit &unit, const Instruction &instruction) {
+  auto op = cast<ReadOp>(instruction.op);
+  SmallVector<int64_t, 4> indices;
+  for (size_t i = 0; i < op.getIndices().size(); ++i)
+    indices.push_back(getIndex(unit, instruction, 1 + i));
+  const GlobalView *memref = getOperand(unit, instruction, 0).memref;
+  std::string message;
+  const uint8_t *bytes = memref->find(indices, message);
+  if (!bytes)
+    return fail(op, std::move(message));
+  Scalar &result = getResult(unit, instruction).scalar;
+  if (isFloat(memref->kind))
+    result.number = decodeFloat(memref->kind, bytes);
+  else
+    result.integer = decodeInteger(memref->kind, bytes);
+  return true;
 }
 
 //===----------------------------------------------------------------------===//

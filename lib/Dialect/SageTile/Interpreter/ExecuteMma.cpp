@@ -33,6 +33,15 @@ template <typename T> static Matrix<T> decodeFragment(const Fragment &fragment) 
   return matrix;
 }
 
+/// Two signed 4-bit integers of every byte, the low half first.
+static Matrix<uint32_t> unpackNibbles(const Matrix<uint32_t> &bytes) {
+  Matrix<uint32_t> matrix{bytes.rows, bytes.columns * 2, {}};
+  for (uint32_t byte : bytes.values)
+    for (uint32_t nibble : {byte, byte >> 4})
+      matrix.values.push_back(static_cast<uint32_t>(wrapInteger(nibble, 4)));
+  return matrix;
+}
+
 /// sums[m][n] += Σ a[m][k]·b[n][k] over [begin, end); `b` transposed, so that the inner loop is
 /// over neighbours.
 template <typename T>
@@ -92,15 +101,20 @@ FragmentRef Block::multiply(Unit &unit, const Instruction &instruction, Product 
   if (product)
     product->reads = reads;
 
-  auto result = std::make_shared<Fragment>(cast<FragmentType>(op->getOperand(2).getType()));
+  bool isInt4 = isa<MmaOp>(op) ? cast<MmaOp>(op).getInt4() : cast<MmaAsyncOp>(op).getInt4();
+  auto unpack = [&](Matrix<uint32_t> matrix) {
+    return isInt4 ? unpackNibbles(matrix) : std::move(matrix);
+  };
+  auto result = std::make_shared<Fragment>(
+      cast<FragmentType>(AsyncType::getArrived(op->getOperand(2).getType())));
   if (isFloat(result->kind))
     multiplyFloats(aIsShared ? decodeTile<double>(a.shared) : decodeFragment<double>(*a.fragment),
                    decodeTile<double>(b.shared), 32 / b.shared.tile->elementBytes, accumulator,
                    *result);
   else
-    multiplyIntegers(aIsShared ? decodeTile<uint32_t>(a.shared)
-                               : decodeFragment<uint32_t>(*a.fragment),
-                     decodeTile<uint32_t>(b.shared), accumulator, *result);
+    multiplyIntegers(
+        unpack(aIsShared ? decodeTile<uint32_t>(a.shared) : decodeFragment<uint32_t>(*a.fragment)),
+        unpack(decodeTile<uint32_t>(b.shared)), accumulator, *result);
   return result;
 }
 

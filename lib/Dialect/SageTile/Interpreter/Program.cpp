@@ -23,6 +23,7 @@ ProblemInstance ProblemInstance::getContiguous(ArrayRef<int64_t> shape, int64_t 
     strides[0] = heads[tensor] * tokens[tensor] * dims[tensor];
     strides[1] = tokenMajor ? dims[tensor] : tokens[tensor] * dims[tensor];
     strides[2] = tokenMajor ? heads[tensor] * dims[tensor] : dims[tensor];
+    problem.symbols[ProgramOp::stepSymbol + 2 + tensor] = 16;
   }
   return problem;
 }
@@ -37,18 +38,7 @@ public:
       : program(program), problem(problem), buffers(buffers), options(options),
         workspace(workspace) {}
 
-  LogicalResult run() {
-    for (Operation &op : program.getBody().front()) {
-      LogicalResult result = success();
-      if (auto slice = dyn_cast<WorkspaceOp>(op))
-        result = allocate(slice);
-      else if (auto launch = dyn_cast<LaunchOp>(op))
-        result = run(launch);
-      if (failed(result))
-        return failure();
-    }
-    return success();
-  }
+  LogicalResult run() { return run(program.getBody().front()); }
 
 private:
   FailureOr<SmallVector<int64_t>> evaluateAll(Operation *op, AffineMap map) {
@@ -116,6 +106,33 @@ private:
     return LaunchArgument::get(std::move(description));
   }
 
+  LogicalResult run(Block &block) {
+    for (Operation &op : block) {
+      LogicalResult result = success();
+      if (auto slice = dyn_cast<WorkspaceOp>(op))
+        result = allocate(slice);
+      else if (auto launch = dyn_cast<LaunchOp>(op))
+        result = run(launch);
+      else if (auto repeat = dyn_cast<RepeatOp>(op))
+        result = run(repeat);
+      if (failed(result))
+        return failure();
+    }
+    return success();
+  }
+
+  LogicalResult run(RepeatOp op) {
+    FailureOr<SmallVector<int64_t>> count = evaluateAll(op, op.getCount());
+    if (failed(count))
+      return failure();
+    for (int64_t step = 0; step < count->front(); ++step) {
+      problem.symbols[ProgramOp::stepSymbol] = step;
+      if (failed(run(op.getBody().front())))
+        return failure();
+    }
+    return success();
+  }
+
   LogicalResult run(LaunchOp op) {
     FailureOr<SmallVector<int64_t>> grid = evaluateAll(op, op.getGrid());
     if (failed(grid))
@@ -138,7 +155,7 @@ private:
   }
 
   ProgramOp program;
-  const ProblemInstance &problem;
+  ProblemInstance problem;
   const llvm::StringMap<DeviceBuffer> &buffers;
   const InterpreterOptions &options;
   llvm::StringMap<std::vector<char>> &workspace;

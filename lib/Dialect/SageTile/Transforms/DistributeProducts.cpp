@@ -23,11 +23,12 @@ template <typename Op> struct DistributeMma : OpConversionPattern<Op> {
 
   LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    if (failed(verifyAccumulator(op, cast<FragmentType>(op.getAccumulator().getType()))))
+    auto accumulator = cast<FragmentType>(AsyncType::getArrived(op.getAccumulator().getType()));
+    if (failed(verifyAccumulator(op, accumulator)))
       return failure();
     Type type = this->getTypeConverter()->convertType(op.getResult().getType());
     rewriter.replaceOpWithNewOp<Op>(op, type, adaptor.getA(), adaptor.getB(),
-                                    adaptor.getAccumulator());
+                                    adaptor.getAccumulator(), op.getInt4());
     return success();
   }
 };

@@ -3,7 +3,7 @@
 #ifndef SAGE_DIALECT_SAGETILE_IR_SAGETILELANEOPS_TD
 #define SAGE_DIALECT_SAGETILE_IR_SAGETILELANEOPS_TD
 
-include "sage/Dialect/SageTile/IR/SageTileOps.td"
+include "sage/Dialect/SageTile/IR/SageTileProgramOps.td"
 
 def SageTile_LaneIdOp : SageTile_Op<"lane_id", [Pure]> {
   let summary = "Index of the executing lane in its warp.";

@@ -19,6 +19,8 @@ class SageTile_Op<string mnemonic, list<Trait> traits = []> : Op<SageTile_Dialec
 
 // A fragment, or what one lane holds of it after `sage-tile-distribute`.
 def SageTile_Value : AnyTypeOf<[SageTile_FragmentType, AnyVectorOfNonZeroRank], "fragment or lane vector">;
+def SageTile_ValueInFlight : AnyTypeOf<[SageTile_FragmentType, AnyVectorOfNonZeroRank, SageTile_AsyncType],
+                                       "fragment, lane vector or product in flight">;
 def SageTile_Operand : AnyTypeOf<[SageTile_FragmentType, AnyVectorOfNonZeroRank, SageTile_SharedType],
                                  "fragment, lane vector or shared tile">;
 def SageTile_Memory : AnyTypeOf<[SageTile_SharedType, AnyMemRef], "shared tile or memref">;
@@ -230,34 +232,76 @@ def SageTile_LoadOp : SageTile_Op<"load", [MemoryEffects<[MemRead]>, AttrSizedOp
     Element (r, c) comes from `indices` + `map`(r, c), where `map` has one or two results
     that are added to the trailing indices. The default is (r, c) -> (r, c) for rank ≥ 2;
     for a vector (r, c) -> (r + c): one extent is 1, or both name the same element.
-    With `limit`, elements whose index in the first mapped dimension (after adding) is not below
-    it read as zero and are not accessed.
+
+    Elements outside read as zero and are not accessed. Outside are: with `limit`, those whose index in the
+    first mapped dimension (after adding) is not below it; with `column_limit`, likewise for the last dimension;
+    with `columns`, those at or past that column of the fragment.
+
+    Memrefs start at a multiple of 16 bytes, and so do their rows, unless `aligned` is given and false at run
+    time: then the access is made element by element.
 
     ```mlir
-    %x = sage_tile.load %q[%b, %h, %n, %c0] limit(%len) : memref<?x?x?x128xf16, strided<[?, ?, ?, 1]>>
-           to !sage_tile.fragment<16x128xf16, #rows>
+    %x = sage_tile.load %q[%b, %h, %n, %c0] limit(%len) aligned(%wide) columns(72)
+           : memref<?x?x?x72xf16, strided<[?, ?, ?, 1]>> to !sage_tile.fragment<16x128xf16, #rows>
     ```
   }];
   let arguments = (ins SageTile_Memory:$source, Variadic<Index>:$indices, Optional<Index>:$limit,
+                       Optional<Index>:$column_limit, Optional<I1>:$aligned, OptionalAttr<I64Attr>:$columns,
                        OptionalAttr<AffineMapAttr>:$map);
   let results = (outs SageTile_FragmentType:$result);
-  let assemblyFormat = [{ $source `[` $indices `]` (`limit` `(` $limit^ `)`)? (`map` $map^)? attr-dict
+  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::mlir::Value":$source, "::mlir::ValueRange":$indices,
+                                 "::mlir::Value":$limit, "::mlir::AffineMapAttr":$map), [{
+    build($_builder, $_state, type, source, indices, limit, ::mlir::Value(), ::mlir::Value(), ::mlir::IntegerAttr(), map);
+  }]>];
+  let assemblyFormat = [{ $source `[` $indices `]` (`limit` `(` $limit^ `)`)? (`column_limit` `(` $column_limit^ `)`)?
+                          (`aligned` `(` $aligned^ `)`)? (`columns` `(` $columns^ `)`)? (`map` $map^)? attr-dict
                           `:` type($source) `to` type($result) }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{ ::mlir::AffineMap getAccessMap(); }];
 }
 
 def SageTile_StoreOp : SageTile_Op<"store", [MemoryEffects<[MemWrite]>, AttrSizedOperandSegments]> {
-  let summary = "Stores a fragment to a shared tile or to device memory; `map` and `limit` as in `sage_tile.load`.";
+  let summary = "Stores a fragment to a shared tile or to device memory; options as in `sage_tile.load`.";
   let description = [{
-    Replicated elements are written once. With `limit`, elements at or past it are not written.
+    Replicated elements are written once. Elements outside the limits are not written.
+
+    ```mlir
+    sage_tile.store %x, %o[%b, %h, %n, %c0] limit(%len) aligned(%wide) columns(72)
+      : !sage_tile.fragment<16x128xf16, #rows> to memref<?x?x?x72xf16, strided<[?, ?, ?, 1]>>
+    ```
   }];
   let arguments = (ins SageTile_FragmentType:$value, SageTile_Memory:$target, Variadic<Index>:$indices,
-                       Optional<Index>:$limit, OptionalAttr<AffineMapAttr>:$map);
-  let assemblyFormat = [{ $value `,` $target `[` $indices `]` (`limit` `(` $limit^ `)`)? (`map` $map^)? attr-dict
+                       Optional<Index>:$limit, Optional<Index>:$column_limit, Optional<I1>:$aligned,
+                       OptionalAttr<I64Attr>:$columns, OptionalAttr<AffineMapAttr>:$map);
+  let builders = [OpBuilder<(ins "::mlir::Value":$value, "::mlir::Value":$target, "::mlir::ValueRange":$indices,
+                                 "::mlir::Value":$limit, "::mlir::AffineMapAttr":$map), [{
+    build($_builder, $_state, value, target, indices, limit, ::mlir::Value(), ::mlir::Value(), ::mlir::IntegerAttr(), map);
+  }]>];
+  let assemblyFormat = [{ $value `,` $target `[` $indices `]` (`limit` `(` $limit^ `)`)?
+                          (`column_limit` `(` $column_limit^ `)`)? (`aligned` `(` $aligned^ `)`)?
+                          (`columns` `(` $columns^ `)`)? (`map` $map^)? attr-dict
                           `:` type($value) `to` type($target) }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{ ::mlir::AffineMap getAccessMap(); }];
+}
+
+def SageTile_ReadOp : SageTile_Op<"read", [
+    NoMemoryEffect,
+    TypesMatchWith<"the result is an element of the source", "source", "result",
+                   "::llvm::cast<::mlir::MemRefType>($_self).getElementType()">]> {
+  let summary = "One element of device memory as a scalar, the same for all lanes and units.";
+  let description = [{
+    The memory is not written while the kernel runs, so that a read may be repeated or merged: a producer and its
+    consumers both compute bounds from it.
+
+    ```mlir
+    %length = sage_tile.read %key_lengths[%batch] : memref<?xi32> to i32
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices);
+  let results = (outs AnyTypeOf<[I32, F32]>:$result);
+  let assemblyFormat = "$source `[` $indices `]` attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -332,7 +376,7 @@ def SageTile_ReduceOp : SageTile_Op<"reduce", [Pure]> {
 def SageTile_ConvertOp : SageTile_Op<"convert", [Pure]> {
   let summary = "Converts elements to another type, and columns to another order or layout.";
   let description = [{
-    To e4m3: nearest even, saturating; to i8: nearest even, saturating at ±127, NaN becomes 0; to f16 and
+    To e4m3 and e5m2: nearest even, saturating; to i8: nearest even, saturating at ±127, NaN becomes 0; to f16 and
     bf16: nearest even. With `order`, a map from the result's column to the source's column: element
     (r, c) is the source's (r, order(c)). A layout change must not move data between lanes.
 
@@ -344,6 +388,19 @@ def SageTile_ConvertOp : SageTile_Op<"convert", [Pure]> {
   let arguments = (ins SageTile_FragmentType:$source, OptionalAttr<AffineMapAttr>:$order);
   let results = (outs SageTile_FragmentType:$result);
   let assemblyFormat = "$source (`order` $order^)? attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def SageTile_PackNibblesOp : SageTile_Op<"pack_nibbles", [Pure]> {
+  let summary = "Two 4-bit integers a byte: the low half of columns 2c (low nibble) and 2c + 1 becomes column c.";
+  let description = [{
+    ```mlir
+    %p = sage_tile.pack_nibbles %q : !sage_tile.fragment<16x128xi8, #rows> to !sage_tile.fragment<16x64xi8, #packed>
+    ```
+  }];
+  let arguments = (ins SageTile_FragmentType:$source);
+  let results = (outs SageTile_FragmentType:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `to` type($result)";
   let hasVerifier = 1;
 }
 
@@ -374,16 +431,19 @@ def SageTile_OrderAfterOp : SageTile_Op<"order_after", [Pure, AllTypesMatch<["va
 // Matrix products
 //===----------------------------------------------------------------------===//
 
-class SageTile_MmaBase<string mnemonic, list<Trait> traits> : SageTile_Op<mnemonic, traits> {
-  let arguments = (ins SageTile_Operand:$a, SageTile_SharedType:$b, SageTile_Value:$accumulator);
+class SageTile_MmaBase<string mnemonic, Type accumulatorType, list<Trait> traits> : SageTile_Op<mnemonic, traits> {
+  let arguments = (ins SageTile_Operand:$a, SageTile_SharedType:$b, accumulatorType:$accumulator, UnitAttr:$int4);
+  let assemblyFormat = [{ $a `,` $b `,` $accumulator (`int4` $int4^)? attr-dict
+                          `:` type($a) `,` type($b) `to` type($accumulator) }];
   let hasVerifier = 1;
 }
 
-def SageTile_MmaOp : SageTile_MmaBase<"mma", [MemoryEffects<[MemRead]>, AllTypesMatch<["accumulator", "result"]>]> {
+def SageTile_MmaOp : SageTile_MmaBase<"mma", SageTile_Value, [MemoryEffects<[MemRead]>, AllTypesMatch<["accumulator", "result"]>]> {
   let summary = "result[m, n] = accumulator[m, n] + Σ_k a[m, k] · b[n, k].";
   let description = [{
-    `b` is K-major: its rows are the columns of the product. i8 × i8 adds exactly into i32; e4m3 × e4m3 and
-    f16 × f16 into f32.
+    `b` is K-major: its rows are the columns of the product. i8 × i8 adds exactly into i32; e4m3 × e4m3, e5m2 × e5m2
+    and f16 × f16 add into f32 or f16; bf16 × bf16 into f32. With `int4` every byte of both operands holds two
+    4-bit integers, the low half first.
 
     ```mlir
     %s = sage_tile.mma %q, %k, %zero : !sage_tile.shared<64x128xi8, swizzle = 128>,
@@ -391,16 +451,26 @@ def SageTile_MmaOp : SageTile_MmaBase<"mma", [MemoryEffects<[MemRead]>, AllTypes
     ```
   }];
   let results = (outs SageTile_Value:$result);
-  let assemblyFormat = "$a `,` $b `,` $accumulator attr-dict `:` type($a) `,` type($b) `to` type($accumulator)";
 }
 
-def SageTile_MmaAsyncOp : SageTile_MmaBase<"mma_async", [
+def SageTile_MmaAsyncOp : SageTile_MmaBase<"mma_async", SageTile_ValueInFlight, [
     MemoryEffects<[MemRead, MemWrite]>,
     TypesMatchWith<"the result is the accumulator's type in flight", "accumulator", "result",
-                   "::sage::tile::AsyncType::get($_self.getContext(), $_self)">]> {
+                   "::sage::tile::AsyncType::getInFlight($_self)">]> {
   let summary = "Starts a matrix product as a group of its own (wgmma); `sage_tile.wait` gives the result.";
+  let description = [{
+    The accumulator may be the result of the product before, which is still in flight: products of one shape
+    add to the same registers in their order (PTX ISA, "wgmma.fence").
+
+    ```mlir
+    %s0 = sage_tile.mma_async %q0, %k0, %zero : !sage_tile.shared<64x128xi8, swizzle = 128>,
+            !sage_tile.shared<128x128xi8, swizzle = 128> to !sage_tile.fragment<64x128xi32, #acc>
+    %s1 = sage_tile.mma_async %q1, %k1, %s0 : !sage_tile.shared<64x128xi8, swizzle = 128>,
+            !sage_tile.shared<128x128xi8, swizzle = 128> to !sage_tile.async<!sage_tile.fragment<64x128xi32, #acc>>
+    %s = sage_tile.wait %s1 pending(0) : !sage_tile.async<!sage_tile.fragment<64x128xi32, #acc>>
+    ```
+  }];
   let results = (outs SageTile_AsyncType:$result);
-  let assemblyFormat = "$a `,` $b `,` $accumulator attr-dict `:` type($a) `,` type($b) `to` type($accumulator)";
 }
 
 def SageTile_WaitOp : SageTile_Op<"wait", [
@@ -416,56 +486,6 @@ def SageTile_WaitOp : SageTile_Op<"wait", [
   let results = (outs SageTile_Value:$result);
   let assemblyFormat = "$source `pending` `(` $pending `)` attr-dict `:` type($source)";
   let hasVerifier = 1;
-}
-
-//===----------------------------------------------------------------------===//
-// Host program
-//===----------------------------------------------------------------------===//
-
-def SageTile_InvokeOp : SageTile_Op<"invoke", [AttrSizedOperandSegments, DestinationStyleOpInterface]> {
-  let summary = "Runs a host program on tensors: what is left of an attention in the function that contained it.";
-  let description = [{
-    ```mlir
-    %r = sage_tile.invoke @attention ins(%q, %k, %v : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>)
-           outs(%o : tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16>
-    ```
-  }];
-  let arguments = (ins FlatSymbolRefAttr:$program, Variadic<AnyShaped>:$inputs, Variadic<AnyShaped>:$outputs);
-  let results = (outs Variadic<AnyRankedTensor>:$results);
-  let assemblyFormat = [{ $program `ins` `(` $inputs `:` type($inputs) `)` `outs` `(` $outputs `:` type($outputs) `)`
-                          attr-dict (`->` type($results)^)? }];
-  let extraClassDeclaration = [{
-    ::mlir::MutableOperandRange getDpsInitsMutable() { return getOutputsMutable(); }
-  }];
-}
-
-def SageTile_ProgramOp : SageTile_Op<"program", [
-    IsolatedFromAbove, Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {
-  let summary = "What the host does: workspace slices and kernels in launch order.";
-  let description = [{
-    `problem`, `recipe`, `geometry` and `schedule` are what the artifact's manifest records
-    (docs/Artifact.md). Expressions are affine maps without dimensions over the symbols
-    [B, Hq, Hkv, Nq, Nk, query_b, query_h, query_n, key_b, key_h, key_n, value_b, value_h, value_n, output_b,
-    output_h, output_n]: the shape, and strides in elements.
-  }];
-  let arguments = (ins SymbolNameAttr:$sym_name, DictionaryAttr:$problem);
-  let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name $problem attr-dict-with-keyword $body";
-  let hasVerifier = 1;
-}
-
-def SageTile_WorkspaceOp : SageTile_Op<"workspace", [HasParent<"ProgramOp">]> {
-  let summary = "A slice of the workspace, aligned to 1024 bytes.";
-  let arguments = (ins StrAttr:$name, AffineMapAttr:$bytes);
-  let assemblyFormat = "$name `bytes` $bytes attr-dict";
-  let hasVerifier = 1;
-}
-
-def SageTile_LaunchOp : SageTile_Op<"launch", [
-    HasParent<"ProgramOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "Launches a kernel on a one-dimensional grid.";
-  let arguments = (ins SymbolRefAttr:$kernel, AffineMapAttr:$grid, ArrayAttr:$args);
-  let assemblyFormat = "$kernel `grid` $grid `args` $args attr-dict";
 }
 
 #endif

@@ -38,7 +38,7 @@ def SageTile_FragmentType : SageTile_Type<"Fragment", "fragment"> {
   let summary = "A two-dimensional value in the registers of one unit.";
   let description = [{
     `!sage_tile.fragment<64x128xf32, #layout>`. Elements: f32, i32, f16, bf16, i8,
-    f8E4M3FN, i1. After `sage-tile-distribute` a lane's part is a `vector` of the
+    f8E4M3FN, f8E5M2, i1. After `sage-tile-distribute` a lane's part is a `vector` of the
     layout's registers; 8-bit elements are packed four to an i32, in register order.
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType,
@@ -61,6 +61,18 @@ def SageTile_AsyncType : SageTile_Type<"Async", "async"> {
   let parameters = (ins "::mlir::Type":$valueType);
   let assemblyFormat = "`<` $valueType `>`";
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// `type` in flight; itself if it is already.
+    static AsyncType getInFlight(::mlir::Type type) {
+      auto async = ::llvm::dyn_cast<AsyncType>(type);
+      return async ? async : get(type.getContext(), type);
+    }
+    /// What `type` is once it has arrived; itself if it is not in flight.
+    static ::mlir::Type getArrived(::mlir::Type type) {
+      auto async = ::llvm::dyn_cast<AsyncType>(type);
+      return async ? async.getValueType() : type;
+    }
+  }];
 }
 
 def SageTile_BarrierType : SageTile_Type<"Barrier", "barrier"> {

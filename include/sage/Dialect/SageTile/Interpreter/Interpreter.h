@@ -69,12 +69,13 @@ mlir::LogicalResult interpretKernel(KernelOp kernel, llvm::ArrayRef<LaunchArgume
 /// Values of the symbols of a program's expressions (see `sage_tile.program`), and the softmax
 /// scale.
 struct ProblemInstance {
-  static constexpr unsigned numSymbols = 17;
-  /// B, Hq, Hkv, Nq, Nk, then batch, head and token stride of query, key, value and output.
+  static constexpr unsigned numSymbols = 27;
+  /// In the order of `ProgramOp::getSymbolNames()`; the step is set by each turn of a repetition.
   std::array<int64_t, numSymbols> symbols{};
   double scale = 1;
 
-  /// Contiguous tensors: B×H×N×D, or B×N×H×D where `tokenMajor`.
+  /// Contiguous tensors, aligned to 16 bytes: B×H×N×D, or B×N×H×D where `tokenMajor`. No bias and
+  /// no sequences.
   static ProblemInstance getContiguous(llvm::ArrayRef<int64_t> shape, int64_t headDim,
                                        int64_t valueHeadDim, bool tokenMajor, double scale);
 };
