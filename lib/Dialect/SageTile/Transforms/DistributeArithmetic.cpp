@@ -143,6 +143,61 @@ struct DistributeConvert : OpConversionPattern<ConvertOp> {
   }
 };
 
+/// Halves of words: the bytes' low nibbles move together in 16 bits, two words then share one.
+struct DistributePackNibbles : OpConversionPattern<PackNibblesOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(PackNibblesOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    FragmentType from = op.getSource().getType(), to = op.getResult().getType();
+    SmallVector<int64_t> words[2];
+    if (failed(findWords(from.getLayout(), to.getLayout(), words)))
+      return op.emitOpError("result must fill whole words from pairs of words, but layouts are ")
+             << from.getLayout() << " and " << to.getLayout();
+    Location loc = op.getLoc();
+    Value source = adaptor.getSource();
+    auto type = cast<VectorType>(source.getType());
+    auto constant = [&](VectorType vector, int32_t value) -> Value {
+      return arith::ConstantOp::create(rewriter, loc, DenseElementsAttr::get(vector, value));
+    };
+    auto fold = [&](Value value, int32_t shift, int32_t mask) -> Value {
+      Value high = arith::ShRUIOp::create(rewriter, loc, value, constant(type, shift));
+      Value both = arith::OrIOp::create(rewriter, loc, value, high);
+      return arith::AndIOp::create(rewriter, loc, both, constant(type, mask));
+    };
+    Value nibbles = arith::AndIOp::create(rewriter, loc, source, constant(type, 0x0F0F0F0F));
+    Value halves = fold(fold(nibbles, 4, 0x00FF00FF), 8, 0x0000FFFF);
+    Value low = vector::ShuffleOp::create(rewriter, loc, halves, halves, words[0]);
+    Value high = vector::ShuffleOp::create(rewriter, loc, halves, halves, words[1]);
+    auto resultType = cast<VectorType>(low.getType());
+    high = arith::ShLIOp::create(rewriter, loc, high, constant(resultType, 16));
+    rewriter.replaceOpWithNewOp<arith::OrIOp>(op, low, high);
+    return success();
+  }
+
+private:
+  /// The words of the source that become the low and the high half of each word of the result.
+  static LogicalResult findWords(LayoutAttr from, LayoutAttr to, SmallVector<int64_t> (&words)[2]) {
+    SmallVector<int64_t> registers;
+    for (int64_t nibble : {0, 1}) {
+      auto found = findRegisters(
+          to, [&](Position p) { return Position(p.first, 2 * p.second + nibble); }, from);
+      if (failed(found) || found->size() % 4 != 0)
+        return failure();
+      registers.resize(2 * found->size());
+      for (auto [index, reg] : llvm::enumerate(*found))
+        registers[2 * index + nibble] = reg;
+    }
+    for (size_t first = 0; first < registers.size(); first += 4) {
+      for (size_t i = 0; i < 4; ++i)
+        if (registers[first] % 4 != 0 || registers[first + i] != registers[first] + int64_t(i))
+          return failure();
+      words[first / 4 % 2].push_back(registers[first] / 4);
+    }
+    return success();
+  }
+};
+
 struct DistributeSlice : OpConversionPattern<SliceOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -207,8 +262,8 @@ struct DistributeConcat : OpConversionPattern<ConcatOp> {
 
 void populateDistributeArithmeticPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns) {
-  patterns.add<DistributeSplat, DistributeOrderAfter, DistributeConvert, DistributeSlice,
-               DistributeConcat>(converter, patterns.getContext());
+  patterns.add<DistributeSplat, DistributeOrderAfter, DistributeConvert, DistributePackNibbles,
+               DistributeSlice, DistributeConcat>(converter, patterns.getContext());
 }
 
 } // namespace sage::tile

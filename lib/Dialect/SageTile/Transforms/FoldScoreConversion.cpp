@@ -28,14 +28,35 @@ constexpr int32_t magicBits = 0x4B400000;
 /// What the sum of products may reach on either side before the exponent changes.
 constexpr int64_t magicLimit = int64_t(1) << 22;
 constexpr int32_t minusInfinityBits = static_cast<int32_t>(0xFF800000u);
-/// Elements quantized to 8 bits are in [-127, 127] (Spec N4).
-constexpr int64_t largestProduct = 127 * 127;
+/// Elements quantized to 8 bits are in [-127, 127], those of 4 bits in [-7, 7] (Spec N4).
+constexpr int64_t largestProduct = 127 * 127, largestProductInt4 = 7 * 7;
 
 bool isZeroSplat(Value value) {
   auto splat = value.getDefiningOp<SplatOp>();
   IntegerAttr constant;
   return splat && matchPattern(splat.getValue(), m_Constant(&constant)) &&
          constant.getValue().isZero();
+}
+
+/// The products that add to one another and end in `last`, from last to first.
+SmallVector<MmaOp> getChain(MmaOp last) {
+  SmallVector<MmaOp> chain{last};
+  while (auto previous = chain.back().getAccumulator().getDefiningOp<MmaOp>()) {
+    if (!previous.getResult().hasOneUse())
+      break;
+    chain.push_back(previous);
+  }
+  return chain;
+}
+
+/// What the sum of the products may reach.
+int64_t getLargestSum(ArrayRef<MmaOp> chain) {
+  int64_t sum = 0;
+  for (MmaOp product : chain) {
+    int64_t bytes = product.getB().getType().getShape()[1];
+    sum += product.getInt4() ? 2 * bytes * largestProductInt4 : bytes * largestProduct;
+  }
+  return sum;
 }
 
 /// Whether `map` replaces elements of its input `number` by -infinity where a condition on other
@@ -58,7 +79,7 @@ public:
     auto product = conversion.getInputs()[0].getDefiningOp<MmaOp>();
     Value scores = conversion.getResult();
     if (magic) {
-      startAtMagic(product);
+      startAtMagic(getChain(product).back());
       scores = decodeProduct(product);
     }
     encoded[scores] = product.getResult();
@@ -325,10 +346,11 @@ struct FoldScoreConversion : impl::FoldScoreConversionBase<FoldScoreConversion> 
       if (!isElementwise<arith::SIToFPOp>(map) || !map.getInputMap(0).isIdentity())
         return;
       auto product = map.getInputs()[0].getDefiningOp<MmaOp>();
-      if (!product || !product.getResult().hasOneUse() || !isZeroSplat(product.getAccumulator()))
+      if (!product || !product.getResult().hasOneUse())
         return;
-      int64_t depth = product.getB().getType().getShape()[1];
-      if (conversion == "magic" && depth * largestProduct >= magicLimit)
+      SmallVector<MmaOp> chain = getChain(product);
+      bool starts = isZeroSplat(chain.back().getAccumulator());
+      if (!starts || (conversion == "magic" && getLargestSum(chain) >= magicLimit))
         return;
       conversions.push_back(map);
     });

@@ -55,7 +55,7 @@ arith::SelectOp findMask(MapOp map) {
 bool isRescale(MapOp map) {
   auto isFloatProduct = [](Value value) {
     auto type = dyn_cast<FragmentType>(value.getType());
-    return type && type.getElementType().isF32() &&
+    return type && isa<FloatType>(type.getElementType()) &&
            isa_and_nonnull<MmaOp, WaitOp>(value.getDefiningOp());
   };
   bool isAccumulator = llvm::any_of(map->getUsers(), [&](Operation *user) {

@@ -71,22 +71,42 @@ bool mustFollow(Operation *op, MmaAsyncOp product) {
          accesses.writes.contains(getRootTile(product.getA()));
 }
 
+/// The products in flight that `product` adds to, and itself, as they stand in the program.
+SmallVector<MmaAsyncOp> getChain(MmaAsyncOp product) {
+  SmallVector<MmaAsyncOp> chain{product};
+  while (auto previous = chain.back().getAccumulator().getDefiningOp<MmaAsyncOp>())
+    chain.push_back(previous);
+  return chain;
+}
+
+/// Whether `op` adds to the result of `product`, and nothing else uses it: no need to wait between.
+bool continuesChain(Operation *op, MmaAsyncOp product) {
+  auto next = dyn_cast<MmaOp>(op);
+  return next && next.getAccumulator() == product.getResult() && product.getResult().hasOneUse();
+}
+
 void issue(MmaOp product) {
   OpBuilder builder(product);
-  Value inFlight = MmaAsyncOp::create(builder, product.getLoc(),
-                                      AsyncType::get(builder.getContext(), product.getType()),
-                                      product.getA(), product.getB(), product.getAccumulator());
+  auto async = MmaAsyncOp::create(
+      builder, product.getLoc(), AsyncType::get(builder.getContext(), product.getType()),
+      product.getA(), product.getB(), product.getAccumulator(), product.getInt4());
+  Value inFlight = async.getResult();
   // `mustFollow` looks for users of the async value: let it take the place of the result for a
   // moment.
-  auto async = inFlight.getDefiningOp<MmaAsyncOp>();
   product.getResult().replaceAllUsesWith(inFlight);
+  SmallVector<MmaAsyncOp> chain = getChain(async);
+  auto mustFollowChain = [&](Operation *op) {
+    return llvm::any_of(chain, [&](MmaAsyncOp link) { return mustFollow(op, link); });
+  };
   Operation *position = product->getNextNode();
   int32_t pending = 0;
-  for (; !mustFollow(position, async); position = position->getNextNode())
+  for (; !mustFollowChain(position); position = position->getNextNode())
     pending += isProduct(position);
-  builder.setInsertionPoint(position);
-  auto wait = WaitOp::create(builder, product.getLoc(), product.getType(), inFlight, pending);
-  inFlight.replaceAllUsesExcept(wait.getResult(), wait);
+  if (!continuesChain(position, async)) {
+    builder.setInsertionPoint(position);
+    auto wait = WaitOp::create(builder, product.getLoc(), product.getType(), inFlight, pending);
+    inFlight.replaceAllUsesExcept(wait.getResult(), wait);
+  }
   product.erase();
 }
 

@@ -80,6 +80,14 @@ LaneFunction::get(LayoutAttr layout,
   return result;
 }
 
+SmallVector<int64_t> LaneFunction::getBases() const {
+  SmallVector<int64_t> bases;
+  for (int64_t warp = 0; warp < int64_t(1) << warpSteps.size(); ++warp)
+    for (int64_t lane = 0; lane < int64_t(1) << laneSteps.size(); ++lane)
+      bases.push_back(sumOfBits(warpSteps, warp) + sumOfBits(laneSteps, lane));
+  return bases;
+}
+
 int64_t LaneFunction::getBaseDivisor() const {
   int64_t divisor = 0;
   for (ArrayRef<int64_t> steps : {ArrayRef(laneSteps), ArrayRef(warpSteps)})

@@ -34,6 +34,8 @@ public:
   llvm::ArrayRef<int64_t> getWarpSteps() const { return warpSteps; }
   /// Value in lane 0 of warp 0, by register.
   llvm::ArrayRef<int64_t> getOffsets() const { return offsets; }
+  /// All values of the base, one for each lane of each warp.
+  llvm::SmallVector<int64_t> getBases() const;
   /// Greatest common divisor of what the base can be (0: it is always 0).
   int64_t getBaseDivisor() const;
   /// The base of the executing lane (index); null if it is always 0.

@@ -1,5 +1,5 @@
-// for [lower, T) { if (i < M) } -> for [lower, min(M, T)) { masked }, for [min(M, T), T) { unmasked
-// }.
+// for [lower, T) { if (i < M || i >= L) } -> for [lower, M) { masked }, for [M, L) { unmasked },
+// for [L, T) { masked }, with M and L clamped to the loop's bounds.
 
 #include "Maps.h"
 
@@ -20,26 +20,52 @@ using namespace mlir;
 namespace sage::tile {
 namespace {
 
-/// `i < M` with the induction variable of `loop` and an M from above it.
-arith::CmpIOp matchPrefixCondition(scf::ForOp loop, scf::IfOp branch) {
-  auto compare = branch.getCondition().getDefiningOp<arith::CmpIOp>();
+/// `i < M`, `i >= L`, or either, with the induction variable of a loop and bounds from above it.
+struct EndsCondition {
+  arith::CmpIOp prefix, suffix;
+
+  explicit operator bool() { return prefix || suffix; }
+  /// Whether the other condition is the same question.
+  bool isSame(EndsCondition other) {
+    auto equal = [](arith::CmpIOp a, arith::CmpIOp b) {
+      return bool(a) == bool(b) &&
+             (!a || (a.getPredicate() == b.getPredicate() && a.getRhs() == b.getRhs()));
+    };
+    return equal(prefix, other.prefix) && equal(suffix, other.suffix);
+  }
+};
+
+EndsCondition matchCondition(scf::ForOp loop, Value condition) {
+  if (auto either = condition.getDefiningOp<arith::OrIOp>()) {
+    EndsCondition a = matchCondition(loop, either.getLhs());
+    EndsCondition b = matchCondition(loop, either.getRhs());
+    if (a.suffix && !a.prefix)
+      std::swap(a, b);
+    bool isBoth = a.prefix && !a.suffix && b.suffix && !b.prefix;
+    return isBoth ? EndsCondition{a.prefix, b.suffix} : EndsCondition();
+  }
+  auto compare = condition.getDefiningOp<arith::CmpIOp>();
   if (!compare || compare.getLhs() != loop.getInductionVar() ||
       !loop.isDefinedOutsideOfLoop(compare.getRhs()))
     return {};
-  arith::CmpIPredicate predicate = compare.getPredicate();
-  bool isLess = predicate == arith::CmpIPredicate::ult || predicate == arith::CmpIPredicate::slt;
-  return isLess ? compare : arith::CmpIOp();
+  switch (compare.getPredicate()) {
+  case arith::CmpIPredicate::ult:
+  case arith::CmpIPredicate::slt:
+    return {compare, {}};
+  case arith::CmpIPredicate::uge:
+  case arith::CmpIPredicate::sge:
+    return {{}, compare};
+  default:
+    return {};
+  }
 }
 
-/// The branches of `loop`'s body that ask the same question as `compare`.
-SmallVector<scf::IfOp> findBranches(scf::ForOp loop, arith::CmpIOp compare) {
+/// The branches of `loop`'s body that ask the same question as `condition`.
+SmallVector<scf::IfOp> findBranches(scf::ForOp loop, EndsCondition condition) {
   SmallVector<scf::IfOp> branches;
-  for (auto branch : loop.getBody()->getOps<scf::IfOp>()) {
-    arith::CmpIOp other = matchPrefixCondition(loop, branch);
-    if (other && other.getPredicate() == compare.getPredicate() &&
-        other.getRhs() == compare.getRhs())
+  for (auto branch : loop.getBody()->getOps<scf::IfOp>())
+    if (condition.isSame(matchCondition(loop, branch.getCondition())))
       branches.push_back(branch);
-  }
   return branches;
 }
 
@@ -53,40 +79,67 @@ void inlineBranch(RewriterBase &rewriter, scf::IfOp branch, bool condition) {
   rewriter.eraseOp(yield);
 }
 
-/// The first iteration for which `compare` is false, inside the loop's bounds.
+/// The first iteration for which `compare` changes, inside the loop's bounds.
 Value createSplit(OpBuilder &builder, scf::ForOp loop, arith::CmpIOp compare) {
   Location loc = loop.getLoc();
   Value lower = loop.getLowerBound(), upper = loop.getUpperBound(), limit = compare.getRhs();
-  Value split = compare.getPredicate() == arith::CmpIPredicate::ult
-                    ? arith::MinUIOp::create(builder, loc, limit, upper).getResult()
-                    : arith::MinSIOp::create(builder, loc, limit, upper).getResult();
-  if (isConstantIntValue(lower, 0) && compare.getPredicate() == arith::CmpIPredicate::ult)
+  arith::CmpIPredicate predicate = compare.getPredicate();
+  bool isUnsigned =
+      predicate == arith::CmpIPredicate::ult || predicate == arith::CmpIPredicate::uge;
+  Value split = isUnsigned ? arith::MinUIOp::create(builder, loc, limit, upper).getResult()
+                           : arith::MinSIOp::create(builder, loc, limit, upper).getResult();
+  if (isConstantIntValue(lower, 0) && isUnsigned)
     return split;
   return arith::MaxSIOp::create(builder, loc, split, lower);
+}
+
+/// A copy of `loop`, in front of it or behind it, in which `branches` are taken.
+scf::ForOp createMasked(IRRewriter &rewriter, scf::ForOp loop, ArrayRef<scf::IfOp> branches,
+                        bool isBehind) {
+  IRMapping mapping;
+  if (isBehind)
+    rewriter.setInsertionPointAfter(loop);
+  else
+    rewriter.setInsertionPoint(loop);
+  auto masked = cast<scf::ForOp>(rewriter.clone(*loop, mapping));
+  for (scf::IfOp branch : branches) {
+    auto clone = cast<scf::IfOp>(mapping.lookup(branch.getOperation()));
+    rewriter.setInsertionPoint(clone);
+    inlineBranch(rewriter, clone, true);
+  }
+  return masked;
 }
 
 /// Splits `loop`; returns the unmasked part, or null if there is no mask.
 scf::ForOp peel(scf::ForOp loop) {
   if (!isConstantIntValue(loop.getStep(), 1))
     return {};
-  arith::CmpIOp compare;
+  EndsCondition condition;
   for (auto branch : loop.getBody()->getOps<scf::IfOp>())
-    if ((compare = matchPrefixCondition(loop, branch)))
+    if ((condition = matchCondition(loop, branch.getCondition())))
       break;
-  if (!compare)
+  if (!condition)
     return {};
 
   IRRewriter rewriter(loop);
-  Value split = createSplit(rewriter, loop, compare);
-  IRMapping mapping;
-  auto masked = cast<scf::ForOp>(rewriter.clone(*loop, mapping));
-  masked.getUpperBoundMutable().assign(split);
-  loop.getLowerBoundMutable().assign(split);
-  loop.getInitArgsMutable().assign(masked.getResults());
-  for (scf::IfOp branch : findBranches(loop, compare)) {
-    auto clone = cast<scf::IfOp>(mapping.lookup(branch.getOperation()));
-    rewriter.setInsertionPoint(clone);
-    inlineBranch(rewriter, clone, true);
+  SmallVector<scf::IfOp> branches = findBranches(loop, condition);
+  if (condition.prefix) {
+    Value split = createSplit(rewriter, loop, condition.prefix);
+    scf::ForOp masked = createMasked(rewriter, loop, branches, /*isBehind=*/false);
+    masked.getUpperBoundMutable().assign(split);
+    loop.getLowerBoundMutable().assign(split);
+    loop.getInitArgsMutable().assign(masked.getResults());
+  }
+  if (condition.suffix) {
+    rewriter.setInsertionPoint(loop);
+    Value split = createSplit(rewriter, loop, condition.suffix);
+    scf::ForOp masked = createMasked(rewriter, loop, branches, /*isBehind=*/true);
+    loop.replaceAllUsesWith(masked.getResults());
+    masked.getLowerBoundMutable().assign(split);
+    masked.getInitArgsMutable().assign(loop.getResults());
+    loop.getUpperBoundMutable().assign(split);
+  }
+  for (scf::IfOp branch : branches) {
     rewriter.setInsertionPoint(branch);
     inlineBranch(rewriter, branch, false);
   }
@@ -125,7 +178,10 @@ struct PeelMasks : impl::PeelMasksBase<PeelMasks> {
     SmallVector<scf::ForOp> loops;
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
     for (scf::ForOp loop : loops) {
-      scf::ForOp unmasked = peel(loop);
+      scf::ForOp unmasked;
+      // Masks of both ends that are branches of their own.
+      while (peel(loop))
+        unmasked = loop;
       if (unmasked && dropsGuards)
         dropGuards(unmasked);
     }

@@ -45,8 +45,12 @@ bool isScalarOp(Operation *op) {
 
 bool packsOperand(Operation *op) {
   auto convert = dyn_cast<ConvertOp>(op);
-  return convert &&
-         convert.getSource().getType().getLayout() != convert.getResult().getType().getLayout();
+  if (!convert)
+    return false;
+  // The layouts of accumulators and operands are the same for halves.
+  FragmentType source = convert.getSource().getType(), result = convert.getResult().getType();
+  return source.getLayout() != result.getLayout() ||
+         result.getElementType().getIntOrFloatBitWidth() == 16;
 }
 
 } // namespace sage::tile

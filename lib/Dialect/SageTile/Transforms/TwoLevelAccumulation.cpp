@@ -1,4 +1,5 @@
-// mma(p, v, O * alpha) -> O = fma(O, alpha, mma(p, v, 0)), in column chunks.
+// mma(p1, v1, mma(p0, v0, O * alpha)) -> O = fma(O, alpha, mma(p0, v0, 0)) + mma(p1, v1, 0), in
+// column chunks.
 
 #include "ColumnSlices.h"
 #include "Maps.h"
@@ -53,44 +54,131 @@ SmallVector<int64_t> getChunkStarts(int64_t columns, int64_t chunks) {
   return starts;
 }
 
-void rewriteProduct(MmaOp product, const Rescale &rescale, int64_t chunks) {
-  Location loc = product.getLoc();
-  OpBuilder builder(product);
-  auto type = cast<FragmentType>(product.getAccumulator().getType());
-  SharedType bType = product.getB().getType();
-  Value zero = createFloat(builder, loc, 0.0);
+/// Products that add to one another, the first of them to a rescaled value.
+struct Chain {
+  Rescale rescale;
+  SmallVector<MmaOp> products;
+};
 
-  // All products come before all sums, so that they can be in flight together.
-  SmallVector<int64_t> starts = getChunkStarts(type.getColumns(), chunks);
-  SmallVector<Value> products;
-  for (auto [i, start] : llvm::enumerate(starts)) {
-    int64_t end = i + 1 < starts.size() ? starts[i + 1] : type.getColumns();
-    Value b = product.getB();
-    if (starts.size() > 1) {
-      auto chunkType = SharedType::get(builder.getContext(), {end - start, bType.getShape()[1]},
-                                       bType.getElementType(), bType.getSwizzle());
-      Value row = arith::ConstantIndexOp::create(builder, loc, start);
-      b = SubtileOp::create(builder, loc, chunkType, b, row);
+std::optional<Chain> matchChain(MmaOp product) {
+  auto type = dyn_cast<FragmentType>(product.getAccumulator().getType());
+  std::optional<Rescale> rescale = matchRescale(product.getAccumulator());
+  if (!rescale || !type || !type.getElementType().isF32())
+    return std::nullopt;
+  Chain chain{*rescale, {product}};
+  while (product.getResult().hasOneUse()) {
+    auto next = dyn_cast<MmaOp>(*product.getResult().user_begin());
+    if (!next || next.getAccumulator() != product.getResult())
+      break;
+    chain.products.push_back(next);
+    product = next;
+  }
+  return chain;
+}
+
+/// Rewrites the products of one chain, chunk by chunk.
+class Promoter {
+public:
+  Promoter(Chain products, int64_t chunks, bool isHalf)
+      : chain(std::move(products)), loc(chain.products.front()->getLoc()),
+        type(cast<FragmentType>(chain.rescale.value.getType())),
+        starts(getChunkStarts(type.getColumns(), chunks)), isHalf(isHalf) {}
+
+  void run() {
+    SmallVector<Value> sums;
+    for (MmaOp product : chain.products) {
+      OpBuilder builder(product);
+      sums = createSums(builder, createProducts(builder, product), sums);
     }
-    Value fresh = SplatOp::create(builder, loc, getColumnSliceType(type, end - start), zero);
-    products.push_back(MmaOp::create(builder, loc, fresh.getType(), product.getA(), b, fresh));
+    MmaOp last = chain.products.back();
+    OpBuilder builder(last);
+    last.getResult().replaceAllUsesWith(createColumnConcat(builder, loc, type, sums));
+    for (MmaOp product : llvm::reverse(chain.products))
+      product.erase();
+    if (chain.rescale.map->use_empty())
+      chain.rescale.map->erase();
   }
 
-  SmallVector<Value> sums;
-  for (auto [start, fresh] : llvm::zip_equal(starts, products)) {
-    auto chunkType = cast<FragmentType>(fresh.getType());
-    Value old = createColumnSlice(builder, loc, rescale.value, start, chunkType.getColumns());
-    AffineMap identity = builder.getMultiDimIdentityMap(2);
-    sums.push_back(createMap(builder, loc, chunkType, {old, rescale.factor, fresh},
-                             {identity, rescale.factorMap, identity},
-                             [&](OpBuilder &b, ValueRange args) -> Value {
-                               return math::FmaOp::create(b, loc, args[0], args[1], args[2]);
-                             }));
+private:
+  int64_t getWidth(size_t chunk) const {
+    return (chunk + 1 < starts.size() ? starts[chunk + 1] : type.getColumns()) - starts[chunk];
   }
-  product.getResult().replaceAllUsesWith(createColumnConcat(builder, loc, type, sums));
-  product.erase();
-  if (rescale.map->use_empty())
-    rescale.map->erase();
+
+  /// All products come before all sums, so that they can be in flight together.
+  SmallVector<Value> createProducts(OpBuilder &builder, MmaOp product) {
+    SharedType bType = product.getB().getType();
+    Type element = isHalf ? Type(builder.getF16Type()) : Type(builder.getF32Type());
+    Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
+    SmallVector<Value> products;
+    for (auto [chunk, start] : llvm::enumerate(starts)) {
+      Value b = product.getB();
+      if (starts.size() > 1) {
+        auto chunkType =
+            SharedType::get(builder.getContext(), {getWidth(chunk), bType.getShape()[1]},
+                            bType.getElementType(), bType.getSwizzle());
+        Value row = arith::ConstantIndexOp::create(builder, loc, start);
+        b = SubtileOp::create(builder, loc, chunkType, b, row);
+      }
+      FragmentType sliceType = getColumnSliceType(type, getWidth(chunk)).withElementType(element);
+      Value fresh = SplatOp::create(builder, loc, sliceType, zero);
+      products.push_back(MmaOp::create(builder, loc, sliceType, product.getA(), b, fresh));
+    }
+    return products;
+  }
+
+  /// The first sum rescales what was accumulated before; `sums` are those of the product before.
+  SmallVector<Value> createSums(OpBuilder &builder, ArrayRef<Value> products,
+                                ArrayRef<Value> sums) {
+    AffineMap identity = builder.getMultiDimIdentityMap(2);
+    SmallVector<Value> result;
+    for (auto [chunk, fresh] : llvm::enumerate(products)) {
+      FragmentType sliceType = getColumnSliceType(type, getWidth(chunk));
+      if (!sums.empty()) {
+        result.push_back(createMap(builder, loc, sliceType, {sums[chunk], fresh}, {},
+                                   [&](OpBuilder &b, ValueRange args) -> Value {
+                                     return arith::AddFOp::create(b, loc, args[0],
+                                                                  extend(b, args[1]));
+                                   }));
+        continue;
+      }
+      Value old =
+          createColumnSlice(builder, loc, chain.rescale.value, starts[chunk], getWidth(chunk));
+      result.push_back(createMap(builder, loc, sliceType, {old, chain.rescale.factor, fresh},
+                                 {identity, chain.rescale.factorMap, identity},
+                                 [&](OpBuilder &b, ValueRange args) -> Value {
+                                   return math::FmaOp::create(b, loc, args[0], args[1],
+                                                              extend(b, args[2]));
+                                 }));
+    }
+    return result;
+  }
+
+  Value extend(OpBuilder &builder, Value element) {
+    if (!isHalf)
+      return element;
+    return arith::ExtFOp::create(builder, loc, builder.getF32Type(), element);
+  }
+
+  Chain chain;
+  Location loc;
+  FragmentType type;
+  SmallVector<int64_t> starts;
+  bool isHalf;
+};
+
+/// Elements that tensor cores add into f16.
+LogicalResult verifyHalf(const Chain &chain) {
+  for (MmaOp product : chain.products) {
+    Type element = product.getB().getType().getElementType();
+    if (element.isF16() || isa<Float8E4M3FNType, Float8E5M2Type>(element))
+      continue;
+    InFlightDiagnostic diagnostic =
+        product.emitOpError("elements must be f16, f8E4M3FN or f8E5M2 to add into f16, but got ")
+        << element;
+    diagnostic.attachNote() << "use inner=f32";
+    return diagnostic;
+  }
+  return success();
 }
 
 struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulation> {
@@ -101,13 +189,20 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
       getOperation().emitError("value-chunks must be positive, but got ") << valueChunks.getValue();
       return signalPassFailure();
     }
-    SmallVector<MmaOp> products;
-    getOperation().walk([&](MmaOp product) { products.push_back(product); });
-    for (MmaOp product : products) {
-      std::optional<Rescale> rescale = matchRescale(product.getAccumulator());
-      auto type = dyn_cast<FragmentType>(product.getAccumulator().getType());
-      if (!rescale || !type.getElementType().isF32())
-        continue;
+    if (inner != "f32" && inner != "f16") {
+      getOperation().emitError("inner must be f32 or f16, but got ") << inner.getValue();
+      return signalPassFailure();
+    }
+    SmallVector<Chain> chains;
+    getOperation().walk([&](MmaOp product) {
+      if (std::optional<Chain> chain = matchChain(product))
+        chains.push_back(*chain);
+    });
+    bool isHalf = inner == "f16";
+    for (const Chain &chain : chains) {
+      if (isHalf && failed(verifyHalf(chain)))
+        return signalPassFailure();
+      auto type = cast<FragmentType>(chain.rescale.value.getType());
       // A last chunk that does not end at a register boundary cannot be sliced off.
       int64_t chunks = valueChunks;
       while (chunks > 1 &&
@@ -115,7 +210,7 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
                return getColumnSliceType(type, type.getColumns() - start);
              }))
         --chunks;
-      rewriteProduct(product, *rescale, chunks);
+      Promoter(chain, chunks, isHalf).run();
     }
   }
 };

@@ -25,17 +25,3 @@ sage_tile.kernel @order(%s: f32) attributes {unit = #sage_tile.unit<warp>, units
   sage_tile.return
 }
 }
-
-// -----
-
-#a = #sage_tile.layout<lane = [4:(0, 4), 8:(1, 0)], reg = [4:(0, 1), 2:(8, 0), 2:(0, 16)]>
-gpu.module @kernels {
-sage_tile.kernel @bytes(%y: memref<?x?xi8, strided<[?, 1]>>, %x: memref<?x32xi8>) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
-  %c0 = arith.constant 0 : index
-  %v = sage_tile.load %x[%c0, %c0] : memref<?x32xi8> to !sage_tile.fragment<16x32xi8, #a>
-  // expected-error @below {{8-bit elements must lie in aligned words}}
-  // expected-error @below {{failed to legalize}}
-  sage_tile.store %v, %y[%c0, %c0] map affine_map<(r, c) -> (c, r)> : !sage_tile.fragment<16x32xi8, #a> to memref<?x?xi8, strided<[?, 1]>>
-  sage_tile.return
-}
-}

@@ -38,6 +38,26 @@ sage_tile.kernel @neighbours(%out: memref<?x8xf32>, %p8: memref<?x32xf8E4M3FN>) 
   sage_tile.return
 }
 
+// Products of two panels that add to one another: nothing waits between them.
+// CHECK-LABEL: sage_tile.kernel @panels
+sage_tile.kernel @panels(%out: memref<?x8xi32>) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  // CHECK: %[[A:.+]] = sage_tile.mma_async {{.*}} to !sage_tile.fragment<
+  // CHECK-NEXT: %[[B:.+]] = sage_tile.mma_async %{{.+}}, %{{.+}}, %[[A]] : {{.*}} to !sage_tile.async<
+  // CHECK-NEXT: %[[X:.+]] = sage_tile.wait %[[B]] pending(0)
+  // CHECK-NEXT: sage_tile.store %[[X]]
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0 : i32
+  %q0 = sage_tile.alloc : !query
+  %q1 = sage_tile.alloc : !query
+  %k0 = sage_tile.alloc : !key
+  %k1 = sage_tile.alloc : !key
+  %fresh = sage_tile.splat %zero : i32 to !scores
+  %half = sage_tile.mma %q0, %k0, %fresh : !query, !key to !scores
+  %s = sage_tile.mma %q1, %k1, %half : !query, !key to !scores
+  sage_tile.store %s, %out[%c0, %c0] : !scores to memref<?x8xi32>
+  sage_tile.return
+}
+
 // The second product moves up to the first, over arithmetic that it does not need.
 // CHECK-LABEL: sage_tile.kernel @moves_up
 sage_tile.kernel @moves_up(%out: memref<?x8xf32>, %scale: f32) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {

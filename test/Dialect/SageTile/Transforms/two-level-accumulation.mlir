@@ -2,6 +2,10 @@
 // RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{value-chunks=2})))" | FileCheck %s --check-prefix=CHUNKS
 // RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{value-chunks=0})))" 2>&1 | FileCheck %s --check-prefix=ERROR
 
+// RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{inner=f16})))" | FileCheck %s --check-prefix=HALF
+// RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{inner=bf16})))" 2>&1 | FileCheck %s --check-prefix=INNER
+
+// INNER: error: inner must be f32 or f16, but got bf16
 // ERROR: error: value-chunks must be positive, but got 0
 
 #acc40 = #sage_tile.layout<lane = [4:(0, 2), 8:(1, 0)], reg = [2:(0, 1), 2:(8, 0), 5:(0, 8)]>
@@ -65,6 +69,50 @@ sage_tile.kernel @plain(%buffer: memref<?x40xf32>, %p8: memref<?x32xf8E4M3FN>) a
   // CHECK: sage_tile.mma %{{.+}}, %{{.+}}, %[[O]]
   %o = sage_tile.load %buffer[%c0, %c0] : memref<?x40xf32> to !output
   %new = sage_tile.mma %p, %v, %o : !packed, !value to !output
+  sage_tile.store %new, %buffer[%c0, %c0] : !output to memref<?x40xf32>
+  sage_tile.return
+}
+
+// Tokens in two panels: two products, each in a fresh fragment; the second sum only adds.
+// CHECK-LABEL: sage_tile.kernel @panels
+// HALF-LABEL: sage_tile.kernel @panels
+sage_tile.kernel @panels(%buffer: memref<?x40xf32>, %p8: memref<?x32xf8E4M3FN>, %alphas: memref<?xf32>) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %c32 = arith.constant 32 : index
+  %v0 = sage_tile.alloc : !value
+  %v1 = sage_tile.alloc : !value
+  %p0 = sage_tile.load %p8[%c0, %c0] : memref<?x32xf8E4M3FN> to !packed
+  %p1 = sage_tile.load %p8[%c32, %c0] : memref<?x32xf8E4M3FN> to !packed
+  %o = sage_tile.load %buffer[%c0, %c0] : memref<?x40xf32> to !output
+  %alpha = sage_tile.load %alphas[%c0] : memref<?xf32> to !row
+  // CHECK: %[[O:.+]] = sage_tile.load {{.*}} to <16x40xf32
+  // CHECK: %[[ALPHA:.+]] = sage_tile.load {{.*}} to <16x1xf32
+  // CHECK-NOT: arith.mulf
+  // CHECK: %[[Z0:.+]] = sage_tile.splat %{{.+}} : f32
+  // CHECK: %[[T0:.+]] = sage_tile.mma %{{.+}}, %{{.+}}, %[[Z0]]
+  // CHECK: %[[N0:.+]] = sage_tile.map ins(%[[O]], %[[ALPHA]], %[[T0]]
+  // CHECK: math.fma
+  // CHECK: %[[Z1:.+]] = sage_tile.splat %{{.+}} : f32
+  // CHECK: %[[T1:.+]] = sage_tile.mma %{{.+}}, %{{.+}}, %[[Z1]]
+  // CHECK: %[[N1:.+]] = sage_tile.map ins(%[[N0]], %[[T1]]
+  // CHECK: ^bb0(%[[X:.+]]: f32, %[[Y:.+]]: f32):
+  // CHECK: arith.addf %[[X]], %[[Y]]
+  // CHECK: sage_tile.store %[[N1]]
+  // HALF: %[[T0:.+]] = sage_tile.mma {{.*}} to !sage_tile.fragment<16x40xf16
+  // HALF: sage_tile.map ins(%{{.+}}, %{{.+}}, %[[T0]]
+  // HALF: ^bb0(%[[X:.+]]: f32, %[[A:.+]]: f32, %[[Y:.+]]: f16):
+  // HALF: %[[WIDE:.+]] = arith.extf %[[Y]] : f16 to f32
+  // HALF: math.fma %[[X]], %[[A]], %[[WIDE]]
+  // HALF: %[[T1:.+]] = sage_tile.mma {{.*}} to !sage_tile.fragment<16x40xf16
+  // HALF: arith.extf
+  // HALF: arith.addf
+  %rescaled = sage_tile.map ins(%o, %alpha : !output, !row) to !output {
+  ^bb0(%x: f32, %a: f32):
+    %0 = arith.mulf %x, %a : f32
+    sage_tile.yield %0 : f32
+  }
+  %half = sage_tile.mma %p0, %v0, %rescaled : !packed, !value to !output
+  %new = sage_tile.mma %p1, %v1, %half : !packed, !value to !output
   sage_tile.store %new, %buffer[%c0, %c0] : !output to memref<?x40xf32>
   sage_tile.return
 }

@@ -22,6 +22,9 @@ def TwoLevelAccumulation : SageTile_Pass<"sage-tile-two-level-accumulation"> {
     `O = fma(O, alpha, T)` in float32 (Spec N10), which costs registers, but no instructions. With `value-chunks`
     the columns of the product (the rows of `v`) are cut into products of their own, so that fewer
     registers hold T; boundaries are multiples of 8, and what is left over joins the last chunk.
+    Products that add to one another, `mma(p1, v1, mma(p0, v0, O * alpha))`, are promoted one by one: the
+    first with the rescale, later ones by additions. With `inner=f16` they accumulate in float16, which is
+    twice as fast on some chips and takes half of the registers.
 
     ```mlir
     %Os = sage_tile.map ins(%O, %alpha : ...) { arith.mulf }
@@ -36,7 +39,8 @@ def TwoLevelAccumulation : SageTile_Pass<"sage-tile-two-level-accumulation"> {
   }];
   let options = [
     Option<"valueChunks", "value-chunks", "int64_t", "1",
-           "Number of products into which the columns of the output are cut">
+           "Number of products into which the columns of the output are cut">,
+    Option<"inner", "inner", "std::string", "\"f32\"", "Type in which a product accumulates: f32 or f16">
   ];
 }
 
@@ -135,10 +139,12 @@ def PipelineCopies : SageTile_Pass<"sage-tile-pipeline-copies"> {
 }
 
 def PeelMasks : SageTile_Pass<"sage-tile-peel-masks"> {
-  let summary = "Splits a loop whose first iterations are masked, so that the others have no mask code";
+  let summary = "Splits a loop whose first and last iterations are masked, so that the others have no mask code";
   let description = [{
     A loop over [lower, T) that holds `scf.if (i < M)` becomes one over [lower, min(M, T)), in
-    which the condition is true, and one over [min(M, T), T), in which it is false.
+    which the condition is true, and one over [min(M, T), T), in which it is false. With
+    `scf.if (i >= L)`, or a condition that is either, a third loop over the last iterations follows,
+    in which it is true.
   }];
   let options = [
     Option<"dropsGuards", "drop-guards", "bool", "false",
