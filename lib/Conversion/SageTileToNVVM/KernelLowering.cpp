@@ -61,6 +61,19 @@ Value KernelLowering::fromElements(ArrayRef<Value> elements) {
   return vector::FromElementsOp::create(builder, loc, type, elements);
 }
 
+std::optional<int64_t> KernelLowering::getChip() {
+  auto module = (function ? function.getOperation() : kernel.getOperation())
+                    ->getParentOfType<gpu::GPUModuleOp>();
+  ArrayAttr targets = module.getTargetsAttr();
+  auto target = targets && targets.size() == 1 ? dyn_cast<NVVM::NVVMTargetAttr>(targets[0])
+                                               : NVVM::NVVMTargetAttr();
+  int64_t number;
+  StringRef chip = target ? target.getChip() : StringRef();
+  if (!chip.consume_front("sm_") || chip.consumeInteger(10, number))
+    return std::nullopt;
+  return number;
+}
+
 Value KernelLowering::getBarrier(Value barrier, Value slot) {
   return offset(barriers.lookup(barrier), mul(toI32(slot), 8));
 }
@@ -74,7 +87,7 @@ Value KernelLowering::getAddress(Value memref, ValueRange indices) {
     term = arith::MulIOp::create(builder, loc, term, stride);
     element = element ? add(element, term) : term;
   }
-  int64_t bytes = cast<MemRefType>(memref.getType()).getElementTypeBitWidth() / 8;
+  int64_t bytes = llvm::divideCeil(cast<MemRefType>(memref.getType()).getElementTypeBitWidth(), 8);
   return offset(memory.pointer, mul(element, bytes));
 }
 
@@ -105,8 +118,9 @@ LogicalResult KernelLowering::createFunction() {
   Block &entry = kernel.getBody().front();
   for (Value argument : entry.getArguments()) {
     if (auto memref = dyn_cast<MemRefType>(argument.getType())) {
-      SmallVector<NamedAttribute> list{attribute("llvm.noalias", builder.getUnitAttr()),
-                                       attribute("llvm.align", builder.getI64IntegerAttr(16))};
+      SmallVector<NamedAttribute> list{
+          attribute("llvm.noalias", builder.getUnitAttr()),
+      };
       if (isOnlyRead(argument))
         list.push_back(attribute("llvm.readonly", builder.getUnitAttr()));
       addArgument(globalPointer, list);
@@ -216,7 +230,11 @@ LogicalResult KernelLowering::lowerStructured(Operation *op) {
 }
 
 LogicalResult KernelLowering::lower(Operation *op) {
-  if (!isa<SageTileDialect>(op->getDialect()) && !isa<gpu::ShuffleOp, math::Log2Op>(op))
+  auto division = dyn_cast<arith::DivFOp>(op);
+  bool isApproximate = division && flushesDenormals() &&
+                       bitEnumContainsAll(division.getFastmath(), arith::FastMathFlags::arcp);
+  if (!isa<SageTileDialect>(op->getDialect()) && !isa<gpu::ShuffleOp, math::Log2Op>(op) &&
+      !isApproximate)
     return lowerStructured(op);
   bool isWarp = kernel.getUnit() == Unit::Warp;
   LogicalResult result =
@@ -228,6 +246,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
           .Case<BlockIdOp, UnitIdOp, LaneIdOp, WarpIdOp>([&](auto id) { return lowerIdentity(id); })
           .Case([&](SpecializeOp specialize) { return lowerSpecialize(specialize); })
           .Case([&](math::Log2Op log2) { return lowerLog2(log2, *this); })
+          .Case([&](arith::DivFOp) { return lowerDivision(division, *this); })
           .Case([&](gpu::ShuffleOp shuffle) { return lowerShuffle(shuffle); })
           .Case<AllocOp, BarrierAllocOp>([&](auto) { return success(); })
           .Case([&](StageOp stage) { return lowerStage(stage); })
@@ -241,6 +260,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
           })
           .Case([&](LaneLoadOp load) { return lowerLaneLoad(load); })
           .Case([&](LaneStoreOp store) { return lowerLaneStore(store); })
+          .Case([&](ReadOp read) { return lowerRead(read); })
           .Case([&](LoadMatrixOp load) { return lowerLoadMatrix(load, *this); })
           .Case([&](PackOp pack) { return lowerPack(pack, *this); })
           .Case(

@@ -6,6 +6,7 @@
 
 #include "sage/Dialect/SageTile/IR/SageTile.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -47,6 +48,8 @@ public:
   /// fence.
   bool usesAsyncProxy() const { return asyncProxy; }
   bool flushesDenormals() { return kernel->hasAttr("flush_denormals"); }
+  /// Number of the chip that the module is for (89 for sm_89); nothing without a target.
+  std::optional<int64_t> getChip();
   int64_t getWarpsPerUnit() { return kernel.getThreadsPerUnit() / 32; }
   /// Threads that execute the operations being lowered (of the producer, one is elected).
   int64_t getNumThreads();
@@ -130,6 +133,7 @@ private:
   mlir::Value getLaneAddress(mlir::Value memory, mlir::ValueRange indices);
   mlir::LogicalResult lowerLaneLoad(LaneLoadOp op);
   mlir::LogicalResult lowerLaneStore(LaneStoreOp op);
+  mlir::LogicalResult lowerRead(ReadOp op);
 
   KernelOp kernel;
   mlir::LLVM::LLVMFuncOp function;
@@ -155,6 +159,8 @@ mlir::LogicalResult lowerWgmma(MmaOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerWgmmaAsync(MmaAsyncOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerWgmmaWait(WaitOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerLog2(mlir::math::Log2Op op, KernelLowering &lowering);
+/// Division of a kernel that flushes denormals, marked `arcp`: by the approximate reciprocal.
+mlir::LogicalResult lowerDivision(mlir::arith::DivFOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerPack(PackOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerCopy(CopyOp op, KernelLowering &lowering);
 mlir::LogicalResult lowerCopyAsync(CopyAsyncOp op, KernelLowering &lowering);

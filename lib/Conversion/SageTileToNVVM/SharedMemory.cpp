@@ -212,6 +212,18 @@ LogicalResult KernelLowering::lowerLaneStore(LaneStoreOp op) {
   return success();
 }
 
+LogicalResult KernelLowering::lowerRead(ReadOp op) {
+  Value value = LLVM::LoadOp::create(builder, loc, op.getResult().getType(),
+                                     getAddress(op.getSource(), op.getIndices()), /*alignment=*/4);
+  // What lanes load may differ for all the assembler knows: a loop that it bounds would not be
+  // uniform. The producer is one thread.
+  if (role != Role::Producer)
+    value = NVVM::ShflOp::create(builder, loc, value.getType(), constant(-1), value, constant(0),
+                                 constant(31), NVVM::ShflKind::idx, mlir::UnitAttr());
+  op.getResult().replaceAllUsesWith(value);
+  return success();
+}
+
 LogicalResult KernelLowering::lowerFill(FillOp op) {
   SharedType type = op.getTarget().getType();
   auto number = dyn_cast<FloatAttr>(op.getValue());

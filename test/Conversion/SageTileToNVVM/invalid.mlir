@@ -70,3 +70,55 @@ sage_tile.kernel @synchronous(%k: memref<?x128xi8>) attributes {unit = #sage_til
   sage_tile.return
 }
 }
+
+// -----
+
+gpu.module @kernels [#nvvm.target<chip = "sm_90a", features = "+ptx86">] {
+sage_tile.kernel @emulated() attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %k = sage_tile.alloc : !sage_tile.shared<16x32xi8, swizzle = 32>
+  %zero = arith.constant dense<0> : vector<8xi32>
+  // expected-note @below {{unpack the operands to i8}}
+  // expected-error @below {{4-bit products must be for a chip from sm_80 to sm_89, but the target is sm_90}}
+  %s = sage_tile.mma %k, %k, %zero int4 : !sage_tile.shared<16x32xi8, swizzle = 32>, !sage_tile.shared<16x32xi8, swizzle = 32> to vector<8xi32>
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels [#nvvm.target<chip = "sm_86", features = "+ptx80">] {
+sage_tile.kernel @no_e5m2() attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %k = sage_tile.alloc : !sage_tile.shared<16x32xf8E5M2, swizzle = 32>
+  %zero = arith.constant dense<0.0> : vector<8xf32>
+  // expected-note @below {{use f16 operands on this chip}}
+  // expected-error @below {{8-bit float products must be for sm_89 or later, but the target is sm_86}}
+  %s = sage_tile.mma %k, %k, %zero : !sage_tile.shared<16x32xf8E5M2, swizzle = 32>, !sage_tile.shared<16x32xf8E5M2, swizzle = 32> to vector<8xf32>
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels [#nvvm.target<chip = "sm_89", features = "+ptx87">] {
+sage_tile.kernel @no_warpgroups() attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  %k = sage_tile.alloc : !sage_tile.shared<64x32xi8, swizzle = 32>
+  %zero = arith.constant dense<0> : vector<32xi32>
+  // expected-note @below {{other chips multiply in kernels whose unit is a warp}}
+  // expected-error @below {{product of a warpgroup must be for sm_90a, but the target is sm_89}}
+  %s = sage_tile.mma %k, %k, %zero : !sage_tile.shared<64x32xi8, swizzle = 32>, !sage_tile.shared<64x32xi8, swizzle = 32> to vector<32xi32>
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels {
+sage_tile.kernel @nibbles() attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  %k = sage_tile.alloc : !sage_tile.shared<64x32xi8, swizzle = 32>
+  %zero = arith.constant dense<0> : vector<32xi32>
+  // expected-note @below {{wgmma has no 4-bit operands}}
+  // expected-error @below {{product of a warpgroup must be of whole bytes}}
+  %s = sage_tile.mma %k, %k, %zero int4 : !sage_tile.shared<64x32xi8, swizzle = 32>, !sage_tile.shared<64x32xi8, swizzle = 32> to vector<32xi32>
+  sage_tile.return
+}
+}

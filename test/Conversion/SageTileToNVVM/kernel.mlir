@@ -6,8 +6,8 @@ gpu.module @kernels {
 
 // A memref is a pointer and its dynamic strides; memory that is only read says so.
 // CHECK-LABEL: llvm.func @arguments
-// CHECK-SAME:    (%[[X:[a-z0-9]+]]: !llvm.ptr<1> {llvm.align = 16 : i64, llvm.noalias, llvm.readonly}, %[[STRIDE:[a-z0-9]+]]: i64,
-// CHECK-SAME:     %[[Y:[a-z0-9]+]]: !llvm.ptr<1> {llvm.align = 16 : i64, llvm.noalias},
+// CHECK-SAME:    (%[[X:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias, llvm.readonly}, %[[STRIDE:[a-z0-9]+]]: i64,
+// CHECK-SAME:     %[[Y:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias},
 // CHECK-SAME:     %{{[a-z0-9]+}}: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}, %{{[a-z0-9]+}}: i32)
 // CHECK-SAME:    attributes {
 // CHECK-SAME:      denormal_fp_math_f32 = "preserve-sign,preserve-sign"

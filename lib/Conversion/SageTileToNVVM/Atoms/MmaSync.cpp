@@ -29,14 +29,23 @@ Type getStruct(ArrayRef<Value> values) {
                                           SmallVector<Type>(ValueRange(values).getTypes()));
 }
 
-SmallVector<Value> m16n8k32_s32_s8_s8(KernelLowering &lowering, ArrayRef<Value> a,
-                                      ArrayRef<Value> b, ArrayRef<Value> c) {
+SmallVector<Value> multiplyIntegers(KernelLowering &lowering, ArrayRef<Value> a, ArrayRef<Value> b,
+                                    ArrayRef<Value> c, int64_t depth, NVVM::MMATypes type) {
   auto op = NVVM::MmaOp::create(
-      lowering.builder, lowering.getLoc(), getStruct(c), a, b, c, ArrayRef<int64_t>{16, 8, 32},
-      std::nullopt, NVVM::MMAIntOverflow::wrapped,
-      std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::s8, NVVM::MMATypes::s8},
+      lowering.builder, lowering.getLoc(), getStruct(c), a, b, c, ArrayRef<int64_t>{16, 8, depth},
+      std::nullopt, NVVM::MMAIntOverflow::wrapped, std::array<NVVM::MMATypes, 2>{type, type},
       std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
   return extractAll(lowering, op.getRes(), 4);
+}
+
+SmallVector<Value> m16n8k32_s32_s8_s8(KernelLowering &lowering, ArrayRef<Value> a,
+                                      ArrayRef<Value> b, ArrayRef<Value> c) {
+  return multiplyIntegers(lowering, a, b, c, 32, NVVM::MMATypes::s8);
+}
+
+SmallVector<Value> m16n8k64_s32_s4_s4(KernelLowering &lowering, ArrayRef<Value> a,
+                                      ArrayRef<Value> b, ArrayRef<Value> c) {
+  return multiplyIntegers(lowering, a, b, c, 64, NVVM::MMATypes::s4);
 }
 
 SmallVector<Value> callIntrinsic(KernelLowering &lowering, StringRef name, Type type,
@@ -64,14 +73,30 @@ SmallVector<Value> toPairs(KernelLowering &lowering, ArrayRef<Value> values) {
   return pairs;
 }
 
-SmallVector<Value> m16n8k32_f16_e4m3_e4m3(KernelLowering &lowering, ArrayRef<Value> a,
-                                          ArrayRef<Value> b, ArrayRef<Value> c) {
+/// An intrinsic that adds into pairs of f16.
+SmallVector<Value> callHalfIntrinsic(KernelLowering &lowering, StringRef name, ArrayRef<Value> a,
+                                     ArrayRef<Value> b, ArrayRef<Value> c) {
   SmallVector<Value> pairs = toPairs(lowering, c), result;
-  pairs = callIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f16.e4m3.e4m3.f16",
-                        getStruct(pairs), a, b, pairs, 2);
+  pairs = callIntrinsic(lowering, name, getStruct(pairs), a, b, pairs, 2);
   for (Value pair : pairs)
     llvm::append_range(result, lowering.toElements(pair));
   return result;
+}
+
+SmallVector<Value> m16n8k32_f16_e4m3_e4m3(KernelLowering &lowering, ArrayRef<Value> a,
+                                          ArrayRef<Value> b, ArrayRef<Value> c) {
+  return callHalfIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f16.e4m3.e4m3.f16", a, b, c);
+}
+
+SmallVector<Value> m16n8k32_f32_e5m2_e5m2(KernelLowering &lowering, ArrayRef<Value> a,
+                                          ArrayRef<Value> b, ArrayRef<Value> c) {
+  return callIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f32.e5m2.e5m2.f32", getStruct(c),
+                       a, b, c, 4);
+}
+
+SmallVector<Value> m16n8k32_f16_e5m2_e5m2(KernelLowering &lowering, ArrayRef<Value> a,
+                                          ArrayRef<Value> b, ArrayRef<Value> c) {
+  return callHalfIntrinsic(lowering, "llvm.nvvm.mma.m16n8k32.row.col.f16.e5m2.e5m2.f16", a, b, c);
 }
 
 SmallVector<Value> asHalves(KernelLowering &lowering, ArrayRef<Value> words) {
@@ -89,12 +114,8 @@ SmallVector<Value> m16n8k16_f32_f16_f16(KernelLowering &lowering, ArrayRef<Value
 
 SmallVector<Value> m16n8k16_f16_f16_f16(KernelLowering &lowering, ArrayRef<Value> a,
                                         ArrayRef<Value> b, ArrayRef<Value> c) {
-  SmallVector<Value> pairs = toPairs(lowering, c), result;
-  pairs = callIntrinsic(lowering, "llvm.nvvm.mma.m16n8k16.row.col.f16.f16", getStruct(pairs),
-                        asHalves(lowering, a), asHalves(lowering, b), pairs, 2);
-  for (Value pair : pairs)
-    llvm::append_range(result, lowering.toElements(pair));
-  return result;
+  return callHalfIntrinsic(lowering, "llvm.nvvm.mma.m16n8k16.row.col.f16.f16",
+                           asHalves(lowering, a), asHalves(lowering, b), c);
 }
 
 SmallVector<Value> m16n8k16_f32_bf16_bf16(KernelLowering &lowering, ArrayRef<Value> a,
@@ -103,14 +124,34 @@ SmallVector<Value> m16n8k16_f32_bf16_bf16(KernelLowering &lowering, ArrayRef<Val
 }
 
 /// Null if there is none.
-Atom getAtom(Type operand, Type accumulator) {
+Atom getAtom(Type operand, Type accumulator, bool isInt4) {
   if (operand.isInteger(8))
-    return m16n8k32_s32_s8_s8;
+    return isInt4 ? m16n8k64_s32_s4_s4 : m16n8k32_s32_s8_s8;
   if (isa<Float8E4M3FNType>(operand))
     return accumulator.isF16() ? m16n8k32_f16_e4m3_e4m3 : m16n8k32_f32_e4m3_e4m3;
+  if (isa<Float8E5M2Type>(operand))
+    return accumulator.isF16() ? m16n8k32_f16_e5m2_e5m2 : m16n8k32_f32_e5m2_e5m2;
   if (operand.isF16())
     return accumulator.isF16() ? m16n8k16_f16_f16_f16 : m16n8k16_f32_f16_f16;
   return operand.isBF16() ? m16n8k16_f32_bf16_bf16 : nullptr;
+}
+
+/// An instruction that the chip lacks would end in a failure of instruction selection.
+LogicalResult verifyChip(MmaOp op, KernelLowering &lowering) {
+  std::optional<int64_t> chip = lowering.getChip();
+  Type operand = op.getB().getType().getElementType();
+  auto refuse = [&](StringRef what, StringRef remedy) {
+    InFlightDiagnostic diagnostic = op.emitOpError(what) << ", but the target is sm_" << *chip;
+    diagnostic.attachNote() << remedy;
+    return diagnostic;
+  };
+  if (chip && op.getInt4() && *chip >= 90)
+    return refuse("4-bit products must be for a chip from sm_80 to sm_89",
+                  "unpack the operands to i8: later chips emulate the instruction");
+  if (chip && isa<Float8E4M3FNType, Float8E5M2Type>(operand) && *chip < 89)
+    return refuse("8-bit float products must be for sm_89 or later",
+                  "use f16 operands on this chip");
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -177,45 +218,65 @@ private:
   llvm::SmallDenseMap<int64_t, Value> pointers;
 };
 
-/// All words of an A operand, 16 rows after 16 rows, 32 bytes of depth after 32 bytes.
-SmallVector<Value> getOperandA(MmaOp op, int64_t rows, int64_t depthBytes,
-                               KernelLowering &lowering) {
-  SmallVector<Value> words;
-  if (isa<SharedType>(op.getA().getType())) {
-    MatrixAddresses addresses(lowering, op.getA(), /*rowsFirst=*/true);
-    for (int64_t row = 0; row < rows; row += 16)
-      for (int64_t byte = 0; byte < depthBytes; byte += 32)
-        llvm::append_range(words, emitLdMatrix(lowering, addresses.get(row, byte), 4));
-    return words;
+/// The words of an A operand, from registers or, step by step, from shared memory.
+class OperandA {
+public:
+  OperandA(MmaOp op, int64_t rows, int64_t steps, KernelLowering &lowering)
+      : rows(rows), steps(steps), lowering(lowering) {
+    if (isa<SharedType>(op.getA().getType())) {
+      addresses.emplace(lowering, op.getA(), /*rowsFirst=*/true);
+      return;
+    }
+    Value a = op.getA();
+    auto type = cast<VectorType>(a.getType());
+    if (type.getElementTypeBitWidth() == 16)
+      a = vector::BitCastOp::create(
+          lowering.builder, op.getLoc(),
+          VectorType::get({type.getNumElements() / 2}, lowering.builder.getI32Type()), a);
+    words = lowering.toElements(a);
   }
-  Value a = op.getA();
-  auto type = cast<VectorType>(a.getType());
-  if (type.getElementTypeBitWidth() == 16)
-    a = vector::BitCastOp::create(
-        lowering.builder, op.getLoc(),
-        VectorType::get({type.getNumElements() / 2}, lowering.builder.getI32Type()), a);
-  return lowering.toElements(a);
-}
+
+  /// Four words for every 16 rows.
+  SmallVector<Value> get(int64_t step) {
+    SmallVector<Value> result;
+    for (int64_t row = 0; row < rows; row += 16) {
+      if (addresses)
+        llvm::append_range(result, emitLdMatrix(lowering, addresses->get(row, step * 32), 4));
+      else
+        llvm::append_range(result, ArrayRef(words).slice(4 * (row / 16 * steps + step), 4));
+    }
+    return result;
+  }
+
+private:
+  int64_t rows, steps;
+  KernelLowering &lowering;
+  std::optional<MatrixAddresses> addresses;
+  SmallVector<Value> words;
+};
 
 } // namespace
 
 LogicalResult lowerMmaSync(MmaOp op, KernelLowering &lowering) {
+  if (failed(verifyChip(op, lowering)))
+    return failure();
   SharedType b = op.getB().getType();
   auto accumulatorType = cast<VectorType>(op.getAccumulator().getType());
-  Atom atom = getAtom(b.getElementType(), accumulatorType.getElementType());
+  Atom atom = getAtom(b.getElementType(), accumulatorType.getElementType(), op.getInt4());
   int64_t columns = b.getShape()[0];
   int64_t depthBytes = b.getShape()[1] * b.getElementType().getIntOrFloatBitWidth() / 8;
   // A lane holds four elements of every 16x8 block.
   int64_t blocks = columns / 8, rows = accumulatorType.getNumElements() / (blocks * 4) * 16;
   if (!atom || columns % 8 != 0 || depthBytes % 32 != 0)
-    return op.emitOpError("product must be of i8, f8E4M3FN, f16 or bf16 with columns in eights and "
-                          "depth in 32 bytes, but b is ")
+    return op.emitOpError("product must be of i8, f8E4M3FN, f8E5M2, f16 or bf16 with columns in "
+                          "eights and depth in 32 bytes, but b is ")
            << b;
-  SmallVector<Value> a = getOperandA(op, rows, depthBytes, lowering);
+  int64_t steps = depthBytes / 32;
+  OperandA operandA(op, rows, steps, lowering);
   SmallVector<Value> c = lowering.toElements(op.getAccumulator());
   MatrixAddresses addresses(lowering, op.getB(), /*rowsFirst=*/false);
-  int64_t steps = depthBytes / 32;
-  for (int64_t step = 0; step < steps; ++step)
+  for (int64_t step = 0; step < steps; ++step) {
+    SmallVector<Value> a = operandA.get(step);
     for (int64_t block = 0; block < blocks; block += 2) {
       // Two column blocks in one load; the last of an odd number comes alone.
       int64_t count = std::min<int64_t>(2, blocks - block);
@@ -224,11 +285,12 @@ LogicalResult lowerMmaSync(MmaOp op, KernelLowering &lowering) {
       for (int64_t i = 0; i < count; ++i)
         for (int64_t row = 0; row < rows / 16; ++row) {
           auto *at = c.begin() + 4 * (row * blocks + block + i);
-          SmallVector<Value> result = atom(lowering, ArrayRef(a).slice(4 * (row * steps + step), 4),
+          SmallVector<Value> result = atom(lowering, ArrayRef(a).slice(4 * row, 4),
                                            ArrayRef(words).slice(2 * i, 2), ArrayRef<Value>(at, 4));
           llvm::copy(result, at);
         }
     }
+  }
   op.getResult().replaceAllUsesWith(lowering.fromElements(c));
   return success();
 }

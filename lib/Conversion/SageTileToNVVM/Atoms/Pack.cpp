@@ -11,13 +11,12 @@ using namespace mlir;
 
 namespace sage::tile {
 
-static Value packE4M3(ArrayRef<Value> x, OpBuilder &builder, Location loc) {
+static Value packF8(ArrayRef<Value> x, Type type, OpBuilder &builder, Location loc) {
   auto convert = [&](Value low, Value high) -> Value {
     // The instruction's first operand is the high byte.
-    return NVVM::ConvertF32x2ToF8x2Op::create(builder, loc, builder.getI16Type(), high, low,
-                                              NVVM::FPRoundingMode::RN,
-                                              NVVM::SaturationMode::SATFINITE, /*relu=*/false,
-                                              Float8E4M3FNType::get(builder.getContext()));
+    return NVVM::ConvertF32x2ToF8x2Op::create(
+        builder, loc, builder.getI16Type(), high, low, NVVM::FPRoundingMode::RN,
+        NVVM::SaturationMode::SATFINITE, /*relu=*/false, type);
   };
   auto halvesType = VectorType::get({2}, builder.getI16Type());
   Value low = convert(x[0], x[1]), high = convert(x[2], x[3]);
@@ -47,7 +46,7 @@ LogicalResult lowerPack(PackOp op, KernelLowering &lowering) {
     auto four = ArrayRef(elements).slice(i, 4);
     words.push_back(op.getElementType().isInteger(8)
                         ? packI8(four, lowering)
-                        : packE4M3(four, lowering.builder, lowering.getLoc()));
+                        : packF8(four, op.getElementType(), lowering.builder, lowering.getLoc()));
   }
   op.getResult().replaceAllUsesWith(lowering.fromElements(words));
   return success();

@@ -54,6 +54,8 @@ StringRef getKind(Type type) {
     return "s8";
   if (isa<Float8E4M3FNType>(type))
     return "e4m3";
+  if (isa<Float8E5M2Type>(type))
+    return "e5m2";
   if (type.isBF16())
     return "bf16";
   if (type.isF16())
@@ -61,9 +63,20 @@ StringRef getKind(Type type) {
   return type.isF32() ? "f32" : "s32";
 }
 
-template <typename Op> FailureOr<Product> getProduct(Op op) {
+template <typename Op> FailureOr<Product> getProduct(Op op, KernelLowering &lowering) {
   SharedType b = op.getB().getType();
-  auto accumulator = cast<VectorType>(op.getAccumulator().getType());
+  if (op.getInt4()) {
+    InFlightDiagnostic diagnostic = op.emitOpError("product of a warpgroup must be of whole bytes");
+    diagnostic.attachNote() << "unpack 4-bit integers to i8: wgmma has no 4-bit operands";
+    return diagnostic;
+  }
+  if (std::optional<int64_t> chip = lowering.getChip(); chip && *chip != 90) {
+    InFlightDiagnostic diagnostic =
+        op.emitOpError("product of a warpgroup must be for sm_90a, but the target is sm_") << *chip;
+    diagnostic.attachNote() << "other chips multiply in kernels whose unit is a warp";
+    return diagnostic;
+  }
+  auto accumulator = cast<VectorType>(AsyncType::getArrived(op.getAccumulator().getType()));
   Product product;
   product.b = b;
   Type element = b.getElementType();
@@ -108,7 +121,7 @@ bool isZero(Value value) {
 template <typename Op>
 FailureOr<SmallVector<Value>> emitProduct(Op op, KernelLowering &lowering,
                                           SmallVector<Value> &read) {
-  FailureOr<Product> product = getProduct(op);
+  FailureOr<Product> product = getProduct(op, lowering);
   if (failed(product))
     return failure();
   OpBuilder &builder = lowering.builder;
@@ -116,7 +129,7 @@ FailureOr<SmallVector<Value>> emitProduct(Op op, KernelLowering &lowering,
   bool fresh = isZero(op.getAccumulator());
   SmallVector<Value> all;
   if (!fresh)
-    all = toRegisters(lowering, op.getAccumulator());
+    all = toRegisters(lowering, lowering.getInFlight(op.getAccumulator()));
   if (!isa<SharedType>(op.getA().getType()))
     read = toRegisters(lowering, op.getA());
 
@@ -165,6 +178,8 @@ LogicalResult lowerWgmmaAsync(MmaAsyncOp op, KernelLowering &lowering) {
     return failure();
   auto type = cast<VectorType>(op.getResult().getType().getValueType());
   lowering.setInFlight(op.getResult(), fromRegisters(lowering, *registers, type));
+  // A product that continues another keeps what that one reads too.
+  llvm::append_range(read, lowering.getRegistersRead(op.getAccumulator()));
   lowering.getRegistersRead(op.getResult()) = read;
   return success();
 }
