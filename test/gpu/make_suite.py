@@ -29,6 +29,7 @@ FAULTS = ["wrong-scale-index", "missing-rescale", "mask-off-by-one", "swapped-va
 # SageAttention2 at head dim 128 (relative L1, cosine), 5 seeds may be 3 % worse.
 ACCURACY = {"normal": (0.0384, 0.99926), "outliers": (0.0422, 0.99939), "channel-bias": (0.0402, 0.99917)}
 ACCURACY_SLACK = 1.03
+SEEDS = [1, 2, 3, 4, 5]
 
 
 def both(**arguments):
@@ -116,6 +117,25 @@ def timing_cases(base, float_sums):
     return cases
 
 
+def accuracy_cases(base, float_sums):
+    """Limits for sage2-8b; figures for every named recipe; accumulation by the number of keys."""
+    cases = []
+    for distribution, (l1, cosine) in ACCURACY.items():
+        entry = case(distribution + "-1x8x4096", base["none", "f16"] + float_sums, [1, 8, 8, 4096, 4096], distribution)
+        entry.update(seeds=SEEDS, relative_l1=ACCURACY_SLACK * l1, one_minus_cosine=ACCURACY_SLACK * (1 - cosine))
+        cases.append(entry)
+    recipes = [Problem(chip, recipe) for recipe in ("sage2-4b", "sage2pp", "sage1", "f16") for chip in CHIPS]
+    for distribution in DISTRIBUTIONS:
+        known = [] if distribution in ACCURACY else base["none", "f16"]
+        cases.append({**case(distribution + "-recipes-1x8x4096", known + recipes, [1, 8, 8, 4096, 4096], distribution),
+                      "seeds": SEEDS})
+    levels = [Problem("sm_90a", "sage2-8b, row_sum = float" + part)
+              for part in ("", ", interval = 32", ", accumulation = single")]
+    for keys in (1, 4, 16, 64, 128):
+        cases.append({**case(f"keys-{keys}K", levels, [1, 4, 4, 128, keys * 1024]), "seeds": [1, 2], "model": True})
+    return cases, recipes + [problem for problem in levels if problem.name() not in {f.name() for f in float_sums}]
+
+
 def stress_cases(base):
     artifacts = base["causal_bottom_right", "f16"]
     return [case("61x67", artifacts, [1, 3, 1, 61, 67], "normal", seed=51, repeats=1000, quick=True),
@@ -134,12 +154,8 @@ def describe_suite():
     right = base["causal_bottom_right", "f16"]
     correctness = correctness_cases(base) + variant_cases(variants)
     correctness += [{**entry, "artifacts": [a.name() for a in right]} for entry in fault_cases()]
-    accuracy = []
-    for distribution, (l1, cosine) in ACCURACY.items():
-        entry = case(distribution + "-1x8x4096", base["none", "f16"] + float_sums, [1, 8, 8, 4096, 4096], distribution)
-        entry.update(seeds=[1, 2, 3, 4, 5], relative_l1=ACCURACY_SLACK * l1,
-                     one_minus_cosine=ACCURACY_SLACK * (1 - cosine))
-        accuracy.append(entry)
+    accuracy, recipes = accuracy_cases(base, float_sums)
+    artifacts += recipes
     index = {
         "version": 1,
         "correctness": correctness,

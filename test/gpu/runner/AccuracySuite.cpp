@@ -27,10 +27,39 @@ struct Exact {
 
 struct Sums {
   double relativeL1 = 0, oneMinusCosine = 0, lseError = 0;
+  /// Relative L1 against the float32 reference: of the kernel, and of the 22-bit one.
+  double accumulation = 0, accumulationModel = 0;
   std::string error;
 };
 
-Status measure(Session &session, LoadedArtifact &artifact, const Exact &exact, Sums &sums) {
+std::vector<double> decodeAll(sage_element_type type, const std::vector<uint16_t> &elements) {
+  std::vector<double> values;
+  values.reserve(elements.size());
+  for (uint16_t bits : elements)
+    values.push_back(decodeElement(type, bits));
+  return values;
+}
+
+/// How far accumulation alone takes the kernel from the float32 reference, and how far
+/// the reference's model of the tensor core says that it does.
+Status measureAccumulation(const LoadedArtifact &artifact, const HostInputs &inputs,
+                           const std::vector<double> &output, Sums &sums) {
+  std::vector<double> references[2];
+  for (int32_t model : {0, 1}) {
+    std::vector<uint16_t> elements(output.size());
+    sage_call call = inputs.call(elements.data(), nullptr);
+    sage_reference_options options{};
+    options.tensor_core_accumulator = model;
+    SAGE_RETURN_IF_ERROR(fromApi(sage_reference_run(&artifact.program, &call, &options, nullptr)));
+    references[model] = decodeAll(inputs.type, elements);
+  }
+  sums.accumulation += evaluation::compare(output, references[0]).relativeL1;
+  sums.accumulationModel += evaluation::compare(references[1], references[0]).relativeL1;
+  return {};
+}
+
+Status measure(Session &session, LoadedArtifact &artifact, const Exact &exact, bool againstModel,
+               Sums &sums) {
   const sage_problem &problem = artifact.program.problem;
   DeviceTensors tensors(session.device);
   Stream stream(session.device);
@@ -41,9 +70,7 @@ Status measure(Session &session, LoadedArtifact &artifact, const Exact &exact, S
   SAGE_RETURN_IF_ERROR(stream.synchronize());
   DeviceTensors::Results results;
   SAGE_RETURN_IF_ERROR(tensors.download(results));
-  std::vector<double> output;
-  for (uint16_t bits : results.output)
-    output.push_back(decodeElement(problem.element_type, bits));
+  std::vector<double> output = decodeAll(problem.element_type, results.output);
   evaluation::Accuracy accuracy = evaluation::compare(output, exact.output);
   if (accuracy.mismatches > 0)
     return invalidArgument(accuracy.mismatches, " outputs are not finite");
@@ -53,7 +80,36 @@ Status measure(Session &session, LoadedArtifact &artifact, const Exact &exact, S
   for (size_t i = 0; i < results.lse.size(); ++i)
     largest = std::max(largest, std::fabs(results.lse[i] - exact.lse[i]));
   sums.lseError = std::max(sums.lseError, largest);
-  return {};
+  return againstModel ? measureAccumulation(artifact, exact.inputs, output, sums) : Status();
+}
+
+Result judge(const std::string &name, const AccuracyCase &entry, const Sums &sums, size_t seeds) {
+  Result result{"accuracy", name + "/" + entry.inputs.name, true, "", {}};
+  double l1 = sums.relativeL1 / double(seeds), distance = sums.oneMinusCosine / double(seeds);
+  result.set("l1", l1);
+  result.set("1-cos", distance);
+  result.set("lse_error", sums.lseError);
+  result.figures["seeds"] = seeds;
+  if (!sums.error.empty())
+    result.fail(sums.error);
+  if (entry.hasLimits) {
+    result.set("l1_limit", entry.relativeL1);
+    result.set("1-cos_limit", entry.oneMinusCosine);
+    if (!(l1 <= entry.relativeL1) || !(distance <= entry.oneMinusCosine))
+      result.fail("less accurate than the limit");
+  }
+  if (entry.againstModel) {
+    // What both round O to hides accumulation errors that are smaller.
+    constexpr double outputRounding = 2e-4;
+    double kernel = sums.accumulation / double(seeds);
+    double model = sums.accumulationModel / double(seeds);
+    result.set("accumulation", kernel);
+    result.set("accumulation_model", model);
+    bool small = kernel < outputRounding && model < outputRounding;
+    if (!small && !(kernel <= 2 * model + outputRounding && model <= 2 * kernel + outputRounding))
+      result.fail("the model of the accumulator is off by more than a factor of 2");
+  }
+  return result;
 }
 
 } // namespace
@@ -81,28 +137,13 @@ void runAccuracy(Session &session) {
         else if (exact.output.empty())
           status = exact.run(entry.inputs, artifact.program.problem, entry.seeds[i]);
         if (status.ok())
-          status = measure(session, artifact, exact, sums[name]);
+          status = measure(session, artifact, exact, entry.againstModel, sums[name]);
         if (!status.ok())
           sums[name].error = status.message();
       }
     }
-    for (const std::string &name : names) {
-      const Sums &sum = sums[name];
-      Result result{"accuracy", name + "/" + entry.inputs.name, true, "", {}};
-      double l1 = sum.relativeL1 / double(seeds);
-      double distance = sum.oneMinusCosine / double(seeds);
-      result.set("l1", l1);
-      result.set("l1_limit", entry.relativeL1);
-      result.set("1-cos", distance);
-      result.set("1-cos_limit", entry.oneMinusCosine);
-      result.set("lse_error", sum.lseError);
-      result.figures["seeds"] = seeds;
-      if (!sum.error.empty())
-        result.fail(sum.error);
-      if (l1 > entry.relativeL1 || distance > entry.oneMinusCosine)
-        result.fail("less accurate than the limit");
-      session.report.add(std::move(result));
-    }
+    for (const std::string &name : names)
+      session.report.add(judge(name, entry, sums[name], seeds));
   }
 }
 

@@ -47,7 +47,8 @@ void parseBundle(const json &from, Bundle &bundle) {
   bundle.stress = parseCases(from.at("stress"));
   for (const json &entry : from.at("accuracy"))
     bundle.accuracy.push_back({parseCase(entry), entry.at("seeds").get<std::vector<uint64_t>>(),
-                               entry.at("relative_l1"), entry.at("one_minus_cosine")});
+                               entry.contains("relative_l1"), entry.value("relative_l1", 0.0),
+                               entry.value("one_minus_cosine", 0.0), entry.value("model", false)});
   for (const json &entry : from.at("faults"))
     bundle.faults.push_back(
         {entry.at("kind"), entry.at("artifact"), parseCases(entry.at("cases"))});

@@ -40,7 +40,9 @@ struct BundledArtifact {
 struct AccuracyCase {
   Case inputs;
   std::vector<uint64_t> seeds;
+  bool hasLimits = false;
   double relativeL1 = 0, oneMinusCosine = 0; ///< limits of the mean
+  bool againstModel = false; ///< compare accumulation with the CPU reference's model of it
 };
 
 struct FaultCase {
