@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Writes the GPU suite's bundle: one folder with artifacts and cases.json.
 
-  make_suite.py OUT --sage-compile=PATH [--ptxas=PATH] [-j N] [--only=REGEX]
+  make_suite.py OUT --sage-compile=PATH [--ptxas=PATH] [-j N] [--only=REGEX] [--matrix]
 
 Compiles every artifact with sage-compile; where ptxas is found, the sm_90a ones get a cubin beside them. An artifact
-that does not compile is listed with its message, and the runner reports every case of it as failed. Exit status: 0 if all
-compiled, 1 if not, 2 for wrong usage. Needs the standard library only.
+that does not compile is listed with its message, and the runner reports every case of it as failed. With --matrix, the bundle
+holds instead every cell of problems.matrix() that an H100 executes, with a few small cases each; cells that the compiler refuses
+are left out (utils/matrix.py lists them). Exit status: 0 if all compiled, 1 if not, 2 for wrong usage. Needs the standard
+library only.
 """
 import argparse
 import concurrent.futures
@@ -16,7 +18,7 @@ import shutil
 import subprocess
 import sys
 
-from problems import Problem
+from problems import ON_H100, Problem, matrix
 
 CHIPS = ["sm_89", "sm_90a"]
 MASKS = ["none", "causal_top_left", "causal_bottom_right"]
@@ -167,6 +169,32 @@ def describe_suite():
     return artifacts, index
 
 
+def matrix_cases(problem):
+    """Lengths under, at and over a tile, views of every kind, no keys at all; packed sequences have a batch of 1."""
+    batch = 1 if problem.packed else 3
+    make = lambda name, shape, distribution, **more: case("matrix-" + name, [problem], shape, distribution, **more)
+    yield make("129x200", [batch, 2, 1, 129, 200], "group-magnitudes", seed=61, view="padded", quick=True)
+    yield make("65x127", [1, 4, 2, 65, 127], "normal", seed=62, view="odd")
+    yield make("200x1000", [1, 2, 2, 200, 1000], "channel-bias", seed=63)
+    yield make("1x300", [batch, 2, 1, 1, 300], "outliers", seed=64, view="token_major")
+    yield make("7x1", [1, 2, 1, 7, 1], "normal", seed=65)
+    yield make("65x0", [1, 2, 1, 65, 0], "normal", seed=66)
+    if problem.bias:
+        for axes in ("bhqk", "k", "hq"):
+            yield make("bias-" + axes, [2, 2, 1, 70, 150], "normal", seed=67, bias_axes=axes)
+
+
+def describe_matrix():
+    artifacts = [problem for problem in matrix() if problem.chip in ON_H100]
+    correctness = [entry for problem in artifacts for entry in matrix_cases(problem)]
+    return artifacts, {"version": 1, "correctness": correctness, "accuracy": [], "faults": [], "timing": [], "stress": []}
+
+
+def is_refusal(error):
+    """Whether the compiler said no, as against failed."""
+    return bool(error) and " error: " in error
+
+
 def compile_artifact(artifact, out, sage_compile, ptxas):
     source = os.path.join(out, artifact.name() + ".mlir")
     with open(source, "w") as file:
@@ -192,9 +220,10 @@ def main():
     parser.add_argument("--ptxas", default=shutil.which("ptxas") or "")
     parser.add_argument("-j", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="", help="regular expression of artifacts; cases of others are left out")
+    parser.add_argument("--matrix", action="store_true", help="the matrix instead of the suite")
     options = parser.parse_args()
 
-    artifacts, index = describe_suite()
+    artifacts, index = describe_matrix() if options.matrix else describe_suite()
     artifacts = [artifact for artifact in artifacts if re.search(options.only, artifact.name())]
     names = {artifact.name() for artifact in artifacts}
     for suite in ("correctness", "accuracy", "timing", "stress"):
@@ -205,8 +234,12 @@ def main():
     ptxas = options.ptxas if os.path.exists(options.ptxas) else ""
     with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
         errors = list(pool.map(lambda a: compile_artifact(a, options.out, options.sage_compile, ptxas), artifacts))
+    refused = {a.name() for a, error in zip(artifacts, errors) if options.matrix and is_refusal(error)}
+    index["correctness"] = [entry for entry in index["correctness"] if not refused.issuperset(entry["artifacts"])]
     index["artifacts"] = []
     for artifact, error in zip(artifacts, errors):
+        if artifact.name() in refused:
+            continue
         name = artifact.name()
         entry = {"name": name, "file": name + ".ptx", "family": artifact.chip}
         if error:
@@ -216,8 +249,9 @@ def main():
     with open(os.path.join(options.out, "cases.json"), "w") as file:
         json.dump(index, file, indent=0)
     size = sum(os.path.getsize(os.path.join(options.out, name)) for name in os.listdir(options.out))
-    failed = sum(map(bool, errors))
-    print(f"make_suite: {len(artifacts) - failed} of {len(artifacts)} artifacts, {size / 1e6:.1f} MB in {options.out}")
+    failed = sum(map(bool, errors)) - len(refused)
+    print(f"make_suite: {len(artifacts) - failed - len(refused)} of {len(artifacts)} artifacts, {len(refused)} refused, "
+          f"{size / 1e6:.1f} MB in {options.out}")
     return 1 if failed else 0
 
 
