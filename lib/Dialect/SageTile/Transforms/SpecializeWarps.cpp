@@ -2,6 +2,7 @@
 
 #include "Maps.h"
 #include "ScalarSlices.h"
+#include "SmallVectors.h"
 #include "TileAccesses.h"
 
 #include "sage/Dialect/SageTile/Transforms/Passes.h"
@@ -315,6 +316,7 @@ struct SpecializeWarps : impl::SpecializeWarpsBase<SpecializeWarps> {
       kernel.emitOpError("must have one block to be specialized");
       return signalPassFailure();
     }
+    loadSmallVectors(kernel);
     if (failed(verifyPlaces(kernel)) ||
         failed(Specializer(kernel, producerRegisters, consumerRegisters).run()))
       signalPassFailure();

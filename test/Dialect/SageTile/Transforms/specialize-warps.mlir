@@ -78,4 +78,32 @@ sage_tile.kernel @attention(%q: !query_map, %k: !key_map, %ks: memref<?xf32>, %o
   sage_tile.store %sum, %out[%row, %c0] : !scores to memref<?x8xi32>
   sage_tile.return
 }
+
+// One scale for a whole tile is too small for a bulk copy.
+// CHECK-LABEL: sage_tile.kernel @small
+// CHECK-SAME:    %[[KS:.+]]: memref<?xf32>, %[[OUT:.+]]: memref<?x4xf32>
+// CHECK-NOT:   sage_tile.alloc : <1xf32>
+// CHECK:       sage_tile.specialize
+// CHECK-COUNT-1: sage_tile.copy_async
+// CHECK:       consumer
+// CHECK:       scf.for %[[I:.+]] = %
+// CHECK:         sage_tile.barrier_wait
+// CHECK:         %[[AT:.+]] = arith.addi %[[I]], %
+// CHECK:         sage_tile.load %[[KS]][%[[AT]]] map #{{.+}} : memref<?xf32>
+sage_tile.kernel @small(%ks: memref<?xf32>, %out: memref<?x4xf32>, %n: i32) attributes {unit = #sage_tile.unit<warpgroup>, units = 2 : i32} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %tiles = arith.index_cast %n : i32 to index
+  %one = sage_tile.alloc : !sage_tile.shared<1xf32>
+  %four = sage_tile.alloc : !scales
+  scf.for %i = %c0 to %tiles step %c1 {
+    sage_tile.copy %ks[%i] to %one : memref<?xf32> to !sage_tile.shared<1xf32>
+    sage_tile.copy %ks[%c0] to %four : memref<?xf32> to !scales
+    %y = sage_tile.load %four[%c0] : !scales to !sage_tile.fragment<1x4xf32, #quad>
+    %x = sage_tile.load %one[%c0] map affine_map<(r, c) -> (0)> : !sage_tile.shared<1xf32> to !sage_tile.fragment<1x4xf32, #quad>
+    sage_tile.store %x, %out[%i, %c0] : !sage_tile.fragment<1x4xf32, #quad> to memref<?x4xf32>
+    sage_tile.store %y, %out[%i, %c0] : !sage_tile.fragment<1x4xf32, #quad> to memref<?x4xf32>
+  }
+  sage_tile.return
+}
 }
