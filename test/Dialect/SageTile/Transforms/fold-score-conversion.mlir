@@ -134,4 +134,32 @@ sage_tile.kernel @too_deep(%p: memref<?x8xf32>) attributes {unit = #sage_tile.un
   sage_tile.store %x, %p[%c0, %c0] : !scores to memref<?x8xf32>
   sage_tile.return
 }
+
+// The products of a head dim in panels add to one another: the first starts at the magic number.
+// CHECK-LABEL: sage_tile.kernel @panels
+// CHECK: %[[MAGIC:.+]] = arith.constant 1262485504 : i32
+// CHECK: %[[START:.+]] = sage_tile.splat %[[MAGIC]] : i32
+// CHECK: %[[S0:.+]] = sage_tile.mma %{{.+}}, %{{.+}}, %[[START]] int4
+// CHECK: %[[S1:.+]] = sage_tile.mma %{{.+}}, %{{.+}}, %[[S0]] int4
+// CHECK-NOT: arith.sitofp
+// CHECK: sage_tile.reduce <maxsi> %[[S1]]
+sage_tile.kernel @panels(%maxima: memref<?x1xf32>) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0 : i32
+  %q0 = sage_tile.alloc : !query
+  %q1 = sage_tile.alloc : !query
+  %k0 = sage_tile.alloc : !key
+  %k1 = sage_tile.alloc : !key
+  %fresh = sage_tile.splat %zero : i32 to !integers
+  %s0 = sage_tile.mma %q0, %k0, %fresh int4 : !query, !key to !integers
+  %s1 = sage_tile.mma %q1, %k1, %s0 int4 : !query, !key to !integers
+  %x = sage_tile.map ins(%s1 : !integers) to !scores {
+  ^bb0(%e: i32):
+    %0 = arith.sitofp %e : i32 to f32
+    sage_tile.yield %0 : f32
+  }
+  %m = sage_tile.reduce <maximumf> %x : !scores to !row
+  sage_tile.store %m, %maxima[%c0, %c0] : !row to memref<?x1xf32>
+  sage_tile.return
+}
 }
