@@ -33,6 +33,8 @@ struct Case {
   std::string text;
   int64_t elementBytes, rowStride, limit, columnLimit;
   bool isAligned;
+  /// Of the source, where it is not known to be 1.
+  std::optional<int64_t> columnStride;
 };
 
 class LaneAccessTest : public testing::TestWithParam<int> {
@@ -78,12 +80,12 @@ protected:
     return text;
   }
 
-  static std::string getMemory(const std::string &type) {
-    return "memref<?x?x" + type + ", strided<[?, 1]>>";
+  static std::string getMemory(const std::string &type, bool isContiguous = true) {
+    return "memref<?x?x" + type + ", strided<[?, " + (isContiguous ? "1" : "?") + "]>>";
   }
-  static std::string getKernel(const std::string &type, StringRef unit, const std::string &body) {
-    return "gpu.module @m {\nsage_tile.kernel @k(%x: " + getMemory(type) +
-           ", %y: " + getMemory(type) +
+  static std::string getKernel(const std::string &type, const std::string &source, StringRef unit,
+                               const std::string &body) {
+    return "gpu.module @m {\nsage_tile.kernel @k(%x: " + source + ", %y: " + getMemory(type) +
            ", %n: i32, %m: i32, %a: i32) attributes {unit = #sage_tile.unit<" + unit.str() +
            R"(>, units = 1 : i32} {
   %c0 = arith.constant 0 : index
@@ -115,20 +117,23 @@ protected:
     int64_t quantum = flip() ? 8 : 1;
     std::string fragment = "!sage_tile.fragment<" + std::to_string(rows) + "x" +
                            std::to_string(columns) + "x" + type + ", " + print(layout) + ">";
-    std::string memory = getMemory(type);
+    // A source whose last dimension is broadcast or strided is read element by element.
+    if (draw(0, 3) == 0)
+      result.columnStride = draw(0, 2);
+    std::string source = getMemory(type, !result.columnStride), memory = getMemory(type);
     std::string transposed = draw(0, 3) == 0 ? " map affine_map<(r, c) -> (c, r)>" : "";
     std::string body = "  %v = sage_tile.load %x[%c0, %c0]" + drawOptions(columns, quantum) +
-                       transposed + " : " + memory + " to " + fragment +
+                       transposed + " : " + source + " to " + fragment +
                        "\n  sage_tile.store %v, %y[%c0, %c0]" + drawOptions(columns, quantum) +
                        transposed + " : " + fragment + " to " + memory;
-    result.text = getKernel(type, unit, body);
+    result.text = getKernel(type, source, unit, body);
     return result;
   }
 
   /// Finite numbers; truth values are 0 and 1.
   std::vector<uint8_t> drawMemory(const Case &example) {
     int64_t longest = 128;
-    std::vector<uint8_t> bytes(example.rowStride * longest * example.elementBytes);
+    std::vector<uint8_t> bytes((example.rowStride + 2) * longest * example.elementBytes);
     bool isBoolean = StringRef(example.text).contains("xi1");
     for (size_t i = 0; i < bytes.size(); ++i)
       bytes[i] = uint8_t(draw(0, isBoolean ? 1 : example.elementBytes == 1 ? 255 : 0x3B));
@@ -150,23 +155,26 @@ protected:
       return DeviceBuffer{reinterpret_cast<char *>(bytes.data()), int64_t(bytes.size())};
     };
     std::vector<LaunchArgument> arguments{LaunchArgument::get(getBuffer(source)),
-                                          LaunchArgument::get(example.rowStride),
-                                          LaunchArgument::get(getBuffer(expected)),
-                                          LaunchArgument::get(example.rowStride),
-                                          LaunchArgument::get(example.limit),
-                                          LaunchArgument::get(example.columnLimit),
-                                          LaunchArgument::get(int64_t(example.isAligned))};
+                                          LaunchArgument::get(example.rowStride)};
+    if (example.columnStride)
+      arguments.push_back(LaunchArgument::get(*example.columnStride));
+    arguments.push_back(LaunchArgument::get(getBuffer(expected)));
+    for (int64_t value :
+         {example.rowStride, example.limit, example.columnLimit, int64_t(example.isAligned)})
+      arguments.push_back(LaunchArgument::get(value));
     ASSERT_TRUE(succeeded(interpretKernel(findKernel(), arguments, 1))) << example.text;
 
     PassManager manager(&context);
     manager.nest<gpu::GPUModuleOp>().nest<KernelOp>().addPass(createDistribute());
     ASSERT_TRUE(succeeded(manager.run(*module))) << example.text;
-    auto getArgument = [&](std::vector<uint8_t> &bytes) {
-      return LaneArgument{bytes.data(), int64_t(bytes.size()), {example.rowStride, 1}, 0};
+    auto getArgument = [&](std::vector<uint8_t> &bytes, int64_t columnStride) {
+      return LaneArgument{
+          bytes.data(), int64_t(bytes.size()), {example.rowStride, columnStride}, 0};
     };
     auto getInteger = [](int64_t value) { return LaneArgument{nullptr, 0, {}, uint64_t(value)}; };
     LaneSimulator simulator(findKernel(),
-                            {getArgument(source), getArgument(actual), getInteger(example.limit),
+                            {getArgument(source, example.columnStride.value_or(1)),
+                             getArgument(actual, 1), getInteger(example.limit),
                              getInteger(example.columnLimit), getInteger(example.isAligned)});
     ASSERT_TRUE(simulator.run()) << simulator.getError() << "\n" << example.text;
     EXPECT_EQ(actual, expected) << example.text;
@@ -182,7 +190,7 @@ TEST_P(LaneAccessTest, DistributionAccessesWhatTheInterpreterDoes) {
 }
 
 TEST_P(LaneAccessTest, NibblesArePackedInPlace) {
-  Case example{"", 1, 256, 16, 128, true};
+  Case example{"", 1, 256, 16, 128, true, std::nullopt};
   int64_t columns = 64 << draw(0, 1);
   auto getFragment = [&](int64_t width, int64_t vectorLength) {
     return "!sage_tile.fragment<16x" + std::to_string(width) + "xi8, " +
@@ -193,7 +201,7 @@ TEST_P(LaneAccessTest, NibblesArePackedInPlace) {
   std::string body = "  %v = sage_tile.load %x[%c0, %c0] : " + getMemory("i8") + " to " + bytes +
                      "\n  %p = sage_tile.pack_nibbles %v : " + bytes + " to " + nibbles +
                      "\n  sage_tile.store %p, %y[%c0, %c0] : " + nibbles + " to " + getMemory("i8");
-  example.text = getKernel("i8", "warp", body);
+  example.text = getKernel("i8", getMemory("i8"), "warp", body);
   compare(example);
 }
 

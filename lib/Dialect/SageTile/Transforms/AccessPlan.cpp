@@ -71,6 +71,9 @@ int64_t AccessPlan::getRowAlignment() const {
       alignment = std::gcd(alignment, tile.getShape().back());
   } else {
     auto [strides, offset] = cast<MemRefType>(memory.getType()).getStridesAndOffset();
+    // A column that is broadcast, or every second element: neighbours are apart.
+    if (strides.back() != 1)
+      return 1;
     // Dynamic strides are multiples of 16 bytes (the contract of a launch), or `aligned` is false.
     for (int64_t stride : ArrayRef(strides).drop_back())
       if (!ShapedType::isDynamic(stride))
