@@ -22,10 +22,10 @@
 // ARTIFACT-NEXT: // sage-checksum: xxh3 {{[0-9a-f]+$}}
 // ARTIFACT-NEXT: // sage-manifest: {
 // HELP: sage-compile attention.mlir --chip=sm_90a
+// HELP: --help-hidden
 // HELP-NOT: --amdgpu
 // HELP: --chip=<chip>
 // HELP-NOT: --wasm
-// HELP: --help-hidden
 
 // CHIPS: sm_80
 // CHIPS: sm_90a
