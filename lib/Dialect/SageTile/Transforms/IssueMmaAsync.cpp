@@ -52,6 +52,37 @@ void moveBehind(Operation *product, Operation *previous) {
   }
 }
 
+/// Whether `value` is computed from the result of `product`, in its block.
+bool dependsOn(Value value, Operation *product) {
+  llvm::SetVector<Operation *> reached;
+  auto reach = [&](Value operand) {
+    Operation *op = operand.getDefiningOp();
+    if (op && op->getBlock() == product->getBlock() && !op->isBeforeInBlock(product))
+      reached.insert(op);
+  };
+  reach(value);
+  for (size_t i = 0; i < reached.size(); ++i)
+    if (reached[i] != product)
+      llvm::for_each(reached[i]->getOperands(), reach);
+  return reached.contains(product);
+}
+
+/// Whether the result of `product` is promoted into a sum that already holds `previous`: then both
+/// can have the same registers, one after the other.
+bool continuesSum(MmaOp product, Operation *previous) {
+  auto type = cast<FragmentType>(product.getType());
+  if (!isa<FloatType>(type.getElementType()))
+    return false;
+  auto holdsPrevious = [&](Value value) {
+    auto sum = dyn_cast<FragmentType>(value.getType());
+    return value != product.getResult() && sum && sum.getShape() == type.getShape() &&
+           dependsOn(value, previous);
+  };
+  return llvm::any_of(product.getResult().getUsers(), [&](Operation *user) {
+    return isa<MapOp>(user) && llvm::any_of(user->getOperands(), holdsPrevious);
+  });
+}
+
 bool uses(Operation *op, Value value) {
   return llvm::any_of(value.getUsers(), [&](Operation *user) { return op->isAncestor(user); });
 }
@@ -119,7 +150,8 @@ struct IssueMmaAsync : impl::IssueMmaAsyncBase<IssueMmaAsync> {
     for (Block *block : blocks) {
       SmallVector<MmaOp> products(block->getOps<MmaOp>());
       for (size_t i = 1; i < products.size(); ++i)
-        moveBehind(products[i], products[i - 1]);
+        if (!continuesSum(products[i], products[i - 1]))
+          moveBehind(products[i], products[i - 1]);
       for (MmaOp product : products)
         issue(product);
     }

@@ -58,6 +58,41 @@ sage_tile.kernel @panels(%out: memref<?x8xi32>) attributes {unit = #sage_tile.un
   sage_tile.return
 }
 
+// Products that are added to one sum after the other have one fragment: the second is issued after the first sum.
+// CHECK-LABEL: sage_tile.kernel @intervals
+sage_tile.kernel @intervals(%out: memref<?x8xf32>, %p8: memref<?x32xf8E4M3FN>) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  // CHECK: %[[A:.+]] = sage_tile.mma_async
+  // CHECK-NEXT: %[[X:.+]] = sage_tile.wait %[[A]] pending(0)
+  // CHECK-NEXT: %[[SUM:.+]] = sage_tile.map ins(%{{.+}}, %[[X]]
+  // CHECK: %[[B:.+]] = sage_tile.mma_async
+  // CHECK-NEXT: %[[Y:.+]] = sage_tile.wait %[[B]] pending(0)
+  // CHECK-NEXT: sage_tile.map ins(%[[SUM]], %[[Y]]
+  %c0 = arith.constant 0 : index
+  %c32 = arith.constant 32 : index
+  %zero = arith.constant 0.0 : f32
+  %v = sage_tile.alloc : !value
+  %w = sage_tile.alloc : !value
+  %p = sage_tile.load %p8[%c0, %c0] : memref<?x32xf8E4M3FN> to !packed
+  %r = sage_tile.load %p8[%c0, %c32] : memref<?x32xf8E4M3FN> to !packed
+  %old = sage_tile.load %out[%c0, %c0] : memref<?x8xf32> to !output
+  %fresh0 = sage_tile.splat %zero : f32 to !output
+  %x = sage_tile.mma %p, %v, %fresh0 : !packed, !value to !output
+  %sum = sage_tile.map ins(%old, %x : !output, !output) to !output {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.addf %a, %b : f32
+    sage_tile.yield %0 : f32
+  }
+  %fresh1 = sage_tile.splat %zero : f32 to !output
+  %y = sage_tile.mma %r, %w, %fresh1 : !packed, !value to !output
+  %new = sage_tile.map ins(%sum, %y : !output, !output) to !output {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.addf %a, %b : f32
+    sage_tile.yield %0 : f32
+  }
+  sage_tile.store %new, %out[%c0, %c0] : !output to memref<?x8xf32>
+  sage_tile.return
+}
+
 // The second product moves up to the first, over arithmetic that it does not need.
 // CHECK-LABEL: sage_tile.kernel @moves_up
 sage_tile.kernel @moves_up(%out: memref<?x8xf32>, %scale: f32) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {

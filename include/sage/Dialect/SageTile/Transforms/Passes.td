@@ -99,7 +99,8 @@ def IssueMmaAsync : SageTile_Pass<"sage-tile-issue-mma-async"> {
   let summary = "Splits the products of a warpgroup into issue and wait";
   let description = [{
     `mma` becomes `mma_async`, and `wait` directly before the first use of the result. A product
-    whose operands are there is issued together with the one before it. Waits also precede what
+    whose operands are there is issued together with the one before it, unless both are added to the same sum and
+    can share registers. A product that accumulates onto the one before needs no wait between. Waits also precede what
     must not happen while a product is in flight: a write to a tile that it reads, packing of an
     A operand while a product reads registers, the end of the block. Kernels whose unit is a warp
     have no asynchronous products and are left alone.
