@@ -122,3 +122,28 @@ sage_tile.kernel @nibbles() attributes {unit = #sage_tile.unit<warpgroup>, units
   sage_tile.return
 }
 }
+
+// -----
+
+gpu.module @kernels {
+sage_tile.kernel @three_pieces(%k: memref<?x48xi8>) attributes {unit = #sage_tile.unit<warp>, units = 3 : i32} {
+  %c0 = arith.constant 0 : index
+  %t = sage_tile.alloc : !sage_tile.shared<8x48xi8>
+  // expected-note @below {{split the tile in panels of 32, 64 or 128 bytes}}
+  // expected-error @below {{row must have a power of two of 16-byte pieces that divides the number of threads, 96, but got 3}}
+  sage_tile.copy %k[%c0, %c0] to %t : memref<?x48xi8> to !sage_tile.shared<8x48xi8>
+  sage_tile.return
+}
+}
+
+// -----
+
+gpu.module @kernels {
+sage_tile.kernel @halves_vector(%k: memref<?xf16>) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %t = sage_tile.alloc : !sage_tile.shared<8xf16>
+  // expected-error @below {{copied vector must have elements of 4 bytes, but got '!sage_tile.shared<8xf16>'}}
+  sage_tile.copy %k[%c0] to %t : memref<?xf16> to !sage_tile.shared<8xf16>
+  sage_tile.return
+}
+}

@@ -51,9 +51,14 @@ LogicalResult emitCpAsync(Operation *op, Value source, ValueRange indices, Share
   }
   int64_t rowBytes = type.getShape()[1] * elementBytes, piecesPerRow = rowBytes / 16;
   int64_t threads = lowering.getNumThreads(), pieces = type.getShape()[0] * piecesPerRow;
-  if (threads % piecesPerRow != 0)
-    return op->emitOpError("row must have a number of 16-byte pieces that divides the ")
-           << threads << " threads, but got " << piecesPerRow;
+  if (threads % piecesPerRow != 0 || !llvm::isPowerOf2_64(piecesPerRow)) {
+    InFlightDiagnostic diagnostic =
+        op->emitOpError(
+            "row must have a power of two of 16-byte pieces that divides the number of threads, ")
+        << threads << ", but got " << piecesPerRow;
+    diagnostic.attachNote() << "split the tile in panels of 32, 64 or 128 bytes";
+    return diagnostic;
+  }
   OpBuilder &builder = lowering.builder;
   Location loc = lowering.getLoc();
   // In every round a thread copies the same columns, `threads / piecesPerRow` rows further on.
