@@ -1,5 +1,6 @@
 # The lit suite: sage-opt and friends, checked with FileCheck.
 import os
+import shutil
 import sys
 
 import lit.formats
@@ -17,10 +18,13 @@ if config.ptxas:
     tool_dirs.append(os.path.dirname(config.ptxas))
     config.available_features.add("ptxas")
 config.environment["PATH"] = os.pathsep.join(tool_dirs + [os.environ.get("PATH", "")])
-for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench"):
+for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "host-program-test"):
     if os.path.exists(os.path.join(tool_dirs[0], tool)):
         config.available_features.add(tool)
 
+# Executables are made of what MLIR's tools finish.
+if shutil.which("cc") and os.path.exists(os.path.join(config.sage_binary_root, "lib", "libsage_mgpu.so")):
+    config.available_features.add("sage-mgpu")
 if os.path.exists(os.path.join(config.mlir_runner_lib_dir, "libmlir_c_runner_utils.so")):
     config.available_features.add("mlir-runner")
 config.substitutions += [

@@ -94,6 +94,8 @@ enum TensorMapOobFill : int { OobFillZero = 0 };
   X(memFree, "cuMemFree_v2", (DevicePointer pointer))                                              \
   X(memcpyHtoD, "cuMemcpyHtoD_v2", (DevicePointer to, const void *from, size_t bytes))             \
   X(memcpyDtoH, "cuMemcpyDtoH_v2", (void *to, DevicePointer from, size_t bytes))                   \
+  X(memcpyAsync, "cuMemcpyAsync",                                                                  \
+    (DevicePointer to, DevicePointer from, size_t bytes, Stream stream))                           \
   X(memsetD8, "cuMemsetD8_v2", (DevicePointer to, unsigned char value, size_t bytes))              \
   X(streamCreate, "cuStreamCreate", (Stream * stream, unsigned flags))                             \
   X(streamSynchronize, "cuStreamSynchronize", (Stream stream))                                     \

@@ -61,6 +61,12 @@ EXPORT cuMemcpyDtoH_v2(void *to, cuda::DevicePointer from, size_t bytes) {
   return cuda::Success;
 }
 
+EXPORT cuMemcpyAsync(cuda::DevicePointer to, cuda::DevicePointer from, size_t bytes, cuda::Stream) {
+  SAGE_STUB_ENTER("cuMemcpyAsync");
+  std::memcpy(hostPointer(to), hostPointer(from), bytes);
+  return cuda::Success;
+}
+
 EXPORT cuMemsetD8_v2(cuda::DevicePointer to, unsigned char value, size_t bytes) {
   SAGE_STUB_ENTER("cuMemsetD8_v2");
   std::memset(hostPointer(to), value, bytes);

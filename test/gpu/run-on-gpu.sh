@@ -38,6 +38,12 @@ nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=cs
   exit 77
 }
 
+# A program that MLIR's own passes finished, where the bundle has it.
+host_program=$bundle/host-program-test
+if [ -f "$host_program" ]; then
+  chmod +x "$host_program" 2>/dev/null
+  step host-program 60 "$host_program"
+fi
 step self-test 60 "$runner" --self-test
 # A family at a time: a kernel that breaks the context ends the process.
 for family in sm89 sm90a; do
