@@ -18,7 +18,7 @@ if config.ptxas:
     tool_dirs.append(os.path.dirname(config.ptxas))
     config.available_features.add("ptxas")
 config.environment["PATH"] = os.pathsep.join(tool_dirs + [os.environ.get("PATH", "")])
-for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "host-program-test"):
+for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "sage-check-levels", "host-program-test"):
     if os.path.exists(os.path.join(tool_dirs[0], tool)):
         config.available_features.add(tool)
 

@@ -89,8 +89,8 @@ static std::vector<double> toDouble(const std::vector<uint16_t> &elements, sage_
   return values;
 }
 
-std::string checkAgainstReference(DictionaryAttr description, Tensors &tensors,
-                                  Tolerance tolerance) {
+std::string runReference(DictionaryAttr description, Tensors &tensors,
+                         std::vector<uint16_t> &output, std::vector<float> &lse) {
   auto recipe = description.getAs<RecipeAttr>("recipe");
   auto geometry = description.getAs<GeometryAttr>("geometry");
   if (!recipe || !geometry)
@@ -102,14 +102,24 @@ std::string checkAgainstReference(DictionaryAttr description, Tensors &tensors,
   program.geometry = {geometry.getQueryBlock(), geometry.getKeyTile(), queryGroups.c_str(),
                       keyGroups.c_str(), valueOrder.c_str()};
 
-  std::vector<uint16_t> output(tensors.output.size());
-  std::vector<float> lse(tensors.lse.size());
+  output.resize(tensors.output.size());
+  lse.resize(tensors.lse.size());
   sage_call call = tensors.getCall(output.data(), tensors.problem.lse ? lse.data() : nullptr);
   if (sage_status *status = sage_reference_run(&program, &call, nullptr, nullptr)) {
     std::string message = sage_status_get_message(status);
     sage_status_destroy(status);
     return "the reference failed: " + message;
   }
+  return {};
+}
+
+std::string checkAgainstReference(DictionaryAttr description, Tensors &tensors,
+                                  Tolerance tolerance) {
+  std::vector<uint16_t> output;
+  std::vector<float> lse;
+  std::string failed = runReference(description, tensors, output, lse);
+  if (!failed.empty())
+    return failed;
 
   evaluation::Accuracy accuracy =
       evaluation::compare(toDouble(tensors.output, tensors.problem.element_type),

@@ -21,6 +21,10 @@ struct Tolerance {
   double lse;
 };
 
+/// What the reference computes from `tensors`' inputs. Returns an empty text or what is wrong.
+std::string runReference(mlir::DictionaryAttr description, Tensors &tensors,
+                         std::vector<uint16_t> &output, std::vector<float> &lse);
+
 /// Compares `tensors`' outputs with the reference and prints the figures. Returns an empty text or
 /// what is wrong.
 std::string checkAgainstReference(mlir::DictionaryAttr description, Tensors &tensors,

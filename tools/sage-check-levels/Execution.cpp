@@ -1,0 +1,101 @@
+#include "Execution.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "sage/Conversion/SageToLinalg/Passes.h"
+#include "sage/Dialect/SageTile/Interpreter/Interpreter.h"
+#include "sage/ExecutionEngine/CpuJit.h"
+
+#include <cstring>
+
+using namespace mlir;
+
+namespace sage::check {
+
+Means findMeans(ModuleOp module) {
+  bool hasKernels = false, isDistributed = false, isQuantized = false;
+  module.walk([&](Operation *op) {
+    hasKernels |= isa<tile::KernelOp>(op);
+    isDistributed |= isa<tile::LaneLoadOp, tile::LaneStoreOp>(op);
+    if (auto attention = dyn_cast<AttentionOp>(op))
+      isQuantized |= attention.getGeometry().has_value();
+    isQuantized |= isa<SmoothedAttentionOp, QuantizedAttentionOp>(op);
+  });
+  if (isQuantized)
+    return Means::Decomposition;
+  return hasKernels && !isDistributed ? Means::Interpreter : Means::None;
+}
+
+template <typename T>
+static HostBuffer toBuffer(const std::vector<T> &elements, std::vector<int64_t> extents) {
+  HostBuffer buffer(std::move(extents), sizeof(T));
+  std::memcpy(buffer.bytes.data(), elements.data(), buffer.bytes.size());
+  return buffer;
+}
+
+template <typename T> static void fromBuffer(const HostBuffer &buffer, std::vector<T> &elements) {
+  std::memcpy(elements.data(), buffer.bytes.data(), buffer.bytes.size());
+}
+
+static std::string decompose(ModuleOp module, interpret::Tensors &tensors) {
+  PassManager manager(module.getContext());
+  SageToCpuOptions options;
+  buildSageToCpuPipeline(manager, options);
+  if (failed(manager.run(module)))
+    return "it is not lowered to the CPU";
+  llvm::Expected<std::unique_ptr<CpuJit>> jit = CpuJit::create(module);
+  if (!jit)
+    return llvm::toString(jit.takeError());
+  const auto &[batch, queryHeads, keyHeads, queries, keys] = tensors.shape;
+  bool isTokenMajor = tensors.problem.layout == SAGE_TOKEN_MAJOR;
+  auto extents = [&](int64_t heads, int64_t tokens, int64_t dims) -> std::vector<int64_t> {
+    return {tensors.shape[0], isTokenMajor ? tokens : heads, isTokenMajor ? heads : tokens, dims};
+  };
+  int64_t headDim = tensors.problem.head_dim, valueHeadDim = tensors.problem.value_head_dim;
+  HostBuffer query = toBuffer(tensors.query, extents(queryHeads, queries, headDim));
+  HostBuffer key = toBuffer(tensors.key, extents(keyHeads, keys, headDim));
+  HostBuffer value = toBuffer(tensors.value, extents(keyHeads, keys, valueHeadDim));
+  HostBuffer output = toBuffer(tensors.output, extents(queryHeads, queries, valueHeadDim));
+  HostBuffer lse = toBuffer(tensors.lse, {batch, queryHeads, queries});
+  SmallVector<HostBuffer *> buffers = {&query, &key, &value, &output};
+  if (tensors.problem.lse)
+    buffers.push_back(&lse);
+  if (llvm::Error error = (*jit)->run(functionName, buffers))
+    return llvm::toString(std::move(error));
+  fromBuffer(output, tensors.output);
+  fromBuffer(lse, tensors.lse);
+  return {};
+}
+
+static std::string interpretLevel(ModuleOp module, interpret::Tensors &tensors,
+                                  uint64_t scheduleSeed) {
+  auto programs = module.getOps<tile::ProgramOp>();
+  if (programs.empty())
+    return "there are kernels, but no host program that launches them";
+  tile::ProblemInstance problem = tile::ProblemInstance::getContiguous(
+      tensors.shape, tensors.problem.head_dim, tensors.problem.value_head_dim,
+      tensors.problem.layout == SAGE_TOKEN_MAJOR, tensors.problem.scale);
+  llvm::StringMap<tile::DeviceBuffer> buffers;
+  auto add = [&](StringRef name, auto &elements) {
+    buffers[name] = {reinterpret_cast<char *>(elements.data()),
+                     static_cast<int64_t>(elements.size() * sizeof(elements[0]))};
+  };
+  add("query", tensors.query);
+  add("key", tensors.key);
+  add("value", tensors.value);
+  add("output", tensors.output);
+  add("lse", tensors.lse);
+  tile::InterpreterOptions options;
+  options.scheduleSeed = scheduleSeed;
+  if (failed(tile::interpretProgram(*programs.begin(), problem, buffers, options)))
+    return "the interpreter stopped";
+  return {};
+}
+
+std::string execute(ModuleOp module, Means means, interpret::Tensors &tensors,
+                    uint64_t scheduleSeed) {
+  tensors.poisonOutputs();
+  return means == Means::Decomposition ? decompose(module, tensors)
+                                       : interpretLevel(module, tensors, scheduleSeed);
+}
+
+} // namespace sage::check
