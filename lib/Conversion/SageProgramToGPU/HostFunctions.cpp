@@ -48,8 +48,8 @@ static void fillWorkspaceBytes(func::FuncOp function, const HostSignature &signa
 }
 
 /// Launches the kernels of `block` in a function of tensors, workspace and stream.
-static LogicalResult fillLaunches(HostValues &values, func::FuncOp function, tile::ProgramOp program,
-                                  Block &block, bool checks) {
+static LogicalResult fillLaunches(HostValues &values, func::FuncOp function,
+                                  tile::ProgramOp program, Block &block, bool checks) {
   unsigned numTensors = values.getSignature().tensors.size();
   Value workspace = function.getArgument(numTensors);
   WorkspaceSlices slices = layOutWorkspace(values, program);
@@ -59,14 +59,13 @@ static LogicalResult fillLaunches(HostValues &values, func::FuncOp function, til
     Value has = memref::DimOp::create(values, workspace, 0);
     Value skipped = arith::SubIOp::create(values, aligned, start);
     Value needs = arith::AddIOp::create(values, slices.bytes, skipped);
-    emitCheck(values, program,
-              arith::CmpIOp::create(values, arith::CmpIPredicate::sge, has, needs),
+    emitCheck(values, program, arith::CmpIOp::create(values, arith::CmpIPredicate::sge, has, needs),
               "workspace: bytes must be what @" + program.getSymName() + "_workspace_bytes says");
   }
   for (auto &slice : slices.offsets)
     slice.second = arith::AddIOp::create(values, aligned, slice.second);
-  LaunchContext context{program, slices.offsets,
-                        function.getArguments().take_front(numTensors + 2), checks};
+  LaunchContext context{program, slices.offsets, function.getArguments().take_front(numTensors + 2),
+                        checks};
   if (failed(emitLaunches(values, block, context)))
     return failure();
   func::ReturnOp::create(values);
@@ -79,7 +78,8 @@ FailureOr<func::FuncOp> sage::createStepFunction(HostValues &values, tile::Repea
   tile::ProgramOp program = context.program;
   OpBuilder builder(program);
   std::string name;
-  for (unsigned i = 0; name.empty() || SymbolTable::lookupSymbolIn(program->getParentOp(), name); ++i)
+  for (unsigned i = 0; name.empty() || SymbolTable::lookupSymbolIn(program->getParentOp(), name);
+       ++i)
     name = (program.getSymName() + "_step_" + Twine(i)).str();
   SmallVector<Type> types(context.arguments.getTypes());
   types.push_back(builder.getIndexType());

@@ -15,8 +15,7 @@ def ConvertSageProgramToGPU : Pass<"convert-sage-program-to-gpu", "::mlir::Modul
       workspace, stream)`: memrefs in the layout of the attention, `memref<?xi8>` of any alignment, and a stream as
       `!llvm.ptr` (a `CUstream`; null is the legacy default stream). Optional operands are there if the problem has
       them. It enqueues the kernels in order and does not wait; a repetition is a loop over `@NAME_step_0(…, step)`.
-      Kernels whose grid is empty are skipped. Wrong extents,
-      alignments and workspaces end in `cf.assert`.
+      Kernels whose grid is empty are skipped. Wrong extents, alignments and workspaces end in `cf.assert`.
     * `func.func @NAME_workspace_bytes(query, …, [lse]) -> index`: what `workspace` must hold.
 
     Tensor maps come from an external `sage_encode_tensor_map` (`sage_mgpu.h` has its C signature) and are passed by value.
