@@ -106,6 +106,7 @@ json::Object getRecipe(RecipeAttr recipe) {
                       {"pv", stringifyEnum(recipe.getPv())},
                       {"accumulation", stringifyEnum(recipe.getAccumulation())},
                       {"inner", stringifyEnum(recipe.getInner())},
+                      {"interval", recipe.getInterval()},
                       {"row_sum", stringifyEnum(recipe.getRowSum())}};
 }
 
@@ -117,13 +118,22 @@ json::Object getGeometry(GeometryAttr geometry) {
                       {"value_order", getExpression(geometry.getValueOrderMap().getResult(0))}};
 }
 
+/// An integer or a float of the problem, or null.
+json::Value getOptional(DictionaryAttr problem, StringRef name) {
+  if (auto integer = problem.getAs<IntegerAttr>(name))
+    return integer.getInt();
+  if (auto number = problem.getAs<FloatAttr>(name))
+    return number.getValueAsDouble();
+  return nullptr;
+}
+
 json::Object getProblem(DictionaryAttr problem) {
   json::Array shape;
   for (int64_t extent : problem.getAs<DenseI64ArrayAttr>("shape").asArrayRef())
     shape.push_back(extent);
-  json::Value scale = nullptr;
-  if (auto attr = problem.getAs<FloatAttr>("scale"))
-    scale = attr.getValueAsDouble();
+  json::Value bias = nullptr;
+  if (auto type = problem.getAs<TypeAttr>("bias"))
+    bias = type.getValue().isInteger(1) ? std::string("bool") : print(type.getValue());
   int64_t headDim = problem.getAs<IntegerAttr>("head_dim").getInt();
   auto valueHeadDim = problem.getAs<IntegerAttr>("value_head_dim");
   return json::Object{{"head_dim", headDim},
@@ -131,7 +141,15 @@ json::Object getProblem(DictionaryAttr problem) {
                       {"element_type", print(problem.getAs<TypeAttr>("element_type").getValue())},
                       {"layout", stringifyEnum(problem.getAs<LayoutAttr>("layout").getValue())},
                       {"mask", stringifyEnum(problem.getAs<MaskAttr>("mask").getValue())},
-                      {"scale", std::move(scale)},
+                      {"window_left", getOptional(problem, "window_left")},
+                      {"window_right", getOptional(problem, "window_right")},
+                      {"sink_tokens", getOptional(problem, "sink_tokens")},
+                      {"softcap", getOptional(problem, "softcap")},
+                      {"bias", std::move(bias)},
+                      {"key_lengths", problem.contains("key_lengths")},
+                      {"sinks", problem.contains("sinks")},
+                      {"packed", problem.contains("packed")},
+                      {"scale", getOptional(problem, "scale")},
                       {"lse", problem.getAs<BoolAttr>("lse").getValue()},
                       {"shape", std::move(shape)}};
 }

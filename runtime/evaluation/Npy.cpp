@@ -53,6 +53,8 @@ int64_t NpyArray::elementBytes(const std::string &type) {
     return 2;
   if (type == "<f4")
     return 4;
+  if (type == "|b1")
+    return 1;
   return type == "<f8" ? 8 : 0;
 }
 
@@ -90,7 +92,7 @@ std::string readNpy(const std::string &path, NpyArray &array) {
   int64_t elementBytes = NpyArray::elementBytes(array.type);
   if (elementBytes == 0)
     return "'" + path + "' holds '" + array.type +
-           "'; accepted: <f2, <f4, <f8, and <u2 (the bits of bfloat16)";
+           "'; accepted: <f2, <f4, <f8, <u2 (the bits of bfloat16) and |b1";
   if (header.compare(order, 5, "False") != 0)
     return "'" + path +
            "' is in Fortran order; save it with "

@@ -12,7 +12,7 @@
 namespace sage::evaluation {
 
 struct NpyArray {
-  /// "<f2", "<f4", "<f8", or "<u2" (NumPy has no bfloat16: its bits).
+  /// "<f2", "<f4", "<f8", "<u2" (NumPy has no bfloat16: its bits), or "|b1".
   std::string type;
   std::vector<int64_t> shape;
   std::string bytes;

@@ -13,6 +13,7 @@
 namespace sage::runtime {
 
 /// Limits that let a launch work in fixed storage on the stack.
+constexpr size_t kernelLimit = 256;
 constexpr size_t argumentLimit = 128;
 constexpr size_t parameterBytesLimit = 4096; // CUDA's for kernel parameters
 constexpr size_t sliceLimit = 64;
@@ -20,7 +21,19 @@ constexpr size_t tensorRankLimit = 5;
 constexpr uint64_t workspaceAlignment = 1024;
 
 /// What a buffer index means: first the caller's, then the workspace slices.
-enum CallerBuffer : uint32_t { Query, Key, Value, Output, Lse, FirstSlice };
+enum CallerBuffer : uint32_t {
+  Query,
+  Key,
+  Value,
+  Output,
+  Lse,
+  Bias,
+  KeyLengths,
+  Sinks,
+  QueryOffsets,
+  KeyOffsets,
+  FirstSlice
+};
 
 struct TensorMapDescription {
   enum class Element : uint8_t { U8, F16, BF16 };
@@ -54,6 +67,12 @@ struct Kernel {
   std::vector<Argument> arguments;
 };
 
+/// Consecutive kernels that are launched in turn, `repeat` times.
+struct LaunchGroup {
+  Expression repeat;
+  size_t first = 0, count = 0;
+};
+
 struct WorkspaceSlice {
   std::string name;
   Expression bytes;
@@ -80,7 +99,8 @@ public:
   std::string schedule;
   std::vector<WorkspaceSlice> workspace;
   std::vector<Kernel> kernels;
-  SymbolSet usedSymbols = 0; // by kernels and workspace
+  std::vector<LaunchGroup> launches; // in order; together all kernels
+  SymbolSet usedSymbols = 0;         // by kernels and workspace
 };
 
 /// XXH3-64 as 16 hexadecimal digits.

@@ -1,26 +1,28 @@
 //===- CallCheck.cpp - a call against its problem -------------------------===//
 #include "CallCheck.h"
 
+#include "MaskOperands.h"
+
 #include <array>
 
 namespace sage::runtime {
 namespace {
 
 /// 16 bytes: what kernels load at once, and what tensor maps ask of strides.
-constexpr uintptr_t accessAlignment = 16;
+constexpr uint64_t accessAlignment = 16;
 constexpr int64_t elementBytes = 2;
 
 struct NamedTensor {
   const char *name;
   const sage_tensor *tensor;
-  Symbol firstStride;
+  Symbol firstStride, alignment;
 };
 
 std::array<NamedTensor, 4> tensorsOf(const sage_call &call) {
-  return {{{"query", &call.query, Symbol::QueryB},
-           {"key", &call.key, Symbol::KeyB},
-           {"value", &call.value, Symbol::ValueB},
-           {"output", &call.output, Symbol::OutputB}}};
+  return {{{"query", &call.query, Symbol::QueryB, Symbol::QueryAlign},
+           {"key", &call.key, Symbol::KeyB, Symbol::KeyAlign},
+           {"value", &call.value, Symbol::ValueB, Symbol::ValueAlign},
+           {"output", &call.output, Symbol::OutputB, Symbol::OutputAlign}}};
 }
 
 Status checkExtent(const char *tensor, const char *axis, int64_t got, int64_t wanted) {
@@ -53,7 +55,7 @@ Status checkSpan(const char *name, const sage_tensor &tensor) {
   return {};
 }
 
-Status checkStrides(const NamedTensor &named, CallUse use) {
+Status checkStrides(const NamedTensor &named) {
   const sage_tensor &tensor = *named.tensor;
   if (isEmpty(tensor))
     return {};
@@ -72,29 +74,54 @@ Status checkStrides(const NamedTensor &named, CallUse use) {
     if (stride < (written ? 1 : 0))
       return invalidArgument(named.name, ": the ", axes[axis], " stride must be ",
                              written ? "positive" : "≥ 0", ", but got ", stride);
-    if (use == CallUse::Launch && stride * elementBytes % accessAlignment != 0)
-      return invalidArgument(named.name, ": the ", axes[axis],
-                             " stride must be a multiple of 8 elements (16 "
-                             "bytes), but got ",
-                             stride)
-          .withRemedy("copy the tensor into an aligned one");
   }
   return {};
 }
 
-Status checkPointer(const NamedTensor &named, CallUse use) {
+Status checkPointer(const NamedTensor &named) {
   const sage_tensor &tensor = *named.tensor;
   if (isEmpty(tensor))
     return {};
   auto address = reinterpret_cast<uintptr_t>(tensor.data);
   if (address == 0)
     return invalidArgument(named.name, ".data must not be NULL");
-  uintptr_t alignment = use == CallUse::Launch ? accessAlignment : uintptr_t(elementBytes);
-  if (address % alignment != 0)
-    return invalidArgument(named.name, ".data must be aligned to ", alignment, " bytes, but is ",
-                           address % alignment, " bytes past that")
-        .withRemedy("copy the tensor into an aligned one");
+  if (address % elementBytes != 0)
+    return invalidArgument(named.name, ".data must be aligned to ", elementBytes, " bytes, but is ",
+                           address % elementBytes, " bytes past that");
   return {};
+}
+
+/// The largest power of two up to 16 that divides the address and the strides
+/// of extents above 1, in bytes.
+uint64_t alignmentOf(const sage_tensor &tensor) {
+  if (isEmpty(tensor))
+    return accessAlignment;
+  uint64_t bits = accessAlignment | reinterpret_cast<uintptr_t>(tensor.data);
+  for (size_t axis = 0; axis < 3; ++axis)
+    if (tensor.extents[axis] > 1)
+      bits |= uint64_t(tensor.strides[axis]) * elementBytes;
+  return bits & (~bits + 1);
+}
+
+/// Of a program that does not ask how a tensor is aligned.
+Status requireAlignment(const NamedTensor &named) {
+  static constexpr std::array<const char *, 3> axes = {"batch", "head", "token"};
+  const sage_tensor &tensor = *named.tensor;
+  uint64_t past = reinterpret_cast<uintptr_t>(tensor.data) % accessAlignment;
+  if (past != 0)
+    return invalidArgument(named.name, ".data must be aligned to ", accessAlignment,
+                           " bytes (the artifact takes no other), but is ", past,
+                           " bytes past that")
+        .withRemedy("copy the tensor into an aligned one");
+  size_t axis = 0;
+  while (axis < 2 && (tensor.extents[axis] <= 1 ||
+                      tensor.strides[axis] * elementBytes % int64_t(accessAlignment) == 0))
+    ++axis;
+  return invalidArgument(named.name, ": the ", axes[axis],
+                         " stride must be a multiple of 8 elements (16 bytes; the artifact takes "
+                         "no other), but got ",
+                         tensor.strides[axis])
+      .withRemedy("copy the tensor into an aligned one");
 }
 
 Status checkShape(const sage_problem &problem, const Extents &extents) {
@@ -155,12 +182,13 @@ Status checkCall(const sage_problem &problem, const sage_call &call, CallUse use
                              problem.element_type == SAGE_F16 ? "f16" : "bf16",
                              ", as problem.element_type is")
           .withRemedy("cast the tensors, or compile for their type");
-    SAGE_RETURN_IF_ERROR(checkStrides(named, use));
+    SAGE_RETURN_IF_ERROR(checkStrides(named));
     SAGE_RETURN_IF_ERROR(checkSpan(named.name, *named.tensor));
     if (use != CallUse::Shapes)
-      SAGE_RETURN_IF_ERROR(checkPointer(named, use));
+      SAGE_RETURN_IF_ERROR(checkPointer(named));
   }
   SAGE_RETURN_IF_ERROR(checkShape(problem, extents));
+  SAGE_RETURN_IF_ERROR(checkMaskOperands(problem, call, use, extents));
   return use == CallUse::Launch ? checkLse(problem, call) : Status();
 }
 
@@ -169,6 +197,10 @@ Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call, Call
   Extents extents;
   SAGE_RETURN_IF_ERROR(checkCall(artifact.problem, call, use, extents));
   symbols = {extents.batch, extents.queryHeads, extents.keyHeads, extents.queries, extents.keys};
+  symbols[size_t(Symbol::S)] = call.sequences;
+  for (size_t axis = 0; axis < 4; ++axis)
+    if (artifact.problem.has_bias && call.bias.extents[axis] > 1)
+      symbols[size_t(Symbol::BiasB) + axis] = call.bias.strides[axis];
   for (const NamedTensor &named : tensorsOf(call)) {
     const sage_tensor &given = *named.tensor;
     sage_tensor dense =
@@ -184,6 +216,10 @@ Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call, Call
                                " (the artifact takes dense tensors), but got ", given.strides[axis])
             .withRemedy("make the tensor contiguous in the artifact's layout");
     }
+    symbols[size_t(named.alignment)] = int64_t(alignmentOf(given));
+    bool asks = artifact.usedSymbols & setOf(named.alignment);
+    if (use == CallUse::Launch && !asks && alignmentOf(given) != accessAlignment)
+      return requireAlignment(named);
   }
   return {};
 }

@@ -49,8 +49,14 @@ using SymbolValues = std::array<int64_t, symbolCount>;
 using SymbolSet = uint32_t; // bit i: symbol i
 
 constexpr SymbolSet setOf(Symbol symbol) { return 1u << unsigned(symbol); }
-/// What kernels and workspace slices may name; maps of the geometry only `n`.
-constexpr SymbolSet callSymbols = setOf(Symbol::Step) - 1;
+/// What kernels in a repetition may name; others have no `step`. The size of the
+/// workspace does not depend on how tensors are aligned. Maps of the geometry
+/// name only `n`.
+constexpr SymbolSet repeatSymbols = setOf(Symbol::N) - 1;
+constexpr SymbolSet callSymbols = repeatSymbols & ~setOf(Symbol::Step);
+constexpr SymbolSet workspaceSymbols =
+    callSymbols & ~(setOf(Symbol::QueryAlign) | setOf(Symbol::KeyAlign) |
+                    setOf(Symbol::ValueAlign) | setOf(Symbol::OutputAlign));
 constexpr SymbolSet mapSymbols = setOf(Symbol::N);
 
 /// Kept in postfix order: a launch evaluates it on a fixed stack, without

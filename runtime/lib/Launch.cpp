@@ -39,6 +39,11 @@ Addresses resolveBuffers(const Artifact &artifact, const sage_call &call,
   addresses[Value] = addressOf(call.value.data);
   addresses[Output] = addressOf(call.output.data);
   addresses[Lse] = addressOf(call.lse);
+  addresses[Bias] = addressOf(call.bias.data);
+  addresses[KeyLengths] = addressOf(call.key_lengths);
+  addresses[Sinks] = addressOf(call.sinks);
+  addresses[QueryOffsets] = addressOf(call.query_offsets);
+  addresses[KeyOffsets] = addressOf(call.key_offsets);
   // Empty tensors may come without an address, which tensor maps need; they are
   // never read.
   uint64_t anywhere = workspace ? addressOf(workspace) : addresses[Output];
@@ -137,6 +142,17 @@ Status launchKernel(const DriverApi &api, cuda::Function function, const Kernel 
                    "cuLaunchKernel");
 }
 
+Status countTurns(const LaunchGroup &group, const SymbolValues &symbols, int64_t &turns) {
+  // Far above any use; bounds what a call can enqueue.
+  constexpr int64_t limit = 1 << 20;
+  SAGE_RETURN_IF_ERROR(group.repeat.evaluate(symbols, turns));
+  if (turns < 0 || turns > limit)
+    return invalidArgument("kernels would be repeated ", turns, " times for this shape; 0 to ",
+                           limit, " are accepted")
+        .withRemedy("split the call by batches or heads");
+  return {};
+}
+
 } // namespace
 
 Status Module::launch(const sage_call &call, void *stream, void *workspace,
@@ -150,12 +166,17 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace,
   // Spec N8: the scale is a float32 number.
   double scale = static_cast<float>(resolvedScale(artifact->problem));
   return withContext(primary, [&]() -> Status {
-    for (size_t i = 0; i < functions.size(); ++i) {
-      const Kernel &kernel = artifact->kernels[i];
-      Status status = launchKernel(primary.api(), functions[i], kernel, addresses, symbols, scale,
-                                   static_cast<cuda::Stream>(stream));
-      if (!status.ok())
-        return std::move(status).within("kernel " + kernel.name);
+    for (const LaunchGroup &group : artifact->launches) {
+      int64_t turns;
+      SAGE_RETURN_IF_ERROR(countTurns(group, symbols, turns));
+      for (int64_t &step = symbols[size_t(Symbol::Step)] = 0; step < turns; ++step)
+        for (size_t i = group.first; i < group.first + group.count; ++i) {
+          const Kernel &kernel = artifact->kernels[i];
+          Status status = launchKernel(primary.api(), functions[i], kernel, addresses, symbols,
+                                       scale, static_cast<cuda::Stream>(stream));
+          if (!status.ok())
+            return std::move(status).within("kernel " + kernel.name);
+        }
     }
     return {};
   });

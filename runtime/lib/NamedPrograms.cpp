@@ -9,15 +9,15 @@ namespace {
 
 constexpr std::array<sage_recipe, 5> recipes = {{
     {"sage2-8b", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED},
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0},
     {"sage2-4b", SAGE_SCORE_INT4, SAGE_PER_THREAD, 1, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED},
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0},
     {"sage1", SAGE_SCORE_INT8, SAGE_PER_BLOCK, 0, 1, 0, SAGE_VALUE_F16, SAGE_SINGLE_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT},
+     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT, 0},
     {"sage2pp", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
-     SAGE_INNER_F16, SAGE_ROW_SUM_FLOAT},
+     SAGE_INNER_F16, SAGE_ROW_SUM_FLOAT, 64},
     {"f16", SAGE_SCORE_F16, SAGE_PER_TENSOR, 0, 0, 0, SAGE_VALUE_F16, SAGE_SINGLE_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT},
+     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT, 0},
 }};
 
 /// The tokens whose scores one lane holds in an accumulator fragment: rows t,
@@ -80,8 +80,11 @@ Status namedProgram(const char *name, sage_fragment fragment, sage_program &prog
     if (!name || std::strcmp(recipe.name, name) != 0)
       continue;
     program.recipe = recipe;
-    program.problem = {
-        128, 128, SAGE_F16, SAGE_HEAD_MAJOR, SAGE_MASK_NONE, 0.0, 1, {-1, -1, -1, -1, -1}};
+    program.problem = sage_problem{};
+    program.problem.head_dim = program.problem.value_head_dim = 128;
+    program.problem.lse = 1;
+    for (int64_t &extent : program.problem.shape)
+      extent = -1;
     return setGranularity(program, recipe.granularity, fragment);
   }
   return invalidArgument("recipe must be one of sage2-8b, sage2-4b, sage1, "

@@ -65,10 +65,60 @@ Status Geometry::create(const sage_geometry &plain, Geometry &result) {
   return checkGeometry(result);
 }
 
+namespace {
+
+/// Spec C16: sums with a token's index fit 32 bits.
+constexpr int64_t windowLimit = int64_t(1) << 30;
+
+/// Spec C16.
+Status checkWindow(const sage_problem &problem) {
+  bool isWindow =
+      problem.mask == SAGE_MASK_WINDOW_TOP_LEFT || problem.mask == SAGE_MASK_WINDOW_BOTTOM_RIGHT;
+  struct Bound {
+    const char *name;
+    int64_t value;
+  };
+  for (const Bound &bound :
+       {Bound{"window_left", problem.has_window_left ? problem.window_left : 0},
+        Bound{"window_right", problem.has_window_right ? problem.window_right : 0},
+        Bound{"sink_tokens", problem.sink_tokens}})
+    if (bound.value < 0 || bound.value > windowLimit)
+      return invalidArtifact("problem.", bound.name, " must be 0 to ", windowLimit, ", but got ",
+                             bound.value);
+  if (isWindow && !problem.has_window_left && !problem.has_window_right)
+    return invalidArtifact("problem: a window mask must come with window_left or window_right");
+  if (problem.has_window_right && !isWindow)
+    return invalidArtifact("problem.window_right must come with a window mask")
+        .withRemedy("a causal mask is a window mask whose window_right is 0");
+  if (problem.has_window_left && problem.mask == SAGE_MASK_NONE)
+    return invalidArtifact("problem.window_left must come with a causal or a window mask");
+  if (problem.sink_tokens != 0 && !problem.has_window_left)
+    return invalidArtifact("problem.sink_tokens must come with window_left");
+  return {};
+}
+
+/// Spec C9, C15 to C17.
+Status checkMasking(const sage_problem &problem) {
+  SAGE_RETURN_IF_ERROR(checkChoice("problem.mask", problem.mask, SAGE_MASK_WINDOW_BOTTOM_RIGHT));
+  SAGE_RETURN_IF_ERROR(checkWindow(problem));
+  SAGE_RETURN_IF_ERROR(checkChoice("problem.bias_type", problem.bias_type, SAGE_BOOL));
+  bool fits = problem.softcap >= 0x1p-64 && problem.softcap <= 0x1p64;
+  if (problem.softcap != 0 && !fits)
+    return invalidArtifact("problem.softcap must be 2^-64 to 2^64, but got ", problem.softcap);
+  if (problem.packed && problem.key_lengths)
+    return invalidArtifact("problem: packed sequences come without key_lengths");
+  if (problem.packed && problem.shape[0] != -1 && problem.shape[0] != 1)
+    return invalidArtifact("problem.shape: B must be 1 with packed sequences, but got ",
+                           problem.shape[0]);
+  return {};
+}
+
+} // namespace
+
 Status checkProblem(const sage_problem &problem) {
   SAGE_RETURN_IF_ERROR(checkChoice("problem.element_type", problem.element_type, SAGE_BF16));
   SAGE_RETURN_IF_ERROR(checkChoice("problem.layout", problem.layout, SAGE_TOKEN_MAJOR));
-  SAGE_RETURN_IF_ERROR(checkChoice("problem.mask", problem.mask, SAGE_MASK_CAUSAL_BOTTOM_RIGHT));
+  SAGE_RETURN_IF_ERROR(checkMasking(problem));
   for (int64_t dim : {problem.head_dim, problem.value_head_dim})
     if (dim < 1 || dim > headDimLimit)
       return invalidArtifact("problem: head dims must be 1 to ", headDimLimit, ", but got ", dim);
@@ -92,10 +142,15 @@ Status checkRecipe(const sage_recipe &recipe) {
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.accumulation", recipe.accumulation, SAGE_TWO_LEVEL));
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.inner", recipe.inner, SAGE_INNER_F16));
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.row_sum", recipe.row_sum, SAGE_ROW_SUM_QUANTIZED));
+  bool twoLevel = recipe.accumulation == SAGE_TWO_LEVEL;
+  if (recipe.interval < 0 || recipe.interval % 32 != 0 || (recipe.interval != 0 && !twoLevel))
+    return invalidArtifact("recipe.interval must be 0 or, with two_level accumulation, a positive "
+                           "multiple of 32, but got ",
+                           recipe.interval);
   if (recipe.inner == SAGE_INNER_F16 &&
-      (recipe.pv != SAGE_VALUE_E4M3 || recipe.accumulation != SAGE_TWO_LEVEL))
-    return invalidArtifact("recipe: inner f16 needs pv e4m3 and two_level "
-                           "accumulation");
+      (recipe.pv != SAGE_VALUE_E4M3 || !twoLevel || recipe.interval == 0 || recipe.interval > 64))
+    return invalidArtifact("recipe: inner f16 needs pv e4m3, two_level accumulation and an "
+                           "interval of 32 or 64");
   return {};
 }
 

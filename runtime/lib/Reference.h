@@ -2,8 +2,9 @@
 #ifndef SAGE_RUNTIME_LIB_REFERENCE_H
 #define SAGE_RUNTIME_LIB_REFERENCE_H
 
-#include "CallCheck.h"
+#include "CallEntry.h"
 #include "Quantization.h"
+#include "ReferenceMask.h"
 
 #include <functional>
 #include <vector>
@@ -39,11 +40,12 @@ struct ReferenceOperands {
   bool integerScores() const {
     return recipe.qk == SAGE_SCORE_INT8 || recipe.qk == SAGE_SCORE_INT4;
   }
-  /// How many keys query i sees: always the first ones (Spec N13).
-  int64_t visibleKeys(int64_t query) const;
+  float lseCorrectionOf(int64_t head, int64_t query) const {
+    return lseCorrection[size_t(head * extents.queries + query)];
+  }
+  /// Scores lack what centring K removed, and that matters before the end (Spec N14).
+  bool completesScores() const { return recipe.smooth_k && problem.softcap != 0; }
 };
-
-int64_t visibleKeys(sage_mask mask, const Extents &extents, int64_t query);
 
 Status prepareReference(const sage_program &program, const sage_call &call, CallUse use,
                         ReferenceOperands &operands);
@@ -51,9 +53,9 @@ Status prepareReference(const sage_program &program, const sage_call &call, Call
 Status quantizeOperands(const sage_call &call, int32_t threads,
                         const sage_reference_intermediates &intermediates,
                         ReferenceOperands &operands);
-/// Spec N7 to N13.
-void attend(const ReferenceOperands &operands, const sage_call &call,
-            const sage_reference_options &options);
+/// Spec N7 to N15. `lse` may be null; its rows lie as `rows` says.
+void attend(const ReferenceOperands &operands, const sage_call &call, float *lse,
+            const RowPlacement &rows, const sage_reference_options &options);
 
 Status exactAttention(const sage_problem &problem, const sage_call &call,
                       const sage_reference_options &options, double *output, double *lse);

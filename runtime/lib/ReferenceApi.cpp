@@ -3,6 +3,47 @@
 #include "Reference.h"
 
 namespace sage::runtime {
+namespace {
+
+/// One entry after the other; results do not depend on what the others hold.
+Status runEntries(const sage_program &program, const sage_call &call,
+                  const sage_reference_options &options,
+                  const sage_reference_intermediates &intermediates) {
+  Extents extents;
+  SAGE_RETURN_IF_ERROR(checkProblem(program.problem));
+  SAGE_RETURN_IF_ERROR(checkCall(program.problem, call, CallUse::Host, extents));
+  int64_t entries = countEntries(program.problem, call);
+  sage_reference_options inner = options;
+  if (hasEntries(program.problem))
+    inner.progress = nullptr;
+  for (int64_t i = 0; i < entries; ++i) {
+    CallEntry entry = entryOf(program.problem, call, i);
+    sage_program entryProgram = program;
+    entryProgram.problem = entry.problem;
+    ReferenceOperands operands;
+    SAGE_RETURN_IF_ERROR(prepareReference(entryProgram, entry.call, CallUse::Host, operands));
+    SAGE_RETURN_IF_ERROR(quantizeOperands(entry.call, options.threads, intermediates, operands));
+    attend(operands, entry.call, call.lse, entry.rows, inner);
+    if (options.progress && !inner.progress)
+      options.progress(options.progress_context, i + 1, entries);
+  }
+  return {};
+}
+
+bool isAnyWanted(const sage_reference_intermediates &wanted) {
+  return wanted.query_mean || wanted.key_mean || wanted.value_mean || wanted.query_values ||
+         wanted.query_scales || wanted.key_values || wanted.key_scales || wanted.value_values ||
+         wanted.value_scales || wanted.score_correction;
+}
+
+Status refuseEntries(const sage_problem &problem, const char *what) {
+  if (!hasEntries(problem))
+    return {};
+  return invalidArgument(what, " are those of one entry: the problem has key lengths or sequences")
+      .withRemedy("ask for them on the calls that sage_call_entry gives");
+}
+
+} // namespace
 
 std::function<void(int64_t)> progressOf(const sage_reference_options &options, int64_t total) {
   if (!options.progress)
@@ -18,6 +59,7 @@ using namespace sage::runtime;
 extern "C" sage_status *sage_reference_get_sizes(const sage_program *program, const sage_call *call,
                                                  sage_reference_sizes *sizes) {
   return guarded([&]() -> Status {
+    SAGE_RETURN_IF_ERROR(refuseEntries(program->problem, "sizes"));
     ReferenceOperands operands;
     SAGE_RETURN_IF_ERROR(prepareReference(*program, *call, CallUse::Shapes, operands));
     int64_t keys = operands.extents.keys;
@@ -31,14 +73,11 @@ extern "C" sage_status *sage_reference_run(const sage_program *program, const sa
                                            const sage_reference_options *options,
                                            const sage_reference_intermediates *intermediates) {
   return guarded([&]() -> Status {
-    sage_reference_options chosen = options ? *options : sage_reference_options{};
-    ReferenceOperands operands;
-    SAGE_RETURN_IF_ERROR(prepareReference(*program, *call, CallUse::Host, operands));
-    SAGE_RETURN_IF_ERROR(quantizeOperands(
-        *call, chosen.threads, intermediates ? *intermediates : sage_reference_intermediates{},
-        operands));
-    attend(operands, *call, chosen);
-    return {};
+    sage_reference_intermediates wanted =
+        intermediates ? *intermediates : sage_reference_intermediates{};
+    if (isAnyWanted(wanted))
+      SAGE_RETURN_IF_ERROR(refuseEntries(program->problem, "intermediates"));
+    return runEntries(*program, *call, options ? *options : sage_reference_options{}, wanted);
   });
 }
 

@@ -1,5 +1,5 @@
-//===- ReferenceAttention.cpp - Spec N7 to N13 on the CPU -----------------===//
-#include "Reference.h"
+//===- ReferenceAttention.cpp - Spec N7 to N15 on the CPU -----------------===//
+#include "ReferenceScores.h"
 
 #include "FloatFormats.h"
 #include "HostTensor.h"
@@ -13,8 +13,6 @@ namespace sage::runtime {
 namespace {
 
 constexpr int64_t rowBlock = 16;
-/// An f16 accumulator must be emptied before 224·4.5·keys exceeds f16's range.
-constexpr int64_t float16PromotionKeys = 64;
 
 Probability probabilityFormat(const ReferenceOperands &operands) {
   switch (operands.recipe.pv) {
@@ -39,6 +37,8 @@ Accumulator accumulatorOf(const sage_recipe &recipe, const sage_reference_option
 struct Row {
   float maximum = -__builtin_inff();
   float sum = 0;
+  float sumOfKeys = 0; // without the sink, in the scale of `sum`
+  VisibleKeys visible{};
   std::vector<float> total;
 };
 
@@ -46,9 +46,10 @@ struct Row {
 /// tile's keys and values in the cache.
 class RowBlock {
 public:
-  RowBlock(const ReferenceOperands &operands, const sage_reference_options &options, int64_t head,
-           int64_t first)
-      : operands(operands), head(head), first(first), keyHead(head / operands.extents.headGroup()),
+  RowBlock(const ReferenceOperands &operands, const sage_call &call,
+           const sage_reference_options &options, int64_t head, int64_t first)
+      : operands(operands), call(call), adjustment(operands, call), head(head), first(first),
+        keyHead(head / operands.extents.headGroup()),
         count(std::min(rowBlock, operands.extents.queries - first)),
         accumulator(accumulatorOf(operands.recipe, options)), format(probabilityFormat(operands)),
         log2Range(std::log2(valueRange(operands.recipe).probability)), rows(size_t(count)) {
@@ -61,22 +62,30 @@ public:
   }
 
   void run() {
-    int64_t tile = operands.geometry.keyTile, keys = operands.extents.keys;
-    int64_t last = operands.visibleKeys(first + count - 1);
+    int64_t tile = operands.geometry.keyTile;
+    for (int64_t r = 0; r < count; ++r)
+      rows[size_t(r)].visible = adjustment.visibleKeys(first + r);
+    int64_t last = rows.back().visible.end;
     for (int64_t t = (last + tile - 1) / tile - 1; t >= 0; --t)
       for (int64_t r = 0; r < count; ++r) {
-        int64_t end = std::min({(t + 1) * tile, keys, operands.visibleKeys(first + r)});
-        if (end > t * tile)
-          addTile(r, t * tile, end - t * tile);
+        TileKeys keys = adjustment.keysOfTile(rows[size_t(r)].visible, head, first + r, t * tile);
+        if (keys.count() > 0)
+          addTile(r, t * tile, keys);
       }
+    if (operands.problem.sinks)
+      for (int64_t r = 0; r < count; ++r)
+        addSink(rows[size_t(r)], first + r);
   }
 
-  void store(const sage_call &call) const {
+  void store(float *lse, const RowPlacement &placement) const {
     for (int64_t r = 0; r < count; ++r)
-      storeRow(call, r);
+      storeRow(r, lse ? lse + placement.first + head * placement.headStride + first + r : nullptr);
   }
 
 private:
+  int64_t batch() const { return head / operands.extents.queryHeads; }
+  int64_t queryHead() const { return head % operands.extents.queryHeads; }
+
   const float *correctionOf(int64_t query, int64_t firstKey) const {
     if (!operands.recipe.smooth_q)
       return nullptr;
@@ -98,9 +107,9 @@ private:
   }
 
   /// N8 to N11 for one row and one key tile.
-  void addTile(int64_t r, int64_t firstKey, int64_t keys) {
+  void addTile(int64_t r, int64_t tileFirst, const TileKeys &tile) {
     Row &row = rows[size_t(r)];
-    int64_t query = first + r;
+    int64_t query = first + r, firstKey = tile.first, keys = tile.count();
     computeScores(query, firstKey, keys);
     const float *correction = correctionOf(query, firstKey);
     float rowFactor =
@@ -108,6 +117,8 @@ private:
     float largest = kernels.logits(
         scores.data(), operands.keyScales.data() + keyHead * operands.extents.keys + firstKey,
         rowFactor, correction, operands.scaleLog2e, keys, logits.data(), factors.data());
+    if (adjustment.isNeeded(tile))
+      largest = adjustment.apply(head, query, tile, scores.data(), logits.data(), factors.data());
     float maximum = largest > row.maximum ? largest : row.maximum;
     // A row that saw a NaN, or whose scores overflowed, stays NaN (P1).
     if (std::isnan(largest) || maximum == __builtin_inff() || std::isnan(row.maximum)) {
@@ -119,17 +130,17 @@ private:
     float rescale = exp2Reference(row.maximum - maximum);
     row.maximum = maximum;
     float sum =
-        kernels.probabilities(scores.data(), factors.data(), logits.data(), correction != nullptr,
+        kernels.probabilities(scores.data(), factors.data(), logits.data(), !adjustment.isFused(),
                               log2Range - maximum, format, keys, probabilities.data());
     row.sum = row.sum * rescale + sum;
-    addValues(row, rescale, firstKey, keys);
+    addValues(row, rescale, tileFirst, tile);
   }
 
   /// N10; quantized row sums (N11) are one more column.
-  void addValues(Row &row, float rescale, int64_t firstKey, int64_t keys) {
-    int64_t columns = operands.valueColumns();
+  void addValues(Row &row, float rescale, int64_t tileFirst, const TileKeys &tile) {
+    int64_t columns = operands.valueColumns(), keys = tile.count();
     const float *values =
-        operands.values.data() + (keyHead * operands.extents.keys + firstKey) * columns;
+        operands.values.data() + (keyHead * operands.extents.keys + tile.first) * columns;
     if (operands.recipe.accumulation == SAGE_SINGLE_LEVEL) {
       for (float &total : row.total)
         total *= rescale;
@@ -137,48 +148,81 @@ private:
                          row.total.data());
       return;
     }
-    int64_t interval = accumulator == Accumulator::Float16 ? float16PromotionKeys : keys;
-    for (int64_t j = 0; j < keys; j += interval) {
+    int64_t interval =
+        operands.recipe.interval ? operands.recipe.interval : operands.geometry.keyTile;
+    int64_t skipped = tile.first - tileFirst; // of the tile, before the first key
+    std::fill(fresh.begin(), fresh.end(), 0.0f);
+    if (skipped >= interval) {
+      kernels.rescaleAndAdd(row.total.data(), rescale, fresh.data(), columns);
+      rescale = 1;
+    }
+    for (int64_t j = 0; j < keys;) {
+      int64_t panel = std::min(interval - (skipped + j) % interval, keys - j);
       std::fill(fresh.begin(), fresh.end(), 0.0f);
       kernels.accumulate(accumulator, probabilities.data() + j, values + j * columns, columns,
-                         std::min(interval, keys - j), columns, fresh.data());
-      kernels.rescaleAndAdd(row.total.data(), j == 0 ? rescale : 1.0f, fresh.data(), columns);
+                         panel, columns, fresh.data());
+      kernels.rescaleAndAdd(row.total.data(), rescale, fresh.data(), columns);
+      rescale = 1;
+      j += panel;
     }
   }
 
+  float &sumOf(Row &row) const {
+    return operands.sumsColumn() && !std::isnan(row.sum) ? row.total.back() : row.sum;
+  }
+
+  /// N15.
+  void addSink(Row &row, int64_t query) const {
+    float sink = adjustment.sinkOf(head, query);
+    float maximum = std::max(row.maximum, sink);
+    if (std::isnan(sink) || std::isnan(row.maximum) || maximum == __builtin_inff()) {
+      row.maximum = row.sum = __builtin_nanf("");
+      return;
+    }
+    if (maximum == -__builtin_inff())
+      return;
+    float rescale = exp2Reference(row.maximum - maximum);
+    row.maximum = maximum;
+    row.sum *= rescale;
+    for (float &total : row.total)
+      total *= rescale;
+    float &sum = sumOf(row);
+    row.sumOfKeys = sum;
+    sum += exp2Reference(sink + (log2Range - maximum));
+  }
+
   /// N12.
-  void storeRow(const sage_call &call, int64_t r) const {
+  void storeRow(int64_t r, float *lse) const {
     const Row &row = rows[size_t(r)];
-    const Extents &extents = operands.extents;
     int64_t dims = operands.problem.value_head_dim, query = first + r;
     float sum = operands.sumsColumn() && !std::isnan(row.sum) ? row.total[size_t(dims)] : row.sum;
     float inverse = 1.0f / sum;
-    uint16_t *output =
-        tokenAt(call.output, head / extents.queryHeads, head % extents.queryHeads, query);
+    float keyShare = operands.problem.sinks ? row.sumOfKeys * inverse : 1.0f;
+    uint16_t *output = tokenAt(call.output, batch(), queryHead(), query);
     for (int64_t d = 0; d < dims; ++d) {
       size_t channel = size_t(keyHead * dims + d);
       float value = 0;
       if (sum != 0) {
         value = row.total[size_t(d)] * inverse * operands.valueScales[channel];
         if (operands.recipe.smooth_v)
-          value += operands.valueMeans[channel];
+          value += operands.valueMeans[channel] * keyShare;
       }
       output[d] = encodeElement(operands.problem.element_type, value);
     }
-    if (!call.lse)
+    if (!lse)
       return;
-    int64_t index = head * extents.queries + query;
     constexpr float ln2 = 0.693147180559945309417f;
-    float lse = -__builtin_inff();
+    *lse = -__builtin_inff();
     if (sum != 0) {
-      lse = ln2 * ((row.maximum + std::log2(sum)) - log2Range);
-      if (operands.recipe.smooth_k)
-        lse += operands.lseCorrection[size_t(index)];
+      *lse = ln2 * ((row.maximum + std::log2(sum)) - log2Range);
+      if (operands.recipe.smooth_k && !operands.completesScores())
+        *lse += operands.lseCorrectionOf(head, query);
     }
-    call.lse[index] = lse;
   }
 
   const ReferenceOperands &operands;
+  const sage_call &call;
+  ScoreAdjustment adjustment;
   const TileKernels &kernels = tileKernels();
   int64_t head, first, keyHead, count;
   Accumulator accumulator;
@@ -190,17 +234,17 @@ private:
 
 } // namespace
 
-void attend(const ReferenceOperands &operands, const sage_call &call,
-            const sage_reference_options &options) {
+void attend(const ReferenceOperands &operands, const sage_call &call, float *lse,
+            const RowPlacement &rows, const sage_reference_options &options) {
   const Extents &extents = operands.extents;
   int64_t blocks = (extents.queries + rowBlock - 1) / rowBlock;
   int64_t tasks = extents.batch * extents.queryHeads * blocks;
   parallelFor(
       tasks, options.threads,
       [&](int64_t task) {
-        RowBlock block(operands, options, task / blocks, task % blocks * rowBlock);
+        RowBlock block(operands, call, options, task / blocks, task % blocks * rowBlock);
         block.run();
-        block.store(call);
+        block.store(lse, rows);
       },
       progressOf(options, tasks));
 }

@@ -214,19 +214,6 @@ void quantizeQueries(std::vector<float> &query, int32_t threads,
 
 } // namespace
 
-int64_t visibleKeys(sage_mask mask, const Extents &extents, int64_t query) {
-  int64_t visible = extents.keys;
-  if (mask == SAGE_MASK_CAUSAL_TOP_LEFT)
-    visible = query + 1;
-  else if (mask == SAGE_MASK_CAUSAL_BOTTOM_RIGHT)
-    visible = query + extents.keys - extents.queries + 1;
-  return std::clamp<int64_t>(visible, 0, extents.keys);
-}
-
-int64_t ReferenceOperands::visibleKeys(int64_t query) const {
-  return runtime::visibleKeys(problem.mask, extents, query);
-}
-
 Status prepareReference(const sage_program &program, const sage_call &call, CallUse use,
                         ReferenceOperands &operands) {
   SAGE_RETURN_IF_ERROR(checkProblem(program.problem));

@@ -219,6 +219,14 @@ const TileKernels &tileKernels() { return baselineTileKernels(); }
 #endif
 
 float exp2Reference(float x) { return exp2Float(x); }
+
+float tanhReference(float x) {
+  // Beyond 40 it is ±1 in float32 and the power would overflow.
+  double limited = x < -40.0f ? -40.0 : double(x);
+  limited = x > 40.0f ? 40.0 : limited;
+  double power = exp2Double(limited * (2 * 1.44269504088896340736));
+  return float((power - 1) / (power + 1));
+}
 #endif
 
 } // namespace sage::runtime

@@ -55,6 +55,9 @@ const TileKernels &baselineTileKernels();
 /// 2^x in float32, relative error below 2^-23; 0 under 2^-126. The same bits on
 /// every machine.
 float exp2Reference(float x);
+/// The hyperbolic tangent, absolute error below 2^-23; the same bits on every
+/// machine.
+float tanhReference(float x);
 
 } // namespace sage::runtime
 

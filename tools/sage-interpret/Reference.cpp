@@ -29,6 +29,29 @@ std::optional<sage_problem> getProblem(DictionaryAttr description) {
   // The enumerations of both sides list the same cases in the same order.
   problem.layout = static_cast<sage_layout>(layout.getValue());
   problem.mask = static_cast<sage_mask>(mask.getValue());
+  auto setBound = [&](StringRef name, int32_t &present, int64_t &value) {
+    if (auto bound = description.getAs<IntegerAttr>(name)) {
+      present = 1;
+      value = bound.getInt();
+    }
+  };
+  int32_t hasSinkTokens = 0;
+  setBound("window_left", problem.has_window_left, problem.window_left);
+  setBound("window_right", problem.has_window_right, problem.window_right);
+  setBound("sink_tokens", hasSinkTokens, problem.sink_tokens);
+  if (auto softcap = description.getAs<FloatAttr>("softcap"))
+    problem.softcap = softcap.getValueAsDouble();
+  if (auto bias = description.getAs<TypeAttr>("bias")) {
+    Type type = bias.getValue();
+    problem.has_bias = 1;
+    problem.bias_type = type.isF16()    ? SAGE_F16
+                        : type.isBF16() ? SAGE_BF16
+                        : type.isF32()  ? SAGE_F32
+                                        : SAGE_BOOL;
+  }
+  problem.key_lengths = description.contains("key_lengths");
+  problem.sinks = description.contains("sinks");
+  problem.packed = description.contains("packed");
   if (auto scale = description.getAs<FloatAttr>("scale"))
     problem.scale = scale.getValueAsDouble();
   else
@@ -79,6 +102,7 @@ static sage_recipe getRecipe(RecipeAttr recipe) {
   result.accumulation = static_cast<sage_accumulation>(recipe.getAccumulation());
   result.inner = static_cast<sage_inner>(recipe.getInner());
   result.row_sum = static_cast<sage_row_sum>(recipe.getRowSum());
+  result.interval = recipe.getInterval();
   return result;
 }
 

@@ -93,10 +93,14 @@ sage_call Tensors::getCall(void *outputData, float *lseData) {
     return sage_tensor_dense(data, problem.layout, problem.element_type, shape[0], heads, tokens,
                              dims);
   };
-  return {dense(query.data(), shape[1], shape[3], problem.head_dim),
-          dense(key.data(), shape[2], shape[4], problem.head_dim),
-          dense(value.data(), shape[2], shape[4], problem.value_head_dim),
-          dense(outputData, shape[1], shape[3], problem.value_head_dim), lseData};
+  sage_call call{};
+  call.query = dense(query.data(), shape[1], shape[3], problem.head_dim);
+  call.key = dense(key.data(), shape[2], shape[4], problem.head_dim);
+  call.value = dense(value.data(), shape[2], shape[4], problem.value_head_dim);
+  call.output = dense(outputData, shape[1], shape[3], problem.value_head_dim);
+  call.lse = lseData;
+  operands.addTo(call);
+  return call;
 }
 
 } // namespace sage::interpret

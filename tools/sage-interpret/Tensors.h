@@ -4,6 +4,7 @@
 #define SAGE_INTERPRET_TENSORS_H
 
 #include "InputDistribution.h"
+#include "MaskInputs.h"
 #include "sage/runtime/sage.h"
 
 #include <array>
@@ -17,6 +18,7 @@ struct Tensors {
   std::array<int64_t, 5> shape{}; ///< B, Hq, Hkv, Nq, Nk
   std::vector<uint16_t> query, key, value, output;
   std::vector<float> lse;
+  evaluation::MaskInputs operands;
 
   /// Random inputs of `shape`.
   void makeRandom(evaluation::InputDistribution distribution, uint64_t seed);

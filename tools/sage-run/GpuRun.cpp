@@ -91,14 +91,18 @@ private:
   cuda::Event start = nullptr, end = nullptr;
 };
 
-/// Two operations per multiply-add of Q·Kᵀ and P·V, visible pairs only.
+/// Two operations per multiply-add of Q·Kᵀ and P·V, pairs that the mask shows only.
 double operationsOf(const Tensors &tensors) {
-  Extents extents{tensors.batch, tensors.queryHeads, tensors.keyHeads, tensors.queries,
-                  tensors.keys};
+  sage_call call = tensors.callOn(nullptr, nullptr, nullptr, nullptr, nullptr);
   double pairs = 0;
-  for (int64_t i = 0; i < tensors.queries; ++i)
-    pairs += double(visibleKeys(tensors.problem.mask, extents, i));
-  return 2 * pairs * double(tensors.batch * tensors.queryHeads) *
+  for (int64_t i = 0; i < countEntries(tensors.problem, call); ++i) {
+    CallEntry entry = entryOf(tensors.problem, call, i);
+    Extents extents{entry.call.query.extents[0], tensors.queryHeads, tensors.keyHeads,
+                    entry.call.query.extents[2], entry.call.key.extents[2]};
+    for (int64_t query = 0; query < extents.queries; ++query)
+      pairs += double(visibleKeys(entry.problem, extents, query).count()) * double(extents.batch);
+  }
+  return 2 * pairs * double(tensors.queryHeads) *
          double(tensors.problem.head_dim + tensors.problem.value_head_dim);
 }
 
@@ -127,18 +131,27 @@ Status execute(const Module &module, const Options &options, const Tensors &tens
                std::vector<uint16_t> &output, std::vector<float> &lse, GpuTiming &timing) {
   const DriverApi &api = module.primary.api();
   Buffer query(api), key(api), value(api), out(api), lseOut(api), space(api);
+  Buffer bias(api), keyLengths(api), sinks(api), queryOffsets(api), keyOffsets(api);
   Stopwatch watch(api);
   output.resize(size_t(tensors.outputElements()));
   lse.resize(tensors.problem.lse ? size_t(tensors.rows()) : 0);
   SAGE_RETURN_IF_ERROR(query.upload(tensors.query));
   SAGE_RETURN_IF_ERROR(key.upload(tensors.key));
   SAGE_RETURN_IF_ERROR(value.upload(tensors.value));
+  const evaluation::MaskInputs &operands = tensors.operands;
+  SAGE_RETURN_IF_ERROR(bias.upload(operands.bias));
+  SAGE_RETURN_IF_ERROR(keyLengths.upload(operands.keyLengths));
+  SAGE_RETURN_IF_ERROR(sinks.upload(operands.sinks));
+  SAGE_RETURN_IF_ERROR(queryOffsets.upload(operands.queryOffsets));
+  SAGE_RETURN_IF_ERROR(keyOffsets.upload(operands.keyOffsets));
   SAGE_RETURN_IF_ERROR(out.allocateUnwritten<uint16_t>(output.size()));
   // One element more, so that an empty LSE has an address too.
   SAGE_RETURN_IF_ERROR(lseOut.allocateUnwritten<float>(lse.size() + 1));
   sage_call call =
       tensors.callOn(query.data(), key.data(), value.data(), out.data(),
                      tensors.problem.lse ? static_cast<float *>(lseOut.data()) : nullptr);
+  operands.addTo(
+      call, {bias.data(), keyLengths.data(), sinks.data(), queryOffsets.data(), keyOffsets.data()});
   sage_artifact handle{module.artifact};
   if (sage_status *wrong = sage_artifact_workspace_bytes(&handle, &call, &timing.workspaceBytes)) {
     Status status(wrong->code, wrong->message, wrong->remedy);

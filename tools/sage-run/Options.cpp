@@ -107,15 +107,79 @@ std::string parseDevice(const std::string &text, std::optional<int32_t> &device)
   return {};
 }
 
+std::string parseSoftcap(const std::string &text, std::optional<double> &softcap) {
+  char *end;
+  softcap = std::strtod(text.c_str(), &end);
+  bool fits = !text.empty() && !*end && *softcap >= 0x1p-64 && *softcap <= 0x1p64;
+  return fits ? "" : "a number from 2^-64 to 2^64";
+}
+
 std::string parseSmooth(const std::string &text, std::optional<std::string> &smooth) {
   smooth = text == "none" ? "" : text;
   bool known = !text.empty() && smooth->find_first_not_of("qkv") == std::string::npos;
   return known ? "" : "none, or some of the letters q, k and v";
 }
 
+Option lengthOption(const char *name, std::string help, std::optional<int64_t> &result) {
+  return {name, "N", std::move(help), [&result](const std::string &text) {
+            int64_t parsed = 0;
+            std::string wrong = parseInteger(text, 0, parsed);
+            result = parsed;
+            return wrong;
+          }};
+}
+
+/// Masks, biases, lengths and sequences (Spec N13 to N17).
+std::vector<Option> maskOptions(Options &o) {
+  return {
+      enumOption("mask", "with --recipe",
+                 {"none", "causal_top_left", "causal_bottom_right", "window_top_left",
+                  "window_bottom_right"},
+                 o.mask),
+      lengthOption("window-left", "with --recipe: keys before its own that a query sees",
+                   o.windowLeft),
+      lengthOption("window-right", "with --recipe: keys after its own, with a window mask",
+                   o.windowRight),
+      lengthOption("sink-tokens", "with --recipe: leading keys that --window-left does not hide",
+                   o.sinkTokens),
+      {"softcap", "X", "with --recipe: limits the scores to ±X",
+       [&o](const auto &text) { return parseSoftcap(text, o.softcap); }},
+      enumOption("bias", "with --recipe: a bias of that type; an artifact has its own",
+                 {"f16", "bf16", "f32", "bool"}, o.bias),
+      textOption("bias-file", "F.npy",
+                 "the bias: 1 or B × 1 or Hq × 1 or Nq × 1 or Nk; default: random",
+                 o.operands.biasFile),
+      {"bias-axes", "LETTERS",
+       "extents of the random bias that are not 1: none, or some of the letters b, h, q and k "
+       "(default qk)",
+       [&o](const auto &text) { return evaluation::parseBiasAxes(text, o.operands.biasAxes); }},
+      {"key-lengths", "N,N,…",
+       "keys of each batch entry; with an artifact that has them the default is random",
+       [&o](const auto &text) {
+         o.operands.keyLengths.emplace();
+         return evaluation::parseLengths(text, *o.operands.keyLengths);
+       }},
+      {"sequences", "Q:K,Q:K,…",
+       "queries and keys of each packed sequence (N stands for N:N), in a batch of 1; with an "
+       "artifact that has them the default is four of random lengths",
+       [&o](const auto &text) {
+         o.operands.sequences.emplace();
+         return evaluation::parseSequences(text, *o.operands.sequences);
+       }},
+      {"sinks", "X,X,…|random", "sinks, one for each query head; an artifact's default is random",
+       [&o](const auto &text) {
+         o.sinks = true;
+         if (text == "random")
+           return std::string();
+         o.operands.sinks.emplace();
+         return evaluation::parseSinks(text, *o.operands.sinks);
+       }},
+  };
+}
+
 std::vector<Option> optionTable(Options &o) {
   using evaluation::inputDistributionNames;
-  return {
+  std::vector<Option> table = {
       {"device", "cpu|cuda:N", "where to run: the CPU reference (default), or a GPU",
        [&o](const auto &text) { return parseDevice(text, o.device); }},
       {"shape", "B,Hq,Hkv,Nq,Nk",
@@ -186,11 +250,19 @@ std::vector<Option> optionTable(Options &o) {
          o.headDim = dims;
          return wrong;
        }},
-      enumOption("mask", "with --recipe", {"none", "causal_top_left", "causal_bottom_right"},
-                 o.mask),
-      flag("help", "print this text", o.help),
-      flag("version", "print the version", o.version),
+      {"value-head-dim", "Dv", "with --recipe (default: as --head-dim)",
+       [&o](const auto &text) {
+         int64_t dims = 0;
+         std::string wrong = parseInteger(text, 1, dims);
+         o.valueHeadDim = dims;
+         return wrong;
+       }},
   };
+  for (Option &option : maskOptions(o))
+    table.push_back(std::move(option));
+  table.push_back(flag("help", "print this text", o.help));
+  table.push_back(flag("version", "print the version", o.version));
+  return table;
 }
 
 std::string acceptedNames(const std::vector<Option> &table) {
@@ -206,11 +278,16 @@ std::string checkTogether(const Options &options) {
     return "either an artifact or --recipe must be given";
   if (!options.recipe.empty() && options.device)
     return "--recipe runs on the CPU only: a GPU needs an artifact";
-  bool changesRecipe = options.granularity || options.smooth || options.headDim || options.mask ||
-                       options.accumulation;
+  bool changesRecipe = options.granularity || options.smooth || options.headDim ||
+                       options.valueHeadDim || options.mask || options.accumulation ||
+                       options.windowLeft || options.windowRight || options.sinkTokens ||
+                       options.softcap || options.bias;
   if (options.recipe.empty() && changesRecipe)
-    return "--granularity, --smooth, --accumulation, --head-dim and --mask need "
-           "--recipe: an artifact fixes them";
+    return "--granularity, --smooth, --accumulation, --head-dim, --value-head-dim, --mask, "
+           "--window-left, --window-right, --sink-tokens, --softcap and --bias need --recipe: an "
+           "artifact fixes them";
+  if (options.operands.keyLengths && options.operands.sequences)
+    return "--key-lengths and --sequences must not both be given";
   int files = int(!options.query.empty()) + int(!options.key.empty()) + int(!options.value.empty());
   if (files != 0 && files != 3)
     return "--query, --key and --value must be given together";

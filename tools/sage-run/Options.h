@@ -3,6 +3,7 @@
 #define SAGE_RUN_OPTIONS_H
 
 #include "InputDistribution.h"
+#include "MaskInputs.h"
 #include "sage/runtime/sage.h"
 
 #include <array>
@@ -18,8 +19,13 @@ struct Options {
   sage_fragment fragment = SAGE_WGMMA;
   std::optional<sage_granularity> granularity;
   std::optional<std::string> smooth; // some of the letters q, k, v
-  std::optional<int64_t> headDim;
+  std::optional<int64_t> headDim, valueHeadDim;
   std::optional<sage_mask> mask;
+  std::optional<int64_t> windowLeft, windowRight, sinkTokens;
+  std::optional<double> softcap;
+  std::optional<sage_element_type> bias;
+  evaluation::MaskChoice operands; // what is wanted of those that the problem has
+  bool sinks = false;
   std::optional<sage_accumulation> accumulation;
 
   std::optional<int32_t> device; // none: the CPU

@@ -41,6 +41,8 @@ std::string readTensor(const std::string &path, sage_element_type type, int64_t 
     std::memcpy(&zero, array.bytes.data() + size_t(i) * sizeof(zero), sizeof(zero));
     return zero;
   };
+  if (array.type == "|b1")
+    return "'" + path + "' must hold floats, but holds booleans";
   elements.resize(size_t(array.elements()));
   for (int64_t i = 0; i < array.elements(); ++i) {
     float value = array.type == "<f4"   ? load(0.0f, i)
@@ -84,6 +86,16 @@ void makeRandom(const Options &options, Tensors &tensors) {
       shape[i] = problem.shape[i];
   if (options.shape)
     shape = *options.shape;
+  // Without a shape, the sequences say how many tokens there are.
+  if (!options.shape && options.operands.sequences) {
+    shape[3] = shape[4] = 0;
+    for (const evaluation::SequenceLengths &sequence : *options.operands.sequences) {
+      shape[3] += sequence.queries;
+      shape[4] += sequence.keys;
+    }
+  }
+  if (!options.shape && options.operands.keyLengths && problem.shape[0] < 0)
+    shape[0] = int64_t(options.operands.keyLengths->size());
   tensors.batch = shape[0];
   tensors.queryHeads = shape[1];
   tensors.keyHeads = shape[2];
@@ -107,10 +119,14 @@ sage_call Tensors::callOn(void *queryData, void *keyData, void *valueData, void 
     return sage_tensor_dense(data, problem.layout, problem.element_type, batch, heads, tokens,
                              dims);
   };
-  return {dense(queryData, queryHeads, queries, problem.head_dim),
-          dense(keyData, keyHeads, keys, problem.head_dim),
-          dense(valueData, keyHeads, keys, problem.value_head_dim),
-          dense(outputData, queryHeads, queries, problem.value_head_dim), lse};
+  sage_call call{};
+  call.query = dense(queryData, queryHeads, queries, problem.head_dim);
+  call.key = dense(keyData, keyHeads, keys, problem.head_dim);
+  call.value = dense(valueData, keyHeads, keys, problem.value_head_dim);
+  call.output = dense(outputData, queryHeads, queries, problem.value_head_dim);
+  call.lse = lse;
+  operands.addTo(call);
+  return call;
 }
 
 std::string makeTensors(const sage_problem &problem, const Options &options, Tensors &tensors) {
@@ -128,7 +144,9 @@ std::string makeTensors(const sage_problem &problem, const Options &options, Ten
   arrange(tensors.query, tensors.queryHeads, tensors.queries, problem.head_dim);
   arrange(tensors.key, tensors.keyHeads, tensors.keys, problem.head_dim);
   arrange(tensors.value, tensors.keyHeads, tensors.keys, problem.value_head_dim);
-  return {};
+  return evaluation::makeMaskInputs(
+      problem, {tensors.batch, tensors.queryHeads, tensors.keyHeads, tensors.queries, tensors.keys},
+      options.operands, options.seed, tensors.operands);
 }
 
 static std::vector<uint16_t> headMajorOutput(const Tensors &tensors,

@@ -13,14 +13,16 @@ struct Tensors {
   sage_problem problem{};
   int64_t batch = 0, queryHeads = 0, keyHeads = 0, queries = 0, keys = 0;
   std::vector<uint16_t> query, key, value;
+  evaluation::MaskInputs operands;
 
   int64_t rows() const { return batch * queryHeads * queries; }
   int64_t outputElements() const { return rows() * problem.value_head_dim; }
-  /// A call on tensors at these addresses.
+  /// A call on tensors at these addresses, with the other operands here on the host.
   sage_call callOn(void *query, void *key, void *value, void *output, float *lse) const;
 };
 
-/// Random tensors, or those of the files. Returns an empty text or an error.
+/// Random tensors, or those of the files, and the operands that the problem has. Returns an empty
+/// text or an error.
 std::string makeTensors(const sage_problem &problem, const Options &options, Tensors &tensors);
 
 /// B×H×N×D float64, from the problem's layout.

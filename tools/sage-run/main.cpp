@@ -33,6 +33,23 @@ struct ArtifactDeleter {
   void operator()(sage_artifact *artifact) const { sage_artifact_destroy(artifact); }
 };
 
+void maskProblem(const Options &options, sage_problem &problem) {
+  auto set = [](const std::optional<int64_t> &option, int32_t &present, int64_t &value) {
+    present = option.has_value();
+    value = option.value_or(0);
+  };
+  problem.mask = options.mask.value_or(SAGE_MASK_NONE);
+  set(options.windowLeft, problem.has_window_left, problem.window_left);
+  set(options.windowRight, problem.has_window_right, problem.window_right);
+  problem.sink_tokens = options.sinkTokens.value_or(0);
+  problem.softcap = options.softcap.value_or(0);
+  problem.has_bias = options.bias.has_value();
+  problem.bias_type = options.bias.value_or(SAGE_F16);
+  problem.key_lengths = options.operands.keyLengths.has_value();
+  problem.packed = options.operands.sequences.has_value();
+  problem.sinks = options.sinks;
+}
+
 sage_program programOfRecipe(const Options &options) {
   sage_program program;
   check(sage_program_named(options.recipe.c_str(), options.fragment, &program));
@@ -46,11 +63,28 @@ sage_program programOfRecipe(const Options &options) {
   }
   if (options.headDim)
     program.problem.head_dim = program.problem.value_head_dim = *options.headDim;
-  if (options.mask)
-    program.problem.mask = *options.mask;
+  if (options.valueHeadDim)
+    program.problem.value_head_dim = *options.valueHeadDim;
   if (options.accumulation)
     program.recipe.accumulation = *options.accumulation;
+  maskProblem(options, program.problem);
   return program;
+}
+
+/// Options name what an artifact does not have.
+void checkOperands(const Options &options, const sage_problem &problem) {
+  struct Operand {
+    const char *option;
+    bool given, present;
+  };
+  const evaluation::MaskChoice &wanted = options.operands;
+  for (const Operand &operand :
+       {Operand{"--key-lengths", wanted.keyLengths.has_value(), problem.key_lengths != 0},
+        Operand{"--sequences", wanted.sequences.has_value(), problem.packed != 0},
+        Operand{"--sinks", options.sinks, problem.sinks != 0},
+        Operand{"--bias-file", !wanted.biasFile.empty(), problem.has_bias != 0}})
+    if (operand.given && !operand.present)
+      throw Failure{std::string(operand.option) + ": the program has no such operand"};
 }
 
 /// Progress on standard error, at most once a second.
@@ -136,6 +170,7 @@ void run(const Options &options) {
   report.recipe = program.recipe.name;
   report.device = "CPU reference";
 
+  checkOperands(options, program.problem);
   Tensors tensors;
   check(makeTensors(program.problem, options, tensors));
   report.tensors = &tensors;

@@ -46,10 +46,17 @@ static std::string printType(const char *kind, const std::vector<int64_t> &exten
   std::string result = std::string(kind) + "<";
   for (size_t d = 0; d < extents.size(); ++d) {
     // The head dim stays static: it gives the default scale.
-    bool dynamic = isDynamic && (extents.size() == 3 || d != 3);
+    bool dynamic = isDynamic && (extents.size() != 4 || d != 3);
     result += (dynamic ? "?" : std::to_string(extents[d])) + "x";
   }
   return result + element + ">";
+}
+
+bool AttentionText::hasLengths() const {
+  for (const ExtraOperand &extra : extras)
+    if (extra.name == "key_lengths" || extra.name == "query_offsets")
+      return true;
+  return false;
 }
 
 std::string AttentionText::print() const {
@@ -70,17 +77,29 @@ std::string AttentionText::print() const {
     casts += "  %" + name + " = bufferization.to_tensor %m" + name + " restrict" +
              (i >= 3 ? " writable" : "") + " : " + memref + " to " + types[i] + "\n";
   }
+  std::string operands;
+  for (size_t i = 0; i < extras.size(); ++i) {
+    const ExtraOperand &extra = extras[i];
+    std::string name = "x" + std::to_string(i);
+    std::string memref = printType("memref", extra.extents, isDynamic, extra.element.c_str());
+    std::string tensor = printType("tensor", extra.extents, isDynamic, extra.element.c_str());
+    arguments += ", %m" + name + " : " + memref;
+    casts += "  %" + name + " = bufferization.to_tensor %m" + name + " restrict : " + memref +
+             " to " + tensor + "\n";
+    operands += extra.name + "(%" + name + " : " + tensor + ") ";
+  }
   std::string target = isPacked ? ", target = #sage.target<chip = \"sm_89\", family = mma_sync, "
                                   "ptx = 87, shared_bytes = 101376, e4m3_mma = true, int4_mma = "
                                   "true, schedules = \"sm_89\">"
                                 : "";
   return "func.func @run(" + arguments + ") attributes {llvm.emit_c_interface} {\n" + casts +
          "  %r, %s = sage.attention ins(%q, %k, %v : " + types[0] + ", " + types[1] + ", " +
-         types[2] + ") outs(%o, %l : " + types[3] + ", " + types[4] + ") {recipe = #sage.recipe<" +
-         recipe + ">, mask = #sage.mask<" + mask + ">, layout = #sage.layout<" +
-         (isTokenMajor ? "token_major" : "head_major") + ">" + target + "} -> " + types[3] + ", " +
-         types[4] + "\n  bufferization.materialize_in_destination %r in writable %mo : (" +
-         types[3] + ", " + printType("memref", extents[3], isDynamic, element) +
+         types[2] + ") " + operands + "outs(%o, %l : " + types[3] + ", " + types[4] +
+         ") {recipe = #sage.recipe<" + recipe + ">, mask = #sage.mask<" + mask +
+         ">, layout = #sage.layout<" + (isTokenMajor ? "token_major" : "head_major") + ">" +
+         target + attributes + "} -> " + types[3] + ", " + types[4] +
+         "\n  bufferization.materialize_in_destination %r in writable %mo : (" + types[3] + ", " +
+         printType("memref", extents[3], isDynamic, element) +
          ") -> ()\n  bufferization.materialize_in_destination %s in writable %ml : (" + types[4] +
          ", " + printType("memref", extents[4], isDynamic, "f32") + ") -> ()\n  return\n}\n";
 }
@@ -131,12 +150,15 @@ bool AttentionJit::lower(ModuleOp module) {
     recipe = op.getRecipe();
     op.setGeometryAttr(GeometryAttr::getDefault(recipe, family));
   });
-  PassManager quantize(context.get());
-  quantize.addPass(createSageSmooth());
-  quantize.addPass(createSageQuantize());
-  if (failed(quantize.run(module)))
-    return false;
-  addSinks(module);
+  // With lengths, what is quantized is in a loop and cannot be looked at from outside.
+  if (!text.hasLengths()) {
+    PassManager quantize(context.get());
+    quantize.addPass(createSageSmooth());
+    quantize.addPass(createSageQuantize());
+    if (failed(quantize.run(module)))
+      return false;
+    addSinks(module);
+  }
   PassManager lower(context.get());
   SageToCpuOptions options;
   buildSageToCpuPipeline(lower, options);
@@ -221,8 +243,10 @@ static std::vector<int64_t> getExtents(const AttentionText &text, const std::str
 }
 
 void AttentionJit::run(Buffer &query, Buffer &key, Buffer &value, Buffer &output, Buffer &lse,
-                       Intermediates &intermediates) {
+                       Intermediates &intermediates, std::vector<Buffer> extras) {
   std::vector<Buffer *> buffers = {&query, &key, &value, &output, &lse};
+  for (Buffer &extra : extras)
+    buffers.push_back(&extra);
   for (const Sink &sink : sinks) {
     Buffer &buffer = intermediates[sink.name];
     buffer = Buffer(getExtents(text, sink.name, sink.type), sink.type.getElementTypeBitWidth() / 8);

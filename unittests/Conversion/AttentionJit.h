@@ -31,15 +31,28 @@ struct Buffer {
   int64_t elements() const;
 };
 
+/// An operand besides Q, K and V: `name` in the op's text, and the extents and element type of its
+/// tensor.
+struct ExtraOperand {
+  std::string name;
+  std::vector<int64_t> extents;
+  std::string element;
+};
+
 /// One attention: extents, -1 in the types where `isDynamic`, and the text of its attributes.
 struct AttentionText {
   int64_t batch, queryHeads, keyHeads, queries, keys, headDim, valueHeadDim;
   std::string recipe, mask, family;
   bool isDynamic = false, isTokenMajor = false, isBF16 = false, isPacked = false;
+  /// In the order of the op's operands.
+  std::vector<ExtraOperand> extras = {};
+  /// More attributes, each with a comma in front.
+  std::string attributes = {};
 
   /// The extents of a 16-bit tensor in memory order.
   std::vector<int64_t> orderExtents(int64_t heads, int64_t tokens, int64_t dims) const;
-  /// A function @run of memrefs Q, K, V, O and LSE.
+  bool hasLengths() const;
+  /// A function @run of memrefs Q, K, V, O, LSE and the extra operands.
   std::string print() const;
 };
 
@@ -55,9 +68,9 @@ public:
   bool isValid() const { return engine != nullptr; }
   /// The recipe that the text names.
   RecipeAttr getRecipe() const { return recipe; }
-  /// Runs @run; the intermediates are those of the recipe.
+  /// Runs @run; the intermediates are those of the recipe, and none where there are lengths.
   void run(Buffer &query, Buffer &key, Buffer &value, Buffer &output, Buffer &lse,
-           Intermediates &intermediates);
+           Intermediates &intermediates, std::vector<Buffer> extras = {});
 
 private:
   struct Sink {

@@ -86,7 +86,8 @@ sage_program makeProgram(const AttentionText &text, RecipeAttr recipe) {
                     sage_value_type(recipe.getPv()),
                     sage_accumulation(recipe.getAccumulation()),
                     sage_inner(recipe.getInner()),
-                    sage_row_sum(recipe.getRowSum())};
+                    sage_row_sum(recipe.getRowSum()),
+                    recipe.getInterval()};
   program.problem.head_dim = text.headDim;
   program.problem.value_head_dim = text.valueHeadDim;
   program.problem.element_type = text.isBF16 ? SAGE_BF16 : SAGE_F16;
@@ -105,11 +106,12 @@ void DecomposeReference::runReference(RecipeAttr recipe, Results &results) {
     return sage_tensor_dense(buffer.bytes.data(), program.problem.layout, elementType(), text.batch,
                              heads, tokens, dims);
   };
-  sage_call call = {dense(query, text.queryHeads, text.queries, text.headDim),
-                    dense(key, text.keyHeads, text.keys, text.headDim),
-                    dense(value, text.keyHeads, text.keys, text.valueHeadDim),
-                    dense(results.output, text.queryHeads, text.queries, text.valueHeadDim),
-                    results.lse.as<float>()};
+  sage_call call{};
+  call.query = dense(query, text.queryHeads, text.queries, text.headDim);
+  call.key = dense(key, text.keyHeads, text.keys, text.headDim);
+  call.value = dense(value, text.keyHeads, text.keys, text.valueHeadDim);
+  call.output = dense(results.output, text.queryHeads, text.queries, text.valueHeadDim);
+  call.lse = results.lse.as<float>();
   sage_reference_sizes sizes;
   ASSERT_EQ(sage_reference_get_sizes(&program, &call, &sizes), nullptr);
   int64_t b = text.batch, hq = text.queryHeads, hk = text.keyHeads;

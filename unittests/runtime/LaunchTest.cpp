@@ -40,9 +40,17 @@ protected:
     auto dense = [&](uint64_t data, int64_t heads, int64_t tokens) {
       return sage_tensor_dense(address(data), SAGE_HEAD_MAJOR, SAGE_BF16, batch, heads, tokens, 64);
     };
-    return {dense(0x10000, queryHeads, queries), dense(0x20000, keyHeads, keys),
-            dense(0x30000, keyHeads, keys), dense(0x40000, queryHeads, queries),
-            static_cast<float *>(address(0x50000))};
+    return {dense(0x10000, queryHeads, queries),
+            dense(0x20000, keyHeads, keys),
+            dense(0x30000, keyHeads, keys),
+            dense(0x40000, queryHeads, queries),
+            static_cast<float *>(address(0x50000)),
+            {},
+            nullptr,
+            nullptr,
+            nullptr,
+            nullptr,
+            0};
   }
 
   std::string launchError(const sage_call &call, uint64_t bytes = 1 << 30,
@@ -164,10 +172,11 @@ TEST_F(LaunchTest, ChecksTheCall) {
     EXPECT_EQ(takeMessage(sage_artifact_check_call(artifact->get(), &call)), launchError(call));
     EXPECT_EQ(sage_stub_launches(), 0u);
   };
-  expect("query.data must be aligned to 16 bytes, but is 2 bytes past that",
+  expect("query.data must be aligned to 16 bytes (the artifact takes no other), but is 2 bytes "
+         "past that",
          [](sage_call &c) { c.query.data = address(0x10002); });
-  expect("key: the token stride must be a multiple of 8 elements (16 bytes), but "
-         "got 65",
+  expect("key: the token stride must be a multiple of 8 elements (16 bytes; the artifact takes no "
+         "other), but got 65",
          [](sage_call &c) { c.key.strides[2] = 65; });
   expect("lse must not be NULL", [](sage_call &c) { c.lse = nullptr; });
   expect("lse must be aligned to 4",

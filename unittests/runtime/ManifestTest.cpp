@@ -58,7 +58,10 @@ TEST(Manifest, EveryFieldHasAType) {
           name == "producer" || name == "schedule" || place.to_string() == "/recipe/name";
       bool mayFit = (anyText && wrong.is_string()) ||
                     (wrong.is_boolean() && manifest[place].is_boolean()) ||
-                    (name == "scale" &&
+                    ((name == "window_left" || name == "window_right" || name == "sink_tokens" ||
+                      name == "bias") &&
+                     wrong.is_null()) ||
+                    ((name == "scale" || name == "softcap") &&
                      (wrong.is_null() || wrong.is_number_float() || wrong.is_number_unsigned())) ||
                     (name == "factor" && wrong.is_number()) ||
                     ((name == "value" || name == "bytes") && wrong == json(-7));
@@ -91,9 +94,24 @@ TEST(Manifest, NamesTheRule) {
       {R"({"/problem/shape": [1, 2, 3]})", "must have 5 elements"},
       {R"({"/problem/shape": [1, 3, 2, -1, -1]})", "multiple of Hkv"},
       {R"({"/problem/mask": "causal"})",
-       "one of none, causal_top_left, causal_bottom_right, but got 'causal'"},
+       "one of none, causal_top_left, causal_bottom_right, window_top_left, "
+       "window_bottom_right, but got 'causal'"},
+      {R"({"/problem/window_left": -1})", "window_left must be 0 to 1073741824, but got -1"},
+      {R"({"/problem/mask": "window_top_left"})", "must come with window_left or window_right"},
+      {R"({"/problem/window_right": 0})", "window_right must come with a window mask"},
+      {R"({"/problem/mask": "none", "/problem/window_left": 3})", "window_left must come with"},
+      {R"({"/problem/sink_tokens": 4})", "sink_tokens must come with window_left"},
+      {R"({"/problem/softcap": 1e30})", "softcap must be 2^-64 to 2^64"},
+      {R"({"/problem/bias": "f64"})", "one of f16, bf16, f32, bool, but got 'f64'"},
+      {R"({"/problem/packed": true, "/problem/key_lengths": true})", "come without key_lengths"},
+      {R"({"/problem/packed": true, "/problem/shape": [2, -1, -1, -1, -1]})", "B must be 1"},
       {R"({"/problem/lse": false})", "buffer 'lse' is named"},
+      {R"({"/kernels/0/arguments/0/buffer": "bias"})", "buffer 'bias' is named"},
+      {R"({"/kernels/0/arguments/0/buffer": "key_offsets"})", "buffer 'key_offsets' is named"},
       {R"({"/recipe/inner": "f16", "/recipe/pv": "e5m2"})", "inner f16 needs"},
+      {R"({"/recipe/inner": "f16", "/recipe/interval": 96})", "an interval of 32 or 64"},
+      {R"({"/recipe/interval": 48})", "a positive multiple of 32, but got 48"},
+      {R"({"/recipe/interval": 64, "/recipe/accumulation": "single"})", "two_level accumulation"},
       {R"({"/geometry/key_tile": 0})", "must be 1 to"},
       {R"({"/geometry/value_order": 0})", "bijection on positions 0"},
       {R"({"/geometry/value_order": ["mod", "n", 16]})", "bijection on positions 16"},
@@ -110,6 +128,13 @@ TEST(Manifest, NamesTheRule) {
       {R"({"/kernels/1/arguments/0/box": [128, 128, 1]})", "at most the swizzle"},
       {R"({"/kernels/1/arguments/0/strides": [64]})", "must have 2 elements"},
       {R"({"/kernels": []})", "must have 1 to 256"},
+      {R"({"/kernels/0/grid": ["step", 1, 1]})", "unknown symbol 'step'"},
+      {R"({"/workspace/0/bytes": "key_align"})", "unknown symbol 'key_align'"},
+      {R"({"/kernels/0": {"repeat": "step", "kernels": [1]}})", "unknown symbol 'step'"},
+      {R"({"/kernels/0": {"repeat": 2, "kernels": []}})", "must have 1 to 256 elements"},
+      {R"({"/kernels/0": {"repeat": 2, "kernels": [1], "x": 1}})", "unknown field 'x'"},
+      {R"({"/kernels/0": {"repeat": 2, "kernels": [{"repeat": 2, "kernels": []}]}})",
+       "kernels[0]: kernels[0]: kernels[0].name is missing"},
   };
   for (const auto &[text, expected] : cases) {
     json manifest = sampleManifest(), changes = json::parse(text);

@@ -155,7 +155,7 @@ TEST(ReferencePolicy, RefusesWhatDoesNotFit) {
   expect("recipe.pv must be 0 to 2, but got 9", [](sage_call &) {});
   program = named("sage2-8b");
   program.problem.mask = sage_mask(-1);
-  expect("problem.mask must be 0 to 2, but got -1", [](sage_call &) {});
+  expect("problem.mask must be 0 to 4, but got -1", [](sage_call &) {});
   program = named("sage2-8b");
   expect("value.element_type must be f16",
          [](sage_call &c) { c.value.element_type = sage_element_type(77); });

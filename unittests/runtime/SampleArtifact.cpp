@@ -11,10 +11,11 @@ nlohmann::json sampleManifest() {
     "producer": "test", "target": {"chip": "sm_90a"},
     "problem": {"head_dim": 64, "value_head_dim": 64, "element_type": "bf16",
       "layout": "head_major", "mask": "causal_bottom_right", "scale": 0.25,
-      "lse": true, "shape": [-1, -1, -1, -1, -1]},
+      "window_left": null, "window_right": null, "sink_tokens": null, "softcap": null,
+      "bias": null, "key_lengths": false, "sinks": false, "packed": false, "lse": true, "shape": [-1, -1, -1, -1, -1]},
     "recipe": {"name": "sage2-8b", "qk": "int8", "granularity": "per_thread",
       "smooth_q": false, "smooth_k": true, "smooth_v": false, "pv": "e4m3",
-      "accumulation": "two_level", "inner": "f32", "row_sum": "float"},
+      "accumulation": "two_level", "inner": "f32", "interval": 0, "row_sum": "float"},
     "geometry": {"query_block": 128, "key_tile": 128,
       "query_groups": ["add", ["mul", ["floordiv", "n", 16], 8], ["mod", "n", 8]],
       "key_groups": ["add", ["mul", ["floordiv", "n", 128], 4],
@@ -73,7 +74,7 @@ std::string sealedText(const std::string &manifest, const std::string &ptx) {
   for (std::string line; std::getline(lines, line);)
     body += "// sage-manifest: " + line + "\n";
   body += ptx;
-  return "// sage-artifact: 1\n// sage-checksum: xxh3 " + runtime::contentHash(body) + "\n" + body;
+  return "// sage-artifact: 2\n// sage-checksum: xxh3 " + runtime::contentHash(body) + "\n" + body;
 }
 
 std::string sealed(const nlohmann::json &manifest, const std::string &ptx) {
@@ -109,7 +110,14 @@ HostCall::HostCall(const sage_problem &problem, int64_t batch, int64_t queryHead
   call = {dense(query, queryHeads, queries, problem.head_dim),
           dense(key, keyHeads, keys, problem.head_dim),
           dense(value, keyHeads, keys, problem.value_head_dim),
-          dense(output, queryHeads, queries, problem.value_head_dim), lse.data()};
+          dense(output, queryHeads, queries, problem.value_head_dim),
+          lse.data(),
+          {},
+          nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
+          0};
 }
 
 std::vector<double> HostCall::outputs() const {

@@ -76,6 +76,23 @@ static void useSixteenBitValue(TensorBuilder &b, Value value, AttentionHead &res
       computeUnitScales(b, findLargestMagnitudes(b, result.value, /*overRows=*/true));
 }
 
+/// What holds for all heads of an attention.
+template <typename AttentionLike>
+static AttentionNumerics getNumerics(AttentionLike op, float scale) {
+  AttentionNumerics numerics{};
+  numerics.recipe = op.getRecipe();
+  numerics.geometry = op.getGeometryAttr();
+  numerics.mask = op.getMask();
+  numerics.windowLeft = op.getWindowLeft();
+  numerics.windowRight = op.getWindowRight();
+  numerics.sinkTokens = op.getSinkTokens().value_or(0);
+  if (std::optional<APFloat> softcap = op.getSoftcap())
+    numerics.softcap = softcap->convertToFloat();
+  numerics.scale = scale;
+  numerics.elementType = cast<FloatType>(op.getShape().elementType);
+  return numerics;
+}
+
 template <typename AttentionLike>
 static LogicalResult
 decompose(AttentionLike op, PatternRewriter &rewriter, OpFoldResult keyHeads,
@@ -83,8 +100,7 @@ decompose(AttentionLike op, PatternRewriter &rewriter, OpFoldResult keyHeads,
   std::optional<float> scale = op.getEffectiveScale();
   if (!scale || !op.getGeometryAttr())
     return rewriter.notifyMatchFailure(op, "scale and geometry must be known");
-  AttentionNumerics numerics{op.getRecipe(), op.getGeometryAttr(), op.getMask(), *scale,
-                             cast<FloatType>(op.getShape().elementType)};
+  AttentionNumerics numerics = getNumerics(op, *scale);
   TensorBuilder b(op.getLoc(), rewriter);
   SmallVector<HeadOutput> outputs = {{op.getOutput(), op.getLayout()}};
   if (op.getLse())
@@ -94,8 +110,12 @@ decompose(AttentionLike op, PatternRewriter &rewriter, OpFoldResult keyHeads,
       forEachHead(b, b.extent(op.getOutput(), 0), heads, outputs,
                   [&](TensorBuilder &inner, Head head) -> SmallVector<Value> {
                     Head keyHead = getKeyHead(inner, head, heads, keyHeads);
-                    AttentionResult result =
-                        attend(inner, numerics, readHead(inner, head, keyHead));
+                    AttentionHead operands = readHead(inner, head, keyHead);
+                    operands.position = head;
+                    operands.bias = op.getBias();
+                    if (op.getSinks())
+                      operands.sink = inner.read(op.getSinks(), head.head);
+                    AttentionResult result = attend(inner, numerics, operands);
                     if (!op.getLse())
                       return {result.output};
                     return {result.output, result.lse};

@@ -27,10 +27,11 @@ template <typename AttentionLike> static LogicalResult checkSupport(AttentionLik
   if (!isa<RankedTensorType>(op.getQuery().getType()))
     return op.emitOpError() << "operands must be tensors to be decomposed, but got "
                             << op.getQuery().getType();
-  if (op.getBias() || op.hasLengths() || op.getSinks() || op.getSoftcap() || op.getWindowLeft() ||
-      op.getWindowRight())
-    return op.emitOpError() << "bias, lengths, offsets, sinks, softcap and windows are not "
-                               "decomposed yet";
+  if (op.hasLengths()) {
+    auto diagnostic = op.emitOpError() << "key lengths and offsets must be unpacked before";
+    diagnostic.attachNote() << "run sage-unpack-sequences on the sage.attention first";
+    return diagnostic;
+  }
   return success();
 }
 

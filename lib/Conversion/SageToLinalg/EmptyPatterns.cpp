@@ -46,7 +46,25 @@ template <typename Op> struct DecomposeEmpty : OpRewritePattern<Op> {
   }
 };
 
-/// Fills O with 0 and the log-sum-exp with -∞ (N12).
+/// The output of rows that see nothing but a sink (N15): 0 for O, the sink for the log-sum-exp, NaN
+/// where the sink is NaN or +∞.
+static Value fillWithSinks(TensorBuilder &b, Value output, Value sinks, bool isLse, Layout layout) {
+  auto type = cast<RankedTensorType>(output.getType());
+  unsigned heads = isLse ? 1 : getHeadDimension(layout);
+  AffineMap ofHead = AffineMap::get(type.getRank(), 0, b.getAffineDimExpr(heads));
+  return b.update(output, sinks, ofHead, [&](TensorBuilder &b, ValueRange x) -> Value {
+    float infinity = std::numeric_limits<float>::infinity();
+    Value isFinite =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x[0], b.constant(infinity));
+    Value result = arith::SelectOp::create(b, isFinite, isLse ? x[0] : b.constant(0.0f),
+                                           b.constant(std::numeric_limits<float>::quiet_NaN()));
+    if (isLse)
+      return result;
+    return arith::TruncFOp::create(b, type.getElementType(), result);
+  });
+}
+
+/// Fills O with 0 and the log-sum-exp with -∞ (N12), or with what sinks say.
 template <typename AttentionLike> struct DecomposeEmptyAttention : OpRewritePattern<AttentionLike> {
   DecomposeEmptyAttention(MLIRContext *context)
       : OpRewritePattern<AttentionLike>(context, /*benefit=*/2) {}
@@ -59,6 +77,10 @@ template <typename AttentionLike> struct DecomposeEmptyAttention : OpRewritePatt
     for (Value output : op.getOutputs()) {
       Type element = cast<RankedTensorType>(output.getType()).getElementType();
       bool isLse = !results.empty();
+      if (op.getSinks()) {
+        results.push_back(fillWithSinks(b, output, op.getSinks(), isLse, op.getLayout()));
+        continue;
+      }
       TypedAttr value = isLse ? b.getF32FloatAttr(-std::numeric_limits<float>::infinity())
                               : b.getZeroAttr(element);
       Value scalar = arith::ConstantOp::create(b, value);

@@ -3,6 +3,7 @@
 #include "HeadLoop.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace sage;
@@ -32,6 +33,14 @@ static HeadRange getHeadRange(TensorBuilder &b, Value tensor, Head head, Layout 
   return range;
 }
 
+/// Extents that are constants on one side may be unknown on the other.
+static Value castToShape(TensorBuilder &b, Value value, Extents extents) {
+  SmallVector<int64_t> shape;
+  SmallVector<Value> dynamicShape;
+  dispatchIndexOpFoldResults(extents, dynamicShape, shape);
+  return b.castTo(RankedTensorType::get(shape, getElementTypeOrSelf(value)), value);
+}
+
 Value sage::getHead(TensorBuilder &b, Value tensor, Head head, Layout layout) {
   HeadRange range = getHeadRange(b, tensor, head, layout);
   return b.slice(tensor, range.offsets, range.sizes, range.shape);
@@ -55,8 +64,11 @@ SmallVector<Value> sage::forEachHead(TensorBuilder &b, OpFoldResult batch, OpFol
         ValueRange destinations = arguments.drop_front(2);
         SmallVector<Value> results = body(inner, head);
         SmallVector<HeadRange> ranges;
-        for (auto [destination, output] : llvm::zip_equal(destinations, outputs))
+        for (auto [result, destination, output] :
+             llvm::zip_equal(results, destinations, outputs)) {
           ranges.push_back(getHeadRange(inner, destination, head, output.layout));
+          result = castToShape(inner, result, ranges.back().shape);
+        }
 
         auto terminator = scf::InParallelOp::create(inner);
         inner.setInsertionPointToStart(terminator.getBody());

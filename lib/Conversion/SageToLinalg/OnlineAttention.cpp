@@ -1,6 +1,6 @@
 // The attention of one head: an online softmax over key tiles.
 
-#include "OnlineAttention.h"
+#include "TileScores.h"
 
 #include "Scales.h"
 
@@ -22,34 +22,27 @@ struct RowState {
   Value maximum; // m [Nq]
   Value sum;     // l [Nq]
   Value output;  // O [Nq, Dv]
+  Value keySum;  // l without the sink, in the scale of l (N15); null without sinks
 };
 
 class OnlineAttention {
 public:
   OnlineAttention(const AttentionNumerics &numerics, const AttentionHead &head)
-      : recipe(numerics.recipe), geometry(numerics.geometry), mask(numerics.mask),
-        elementType(numerics.elementType), head(head),
-        scaleLog2e(static_cast<float>(static_cast<double>(numerics.scale) * M_LOG2E)),
+      : recipe(numerics.recipe), geometry(numerics.geometry), elementType(numerics.elementType),
+        head(head), scores(numerics, head), completesScores(numerics.softcap.has_value()),
         log2Range(static_cast<float>(std::log2(recipe.getProbabilityRange()))) {}
 
   AttentionResult run(TensorBuilder &b);
 
 private:
-  /// The keys first to first + count - 1.
-  struct Tile {
-    OpFoldResult first, count;
-  };
-
-  RowState visitTile(TensorBuilder &b, Tile tile, RowState state);
-  Value computeScores(TensorBuilder &b, Tile tile);
-  Value computeLogits(TensorBuilder &b, Tile tile, Value scores);
-  Value computeProbabilities(TensorBuilder &b, Tile tile, Value scores, Value logits,
-                             Value maximum);
+  RowState visitTile(TensorBuilder &b, KeyTile tile, RowState state);
   Value roundProbabilities(TensorBuilder &b, Value probabilities);
   Value accumulateSum(TensorBuilder &b, Value sum, Value rescale, Value tileSum);
   Value accumulateOutput(TensorBuilder &b, Value output, Value rescale, Value probabilities,
                          Value values);
-  Value isVisible(TensorBuilder &b, OpFoldResult firstKey);
+  void accumulatePanels(TensorBuilder &b, KeyTile tile, Value rescale, Value probabilities,
+                        RowState &state);
+  void addSink(TensorBuilder &b, RowState &state);
   Value computeOutput(TensorBuilder &b, RowState state);
   Value computeLse(TensorBuilder &b, RowState state);
 
@@ -58,10 +51,12 @@ private:
 
   RecipeAttr recipe;
   GeometryAttr geometry;
-  Mask mask;
   FloatType elementType;
   const AttentionHead &head;
-  float scaleLog2e, log2Range;
+  TileScores scores;
+  /// What centring K removed is in the scores already (N14).
+  bool completesScores;
+  float log2Range;
 };
 
 } // namespace
@@ -85,6 +80,12 @@ static Value computeRescale(TensorBuilder &b, Value old, Value tileMaximum) {
       });
 }
 
+static Value sumRows(TensorBuilder &b, Value addends) {
+  return b.fold(
+      addends, b.filled(b.extent(addends, 0), 0.0f),
+      [](TensorBuilder &b, ValueRange x) -> Value { return arith::AddFOp::create(b, x[1], x[0]); });
+}
+
 AttentionResult OnlineAttention::run(TensorBuilder &b) {
   AffineExpr keys, index;
   bindDims(b.getContext(), keys, index);
@@ -103,111 +104,97 @@ AttentionResult OnlineAttention::run(TensorBuilder &b) {
         // From the last tile to the first (N7).
         AffineExpr first = (keys.ceilDiv(length) - 1 - index) * length;
         AffineExpr whole = b.getAffineConstantExpr(length);
-        Tile tile;
+        KeyTile tile;
         tile.first = inner.apply(AffineMap::get(2, 0, first), {keyCount, step});
         tile.count = wholeTiles ? OpFoldResult(b.getIndexAttr(length))
                                 : affine::makeComposedFoldedAffineMin(
                                       inner, loc,
                                       AffineMap::get(2, 0, {keys - first, whole}, b.getContext()),
                                       {keyCount, step});
-        RowState state = visitTile(inner, tile, {carried[0], carried[1], carried[2]});
+        RowState state = visitTile(inner, tile, {carried[0], carried[1], carried[2], Value()});
         scf::YieldOp::create(inner, ValueRange{state.maximum, state.sum, state.output});
       });
-  RowState state{loop.getResult(0), loop.getResult(1), loop.getResult(2)};
+  RowState state{loop.getResult(0), loop.getResult(1), loop.getResult(2), Value()};
+  if (head.sink)
+    addSink(b, state);
   return {computeOutput(b, state), computeLse(b, state)};
 }
 
-RowState OnlineAttention::visitTile(TensorBuilder &b, Tile tile, RowState state) {
-  Value scores = computeScores(b, tile);
-  Value logits = computeLogits(b, tile, scores);
-  OpFoldResult queryCount = b.extent(scores, 0);
+RowState OnlineAttention::visitTile(TensorBuilder &b, KeyTile tile, RowState state) {
+  Value tileScores = scores.computeScores(b, tile);
+  Value logits = scores.computeLogits(b, tile, tileScores);
+  OpFoldResult queryCount = b.extent(tileScores, 0);
   Value tileMaximum = b.fold(logits, b.filled(queryCount, negativeInfinity), maximum);
   Value rescale = computeRescale(b, state.maximum, tileMaximum);
   state.maximum = b.update(state.maximum, tileMaximum, b.getMultiDimIdentityMap(1), maximum);
 
-  Value probabilities = computeProbabilities(b, tile, scores, logits, state.maximum);
+  Value probabilities = scores.computeProbabilities(b, tile, tileScores, logits, state.maximum);
   Value rounded = roundProbabilities(b, probabilities);
-  Value addends = recipe.getRowSum() == RowSum::Quantized ? rounded : probabilities;
-  Value tileSum =
-      b.fold(addends, b.filled(queryCount, 0.0f), [](TensorBuilder &b, ValueRange x) -> Value {
-        return arith::AddFOp::create(b, x[1], x[0]);
-      });
-  state.sum = accumulateSum(b, state.sum, rescale, tileSum);
-  Value values = b.rows(head.value, tile.first, tile.count);
-  state.output = accumulateOutput(b, state.output, rescale, rounded, values);
+  if (recipe.getRowSum() == RowSum::Float)
+    state.sum = accumulateSum(b, state.sum, rescale, sumRows(b, probabilities));
+  accumulatePanels(b, tile, rescale, rounded, state);
   return state;
 }
 
-/// S as floats: exact int32 sums, or float32 sums of e4m3 and 16-bit operands.
-Value OnlineAttention::computeScores(TensorBuilder &b, Tile tile) {
-  Type element = cast<RankedTensorType>(head.query.getType()).getElementType();
-  TypedAttr zero = isa<IntegerType>(element) ? TypedAttr(b.getI32IntegerAttr(0))
-                                             : TypedAttr(b.getF32FloatAttr(0.0f));
-  Value init = b.filled({b.extent(head.query, 0), tile.count}, zero);
-  return b.toF32(b.multiplyTransposed(head.query, b.rows(head.key, tile.first, tile.count), init));
-}
-
-/// a = (qs · scale_log2e) · ks of N8.
-static Value multiplyScales(TensorBuilder &b, Value queryScale, Value keyScale, float scaleLog2e) {
-  Value row = arith::MulFOp::create(b, queryScale, b.constant(scaleLog2e));
-  return arith::MulFOp::create(b, row, keyScale);
-}
-
-/// Inside a body over [queries, keys]: whether the mask lets the query see the key (N13).
-Value OnlineAttention::isVisible(TensorBuilder &b, OpFoldResult firstKey) {
-  Value query = b.coordinate(0);
-  Value key = arith::AddIOp::create(b, b.index(firstKey), b.coordinate(1));
-  if (mask == Mask::CausalBottomRight) {
-    query = arith::AddIOp::create(b, query, b.index(b.extent(head.key, 0)));
-    key = arith::AddIOp::create(b, key, b.index(b.extent(head.query, 0)));
+/// N10 in panels of `interval` tokens, and the row sums that are added like O.
+void OnlineAttention::accumulatePanels(TensorBuilder &b, KeyTile tile, Value rescale,
+                                       Value probabilities, RowState &state) {
+  int64_t length = geometry.getKeyTile();
+  int64_t interval = recipe.getInterval() ? recipe.getInterval() : length;
+  AffineExpr tokens = b.getAffineDimExpr(0), zero = b.getAffineConstantExpr(0);
+  OpFoldResult rows = b.extent(probabilities, 0);
+  for (int64_t start = 0; start < length; start += interval) {
+    KeyTile panel = tile;
+    Value part = probabilities;
+    if (interval < length) {
+      // A last tile that is shorter may end before the panel begins.
+      OpFoldResult left = affine::makeComposedFoldedAffineMax(
+          b, b.getLoc(), AffineMap::get(1, 0, {tokens - start, zero}, b.getContext()), tile.count);
+      panel.count = affine::makeComposedFoldedAffineMin(
+          b, b.getLoc(),
+          AffineMap::get(1, 0, {tokens, b.getAffineConstantExpr(interval)}, b.getContext()), left);
+      panel.first = b.apply(AffineMap::get(1, 0, tokens + start), tile.first);
+      part = b.slice(probabilities, {b.getIndexAttr(0), b.getIndexAttr(start)}, {rows, panel.count},
+                     {rows, panel.count});
+    }
+    if (recipe.getRowSum() == RowSum::Quantized)
+      state.sum = accumulateSum(b, state.sum, rescale, sumRows(b, part));
+    Value values = b.rows(head.value, panel.first, panel.count);
+    state.output = accumulateOutput(b, state.output, rescale, part, values);
+    if (start + interval < length)
+      rescale = b.filled(rows, 1.0f);
   }
-  return arith::CmpIOp::create(b, arith::CmpIPredicate::sle, key, query);
 }
 
-/// x of N8.
-Value OnlineAttention::computeLogits(TensorBuilder &b, Tile tile, Value scores) {
-  Value keyScales = b.rows(head.keyScales, tile.first, tile.count);
-  AffineMap block = AffineMap::get(1, 0, b.getAffineDimExpr(0).floorDiv(geometry.getQueryBlock()));
-  return b.generate(b.extents(scores), b.getF32Type(), {scores, head.queryScales, keyScales},
-                    {b.getMultiDimIdentityMap(2), ofRow(b), ofColumn(b)},
-                    [&](TensorBuilder &b, ValueRange x) -> Value {
-                      Value factor = multiplyScales(b, x[1], x[2], scaleLog2e);
-                      Value logit;
-                      if (head.scoreCorrection) {
-                        Value key = arith::AddIOp::create(b, b.index(tile.first), b.coordinate(1));
-                        Value correction =
-                            b.read(head.scoreCorrection,
-                                   {b.index(b.apply(block, {b.coordinate(0)})), key});
-                        correction = arith::MulFOp::create(b, correction, b.constant(scaleLog2e));
-                        logit = math::FmaOp::create(b, x[0], factor, correction);
-                      } else {
-                        logit = arith::MulFOp::create(b, x[0], factor);
-                      }
-                      if (mask == Mask::None)
-                        return logit;
-                      return arith::SelectOp::create(b, isVisible(b, tile.first), logit,
-                                                     b.constant(negativeInfinity));
-                    });
-}
-
-/// p of N9, scaled to the range of P's type.
-Value OnlineAttention::computeProbabilities(TensorBuilder &b, Tile tile, Value scores, Value logits,
-                                            Value maximum) {
-  Value keyScales = b.rows(head.keyScales, tile.first, tile.count);
-  AffineMap identity = b.getMultiDimIdentityMap(2);
-  return b.generate(
-      b.extents(scores), b.getF32Type(), {scores, logits, head.queryScales, keyScales, maximum},
-      {identity, identity, ofRow(b), ofColumn(b), ofRow(b)},
+/// N15.
+void OnlineAttention::addSink(TensorBuilder &b, RowState &state) {
+  SmallVector<Value> inputs = {state.maximum};
+  if (head.lseCorrection && !completesScores)
+    inputs.push_back(head.lseCorrection);
+  Value sink = b.elementwise(b.getF32Type(), inputs, [&](TensorBuilder &b, ValueRange x) -> Value {
+    Value score = head.sink;
+    if (x.size() > 1)
+      score = arith::SubFOp::create(b, score, x[1]);
+    return arith::MulFOp::create(b, score, b.constant(static_cast<float>(M_LOG2E)));
+  });
+  Value rescale = computeRescale(b, state.maximum, sink);
+  state.maximum =
+      b.elementwise(b.getF32Type(), {state.maximum, sink},
+                    [](TensorBuilder &b, ValueRange x) -> Value { return maximum(b, x); });
+  state.keySum = b.elementwise(
+      b.getF32Type(), {state.sum, rescale},
+      [](TensorBuilder &b, ValueRange x) -> Value { return arith::MulFOp::create(b, x[0], x[1]); });
+  state.sum = b.elementwise(
+      b.getF32Type(), {state.keySum, sink, state.maximum},
       [&](TensorBuilder &b, ValueRange x) -> Value {
-        Value offset = arith::SubFOp::create(b, b.constant(log2Range), x[4]);
-        Value exponent;
-        if (head.scoreCorrection)
-          exponent = arith::AddFOp::create(b, x[1], offset);
-        else
-          exponent =
-              math::FmaOp::create(b, x[0], multiplyScales(b, x[2], x[3], scaleLog2e), offset);
-        return arith::SelectOp::create(b, isEqual(b, x[1], negativeInfinity), b.constant(0.0f),
-                                       math::Exp2Op::create(b, exponent));
+        Value offset = arith::SubFOp::create(b, b.constant(log2Range), x[2]);
+        Value p = math::Exp2Op::create(b, arith::AddFOp::create(b, x[1], offset));
+        p = arith::SelectOp::create(b, isEqual(b, x[1], negativeInfinity), b.constant(0.0f), p);
+        return arith::AddFOp::create(b, x[0], p);
+      });
+  state.output =
+      b.update(state.output, rescale, ofRow(b), [](TensorBuilder &b, ValueRange x) -> Value {
+        return arith::MulFOp::create(b, x[1], x[0]);
       });
 }
 
@@ -263,13 +250,22 @@ Value OnlineAttention::computeOutput(TensorBuilder &b, RowState state) {
     maps.push_back(
         AffineMap::get(2, 0, {b.getAffineConstantExpr(0), b.getAffineDimExpr(1)}, b.getContext()));
   }
+  // Rows of P sum to less than 1 where a sink has a part (N15).
+  if (head.valueMean && state.keySum) {
+    inputs.push_back(state.keySum);
+    maps.push_back(ofRow(b));
+  }
   return b.generate(
       b.extents(state.output), elementType, inputs, maps,
       [&](TensorBuilder &b, ValueRange x) -> Value {
         Value inverse = arith::DivFOp::create(b, b.constant(1.0f), x[1]);
         Value output = arith::MulFOp::create(b, arith::MulFOp::create(b, x[0], inverse), x[2]);
-        if (head.valueMean)
-          output = arith::AddFOp::create(b, output, x[3]);
+        if (head.valueMean) {
+          Value mean = x[3];
+          if (state.keySum)
+            mean = arith::MulFOp::create(b, mean, arith::MulFOp::create(b, x[4], inverse));
+          output = arith::AddFOp::create(b, output, mean);
+        }
         output = arith::SelectOp::create(b, isEqual(b, x[1], 0.0f), b.constant(0.0f), output);
         return arith::TruncFOp::create(b, elementType, output);
       });
@@ -278,13 +274,14 @@ Value OnlineAttention::computeOutput(TensorBuilder &b, RowState state) {
 /// LSE of N12.
 Value OnlineAttention::computeLse(TensorBuilder &b, RowState state) {
   SmallVector<Value> inputs = {state.maximum, state.sum};
-  if (head.lseCorrection)
+  bool correct = head.lseCorrection && !completesScores;
+  if (correct)
     inputs.push_back(head.lseCorrection);
   return b.elementwise(b.getF32Type(), inputs, [&](TensorBuilder &b, ValueRange x) -> Value {
     Value lse = arith::AddFOp::create(b, x[0], math::Log2Op::create(b, x[1]));
     lse = arith::SubFOp::create(b, lse, b.constant(log2Range));
     lse = arith::MulFOp::create(b, b.constant(static_cast<float>(M_LN2)), lse);
-    if (head.lseCorrection)
+    if (correct)
       lse = arith::AddFOp::create(b, lse, x[2]);
     return arith::SelectOp::create(b, isEqual(b, x[1], 0.0f), b.constant(negativeInfinity), lse);
   });

@@ -1,9 +1,9 @@
-// The attention of one head: an online softmax over key tiles (Spec N7 to N13).
+// The attention of one head: an online softmax over key tiles (Spec N7 to N15).
 
 #ifndef SAGE_LIB_CONVERSION_SAGETOLINALG_ONLINEATTENTION_H
 #define SAGE_LIB_CONVERSION_SAGETOLINALG_ONLINEATTENTION_H
 
-#include "TensorBuilder.h"
+#include "HeadLoop.h"
 
 #include "sage/Dialect/Sage/IR/SageAttributes.h"
 
@@ -21,6 +21,9 @@ struct AttentionHead {
   mlir::Value scoreCorrection; // [blocks, Nk]; null without smooth Q
   mlir::Value lseCorrection;   // [Nq]; null without smooth K
   mlir::Value valueMean;       // [1, Dv]; null without smooth V
+  mlir::Value bias;            // of all heads, in the tensor's own extents; null without
+  mlir::Value sink;            // a scalar; null without
+  Head position{};             // of the query head
 };
 
 /// What holds for all heads.
@@ -28,6 +31,9 @@ struct AttentionNumerics {
   RecipeAttr recipe;
   GeometryAttr geometry;
   Mask mask;
+  std::optional<int64_t> windowLeft, windowRight;
+  int64_t sinkTokens;
+  std::optional<float> softcap;
   float scale;
   mlir::FloatType elementType; // of O
 };

@@ -47,6 +47,7 @@ static void lowerToLLVM(OpPassManager &manager) {
 void sage::buildSageToCpuPipeline(OpPassManager &manager, const SageToCpuOptions &options) {
   SageDecomposeOptions decompose;
   decompose.family = options.family;
+  manager.addPass(createSageUnpackSequences());
   manager.addPass(createSageDecompose(decompose));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());

@@ -35,6 +35,12 @@ struct Problem {
   /// Null for 1/sqrt(head dim).
   mlir::FloatAttr scale;
   Layout layout;
+  /// What hides keys, ends sequences and changes scores (Spec N13 to N17); null where absent. A
+  /// boolean bias is i1.
+  mlir::Type bias;
+  mlir::IntegerAttr windowLeft, windowRight, sinkTokens;
+  mlir::FloatAttr softcap;
+  bool hasKeyLengths = false, hasSinks = false, isPacked = false;
 
   /// The chunk of tokens that a partial sum covers (Spec N1).
   static constexpr int64_t chunkTokens = 256;
@@ -57,7 +63,8 @@ struct Problem {
   int64_t getQueryPadding() const {
     return usesQueryBlocks() ? std::max(getQueryTile(), geometry.getQueryBlock()) : getQueryTile();
   }
-  bool correctsLse() const { return hasLse && recipe.smoothsKey(); }
+  /// Whether the attention reads what centring K removed (Spec M7).
+  bool correctsLse() const { return recipe.smoothsKey() && (hasLse || softcap || hasSinks); }
 
   /// Whether Q and K are stored as two 4-bit integers a byte: where the target multiplies them.
   bool packsNibbles() const { return recipe.getQk() == ScoreType::Int4 && target.getInt4Mma(); }

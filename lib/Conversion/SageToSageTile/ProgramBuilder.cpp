@@ -20,8 +20,21 @@ static DictionaryAttr describe(OpBuilder &builder, const Problem &problem) {
   list.set("schedule", problem.schedule);
   list.set("target", problem.target);
   list.set("shape", builder.getDenseI64ArrayAttr(problem.shape));
-  if (problem.scale)
-    list.set("scale", problem.scale);
+  const std::pair<StringRef, Attribute> optional[] = {{"scale", problem.scale},
+                                                      {"softcap", problem.softcap},
+                                                      {"sink_tokens", problem.sinkTokens},
+                                                      {"window_left", problem.windowLeft},
+                                                      {"window_right", problem.windowRight}};
+  for (auto [name, attribute] : optional)
+    if (attribute)
+      list.set(name, attribute);
+  if (problem.bias)
+    list.set("bias", TypeAttr::get(problem.bias));
+  for (auto [name, given] : {std::pair<StringRef, bool>{"key_lengths", problem.hasKeyLengths},
+                             {"packed", problem.isPacked},
+                             {"sinks", problem.hasSinks}})
+    if (given)
+      list.set(name, builder.getUnitAttr());
   return list.getDictionary(context);
 }
 

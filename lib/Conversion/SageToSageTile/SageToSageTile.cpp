@@ -118,6 +118,15 @@ FailureOr<Problem> getProblem(QuantizedAttentionOp op) {
        {shape.batch, shape.queryHeads, shape.keyHeads, shape.queryTokens, shape.keyTokens})
     problem.shape.push_back(ShapedType::isDynamic(extent) ? -1 : extent);
   problem.scale = op.getScaleAttr();
+  if (Value bias = op.getBias())
+    problem.bias = getElementTypeOrSelf(bias);
+  problem.windowLeft = op.getWindowLeftAttr();
+  problem.windowRight = op.getWindowRightAttr();
+  problem.sinkTokens = op.getSinkTokensAttr();
+  problem.softcap = op.getSoftcapAttr();
+  problem.hasKeyLengths = op.getKeyLengths() != nullptr;
+  problem.hasSinks = op.getSinks() != nullptr;
+  problem.isPacked = op.isPacked();
   return problem;
 }
 

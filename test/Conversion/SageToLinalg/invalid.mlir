@@ -9,10 +9,11 @@ func.func @memrefs(%q: memref<1x2x64x32xf16>, %o: memref<1x2x64x32xf16>) {
 
 // -----
 
-func.func @bias(%q: tensor<1x2x64x32xf16>, %b: tensor<1x1x64x64xf16>) -> tensor<1x2x64x32xf16> {
-  // expected-error @+1 {{bias, lengths, offsets, sinks, softcap and windows are not decomposed yet}}
+func.func @lengths(%q: tensor<1x2x64x32xf16>, %l: tensor<1xi32>) -> tensor<1x2x64x32xf16> {
+  // expected-error @+2 {{key lengths and offsets must be unpacked before}}
+  // expected-note @+1 {{run sage-unpack-sequences on the sage.attention first}}
   %r = sage.attention ins(%q, %q, %q : tensor<1x2x64x32xf16>, tensor<1x2x64x32xf16>, tensor<1x2x64x32xf16>)
-      bias(%b : tensor<1x1x64x64xf16>) outs(%q : tensor<1x2x64x32xf16>)
+      key_lengths(%l : tensor<1xi32>) outs(%q : tensor<1x2x64x32xf16>)
       {recipe = #sage.recipe<"f16">} -> tensor<1x2x64x32xf16>
   return %r : tensor<1x2x64x32xf16>
 }

@@ -9,6 +9,19 @@ namespace {
 
 using nlohmann::json;
 
+void parseOperands(const json &from, evaluation::MaskChoice &operands) {
+  if (from.contains("key_lengths"))
+    operands.keyLengths = from.at("key_lengths").get<std::vector<int64_t>>();
+  if (from.contains("sinks"))
+    operands.sinks = from.at("sinks").get<std::vector<float>>();
+  operands.biasAxes = from.value("bias_axes", operands.biasAxes);
+  if (!from.contains("sequences"))
+    return;
+  operands.sequences.emplace();
+  for (const json &lengths : from.at("sequences"))
+    operands.sequences->push_back({lengths.at(0), lengths.at(1)});
+}
+
 /// Any missing or mistyped field throws; `Bundle::load` says which.
 Case parseCase(const json &from) {
   Case result;
@@ -24,6 +37,7 @@ Case parseCase(const json &from) {
   result.seed = from.value("seed", uint64_t(0));
   result.view = from.value("view", "head_major");
   result.edit = from.value("edit", "");
+  parseOperands(from, result.operands);
   result.quick = from.value("quick", false);
   result.repeats = from.value("repeats", int64_t(1));
   return result;

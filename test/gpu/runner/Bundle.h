@@ -5,6 +5,7 @@
 #define SAGE_GPU_TEST_BUNDLE_H
 
 #include "InputDistribution.h"
+#include "MaskInputs.h"
 
 #include <map>
 #include <string>
@@ -28,6 +29,9 @@ struct Case {
   uint64_t seed = 0;
   std::string view; ///< how tensors lie in memory, see TensorView
   std::string edit; ///< what is put into the inputs by hand, see makeInputs
+  /// Of the operands that the artifact's problem has: `key_lengths` ([N, …]), `sequences`
+  /// ([[Q, K], …]), `sinks` ([X, …]), `bias_axes` (letters of bhqk); drawn where left out.
+  evaluation::MaskChoice operands;
   bool quick = false;
   int64_t repeats = 1;
 };

@@ -38,9 +38,10 @@ void CaseOutcome::addTo(Result &result) const {
 
 Status CaseRunner::prepare(const Case &from, const LoadedArtifact &artifact) {
   const sage_problem &problem = artifact.program.problem;
-  std::string key =
-      text(from.shape.text(), ' ', int(from.distribution), ' ', from.seed, ' ', from.edit, ' ',
-           problem.element_type, ' ', problem.head_dim, ' ', problem.value_head_dim);
+  std::string key = text(from.shape.text(), ' ', int(from.distribution), ' ', from.seed, ' ',
+                         from.edit, ' ', problem.element_type, ' ', problem.head_dim, ' ',
+                         problem.value_head_dim, ' ', problem.has_bias, problem.bias_type,
+                         problem.key_lengths, problem.sinks, problem.packed, ' ', from.name);
   if (key != inputsKey || inputsKey.empty()) {
     inputsKey.clear();
     std::string wrong = makeInputs(from, problem, from.seed, inputs);
@@ -70,7 +71,8 @@ Status CaseRunner::run(const Case &from, LoadedArtifact &artifact, CaseOutcome &
     return {};
   DeviceTensors::Results results;
   SAGE_RETURN_IF_ERROR(tensors.download(results));
-  outcome.unwritten = results.unwritten;
+  outcome.unwritten =
+      results.unwritten - inputs.unownedRows() * (inputs.valueHeadDim + (problem.lse ? 1 : 0));
   outcome.gapsIntact = results.gapsIntact;
   outcome.output = compareOutputs(results.output, reference.output32, reference.output22,
                                   reference.bounds, problem.element_type);

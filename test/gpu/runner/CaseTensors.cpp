@@ -21,6 +21,25 @@ void fillTokens(std::vector<uint16_t> &tensor, int64_t heads, int64_t tokens, in
     std::fill_n(tensor.begin() + head * tokens * dims, std::min(count, tokens) * dims, bits);
 }
 
+/// Makes tokens `first` to the last of a batch entry NaN.
+void poisonTokens(const Shape &shape, int64_t batch, int64_t first, int64_t dims,
+                  std::vector<uint16_t> &tensor) {
+  for (int64_t head = batch * shape.keyHeads; head < (batch + 1) * shape.keyHeads; ++head)
+    std::fill(tensor.begin() + (head * shape.keys + first) * dims,
+              tensor.begin() + (head + 1) * shape.keys * dims, poisonElement);
+}
+
+void poisonPadding(HostInputs &inputs) {
+  const evaluation::MaskInputs &operands = inputs.operands;
+  for (auto [tensor, dims] :
+       {std::pair(&inputs.key, inputs.headDim), std::pair(&inputs.value, inputs.valueHeadDim)}) {
+    for (size_t b = 0; b < operands.keyLengths.size(); ++b)
+      poisonTokens(inputs.shape, int64_t(b), operands.keyLengths[b], dims, *tensor);
+    if (!operands.keyOffsets.empty())
+      poisonTokens(inputs.shape, 0, operands.keyOffsets.back(), dims, *tensor);
+  }
+}
+
 std::string editInputs(const std::string &edit, HostInputs &inputs) {
   const Shape &shape = inputs.shape;
   int64_t dims = inputs.headDim;
@@ -61,16 +80,27 @@ sage_call HostInputs::call(uint16_t *output, float *lse) const {
     return sage_tensor_dense(const_cast<uint16_t *>(data), SAGE_HEAD_MAJOR, type, shape.batch,
                              heads, tokens, dims);
   };
-  return {dense(query.data(), shape.queryHeads, shape.queries, headDim),
-          dense(key.data(), shape.keyHeads, shape.keys, headDim),
-          dense(value.data(), shape.keyHeads, shape.keys, valueHeadDim),
-          dense(output, shape.queryHeads, shape.queries, valueHeadDim), lse};
+  sage_call call{};
+  call.query = dense(query.data(), shape.queryHeads, shape.queries, headDim);
+  call.key = dense(key.data(), shape.keyHeads, shape.keys, headDim);
+  call.value = dense(value.data(), shape.keyHeads, shape.keys, valueHeadDim);
+  call.output = dense(output, shape.queryHeads, shape.queries, valueHeadDim);
+  call.lse = lse;
+  operands.addTo(call);
+  return call;
+}
+
+int64_t HostInputs::unownedRows() const {
+  if (operands.queryOffsets.empty())
+    return 0;
+  int64_t owned = operands.queryOffsets.back() - operands.queryOffsets.front();
+  return shape.queryHeads * (shape.queries - owned);
 }
 
 std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
                        HostInputs &inputs) {
   const Shape &shape = from.shape;
-  inputs = {shape, problem.head_dim, problem.value_head_dim, problem.element_type, {}, {}, {}};
+  inputs = {shape, problem.head_dim, problem.value_head_dim, problem.element_type, {}, {}, {}, {}};
   auto draw = [&](evaluation::InputTensor tensor, int64_t heads, int64_t tokens, int64_t dims) {
     return evaluation::makeInput(from.distribution, seed, tensor, problem.element_type, shape.batch,
                                  heads, tokens, dims);
@@ -79,6 +109,12 @@ std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t s
   inputs.query = draw(InputTensor::Query, shape.queryHeads, shape.queries, problem.head_dim);
   inputs.key = draw(InputTensor::Key, shape.keyHeads, shape.keys, problem.head_dim);
   inputs.value = draw(InputTensor::Value, shape.keyHeads, shape.keys, problem.value_head_dim);
+  std::string wrong = evaluation::makeMaskInputs(
+      problem, {shape.batch, shape.queryHeads, shape.keyHeads, shape.queries, shape.keys},
+      from.operands, seed, inputs.operands);
+  if (!wrong.empty())
+    return wrong;
+  poisonPadding(inputs);
   return editInputs(from.edit, inputs);
 }
 
@@ -95,6 +131,11 @@ std::string TensorView::create(const std::string &name, const Shape &shape, bool
     view.strides[2] = headDim + 8;
     view.strides[1] = tokens * view.strides[2] + 24;
     view.strides[0] = heads * view.strides[1] + 40;
+  } else if (name == "odd") {
+    view.strides[2] = headDim + 1;
+    view.strides[1] = tokens * view.strides[2] + 3;
+    view.strides[0] = heads * view.strides[1] + 5;
+    view.first = 1;
   } else if (name == "far") {
     // Heads lie beside each other inside a token.
     view.strides[2] = int64_t(1) << 24;
@@ -104,14 +145,14 @@ std::string TensorView::create(const std::string &name, const Shape &shape, bool
     return "unknown view '" + name + "'";
   }
   bool isEmpty = view.rows() == 0;
-  view.span = isEmpty ? 0 : headDim;
+  view.span = isEmpty ? 0 : view.first + headDim;
   for (int axis = 0; axis < 3 && !isEmpty; ++axis)
     view.span += (view.extents[axis] - 1) * view.strides[axis];
   return "";
 }
 
 sage_tensor TensorView::on(void *data, sage_element_type type) const {
-  sage_tensor tensor{data, {}, {}, type};
+  sage_tensor tensor{data ? static_cast<uint16_t *>(data) + first : nullptr, {}, {}, type};
   std::copy_n(extents, 4, tensor.extents);
   std::copy_n(strides, 4, tensor.strides);
   return tensor;
@@ -120,7 +161,7 @@ sage_tensor TensorView::on(void *data, sage_element_type type) const {
 int64_t TensorView::rowOffset(int64_t row) const {
   int64_t token = row % extents[2], head = row / extents[2] % extents[1];
   int64_t batch = row / extents[2] / extents[1];
-  return batch * strides[0] + head * strides[1] + token * strides[2];
+  return first + batch * strides[0] + head * strides[1] + token * strides[2];
 }
 
 Status DeviceTensors::uploadTensor(Buffer &buffer, const TensorView &view,
@@ -158,13 +199,39 @@ Status DeviceTensors::create(const sage_artifact *artifact, const HostInputs &in
                                 std::pair(&value, &valueView), std::pair(&output, &outputView)})
     SAGE_RETURN_IF_ERROR(buffer->allocate(size_t(tensor->span) * 2));
   SAGE_RETURN_IF_ERROR(lse.allocate(size_t(inputs.rows()) * 4));
-  call = {queryView.on(query.data(), inputs.type), keyView.on(key.data(), inputs.type),
-          valueView.on(value.data(), inputs.type), outputView.on(output.data(), inputs.type),
-          hasLse ? static_cast<float *>(lse.data()) : nullptr};
+  call = {};
+  call.query = queryView.on(query.data(), inputs.type);
+  call.key = keyView.on(key.data(), inputs.type);
+  call.value = valueView.on(value.data(), inputs.type);
+  call.output = outputView.on(output.data(), inputs.type);
+  call.lse = hasLse ? static_cast<float *>(lse.data()) : nullptr;
+  SAGE_RETURN_IF_ERROR(uploadOperands(inputs.operands));
   SAGE_RETURN_IF_ERROR(fromApi(sage_artifact_workspace_bytes(artifact, &call, &bytes)));
   SAGE_RETURN_IF_ERROR(workspace.allocate(size_t(bytes)));
   SAGE_RETURN_IF_ERROR(uploadInputs(inputs));
   return device.synchronize();
+}
+
+Status DeviceTensors::uploadOperands(const evaluation::MaskInputs &operands) {
+  auto place = [&](Buffer &buffer, const auto &elements) -> Status {
+    size_t bytes = elements.size() * sizeof(elements[0]);
+    SAGE_RETURN_IF_ERROR(buffer.allocate(bytes));
+    return device.isStub || bytes == 0 ? Status() : buffer.upload(elements.data(), bytes);
+  };
+  SAGE_RETURN_IF_ERROR(place(bias, operands.bias));
+  SAGE_RETURN_IF_ERROR(place(keyLengths, operands.keyLengths));
+  SAGE_RETURN_IF_ERROR(place(sinks, operands.sinks));
+  SAGE_RETURN_IF_ERROR(place(queryOffsets, operands.queryOffsets));
+  SAGE_RETURN_IF_ERROR(place(keyOffsets, operands.keyOffsets));
+  auto addressOf = [](const Buffer &buffer, bool present) -> const void * {
+    return present ? buffer.data() : nullptr;
+  };
+  operands.addTo(call, {addressOf(bias, !operands.bias.empty()),
+                        addressOf(keyLengths, !operands.keyLengths.empty()),
+                        addressOf(sinks, !operands.sinks.empty()),
+                        addressOf(queryOffsets, !operands.queryOffsets.empty()),
+                        addressOf(keyOffsets, !operands.keyOffsets.empty())});
+  return {};
 }
 
 Status DeviceTensors::uploadInputs(const HostInputs &inputs) {

@@ -13,9 +13,12 @@ struct HostInputs {
   int64_t headDim = 0, valueHeadDim = 0;
   sage_element_type type = SAGE_F16;
   std::vector<uint16_t> query, key, value;
+  evaluation::MaskInputs operands;
 
   /// A call on these, head-major, with this output; for the reference.
   sage_call call(uint16_t *output, float *lse) const;
+  /// Rows of O in no sequence, which nobody writes.
+  int64_t unownedRows() const;
   int64_t rows() const { return shape.batch * shape.queryHeads * shape.queries; }
 };
 
@@ -25,6 +28,7 @@ struct HostInputs {
 /// - `nan-key`: one NaN in K: every output that depends on its scale is NaN (P1).
 /// - `inf-query`: an infinity in Q: its group's rows are NaN (P1).
 /// - `large-value`: V times 2^10: outputs near the end of f16's range.
+/// Keys and values behind a length, or in no sequence, are NaN: nobody may read them.
 /// Returns an empty text, or what is wrong.
 std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
                        HostInputs &inputs);
@@ -32,10 +36,12 @@ std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t s
 /// How a logical B×H×N×D tensor lies in memory.
 struct TensorView {
   int64_t extents[4] = {}, strides[4] = {};
-  int64_t span = 0; ///< elements from the first to the last
+  int64_t first = 0; ///< elements before the first one, which misalign it
+  int64_t span = 0;  ///< elements from there on to the last
 
   /// `head_major`, `token_major`; `padded`: head-major, with gaps after tokens, heads
-  /// and batches; `far`: tokens so far apart that offsets exceed 2^31 elements.
+  /// and batches; `odd`: such gaps, but addresses and strides are multiples of one
+  /// element only; `far`: tokens so far apart that offsets exceed 2^31 elements.
   static std::string create(const std::string &name, const Shape &shape, bool isQuery,
                             int64_t headDim, TensorView &view);
   sage_tensor on(void *data, sage_element_type type) const;
@@ -51,7 +57,8 @@ class DeviceTensors {
 public:
   DeviceTensors(const Device &device)
       : device(device), query(device), key(device), value(device), output(device), lse(device),
-        workspace(device) {}
+        workspace(device), bias(device), keyLengths(device), sinks(device), queryOffsets(device),
+        keyOffsets(device) {}
 
   /// `view` as in TensorView.
   Status create(const sage_artifact *artifact, const HostInputs &inputs, const std::string &view,
@@ -73,12 +80,14 @@ public:
   const sage_call &deviceCall() const { return call; }
 
 private:
+  Status uploadOperands(const evaluation::MaskInputs &operands);
   Status uploadTensor(Buffer &buffer, const TensorView &view, const std::vector<uint16_t> &dense);
   Status downloadOutput(Results &results) const;
 
   const Device &device;
   TensorView queryView, keyView, valueView, outputView;
   Buffer query, key, value, output, lse, workspace;
+  Buffer bias, keyLengths, sinks, queryOffsets, keyOffsets;
   sage_call call{};
   uint64_t bytes = 0;
   bool hasLse = false;

@@ -12,7 +12,7 @@
 namespace sage::gpu {
 using namespace sage::runtime;
 
-ErrorBounds computeErrorBounds(const ReferenceOperands &operands,
+ErrorBounds computeErrorBounds(const ReferenceOperands &operands, const sage_call &call,
                                const std::vector<float> &queryMeans, ScoreConversion conversion) {
   const Extents &extents = operands.extents;
   int64_t rows = extents.batch * extents.queryHeads * extents.queries;
@@ -23,7 +23,7 @@ ErrorBounds computeErrorBounds(const ReferenceOperands &operands,
                          operands.recipe.inner == SAGE_INNER_F32};
   constexpr int64_t chunk = 16;
   parallelFor((rows + chunk - 1) / chunk, 0, [&](int64_t task) {
-    RowBound bound(operands, queryMeans, conversion);
+    RowBound bound(operands, call, queryMeans, conversion);
     for (int64_t row = task * chunk; row < std::min(rows, (task + 1) * chunk); ++row)
       bound.run(row / extents.queries, row % extents.queries, bounds);
   });

@@ -60,7 +60,8 @@ struct ErrorBounds {
 };
 
 /// `queryMeans`: B×Hq×blocks×D under smooth Q, else empty.
-ErrorBounds computeErrorBounds(const runtime::ReferenceOperands &operands,
+/// Of a call without lengths.
+ErrorBounds computeErrorBounds(const runtime::ReferenceOperands &operands, const sage_call &call,
                                const std::vector<float> &queryMeans, ScoreConversion conversion);
 
 /// A unit in the last place of the element type at that magnitude.

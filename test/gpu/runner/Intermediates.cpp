@@ -181,7 +181,9 @@ Status compareIntermediates(const LoadedArtifact &artifact, const DeviceTensors 
   const Shape &shape = inputs.shape;
   const sage_program &program = artifact.program;
   const sage_recipe &recipe = program.recipe;
-  if (shape.batch * shape.queryHeads * shape.queries * shape.keys == 0)
+  // Entries with lengths have slots of their own in the workspace; their outputs are compared.
+  if (shape.batch * shape.queryHeads * shape.queries * shape.keys == 0 ||
+      hasEntries(program.problem))
     return {};
   Slices slices;
   SAGE_RETURN_IF_ERROR(slices.read(artifact, tensors));

@@ -73,9 +73,10 @@ void addSpread(const float *__restrict largest, float count, float unitOfOne, in
 
 } // namespace
 
-RowBound::RowBound(const ReferenceOperands &operands, const std::vector<float> &queryMeans,
-                   ScoreConversion conversion)
-    : operands(operands), queryMeans(queryMeans), kernels(tileKernels()), conversion(conversion),
+RowBound::RowBound(const ReferenceOperands &operands, const sage_call &call,
+                   const std::vector<float> &queryMeans, ScoreConversion conversion)
+    : operands(operands), queryMeans(queryMeans), adjustment(operands, call),
+      kernels(tileKernels()), conversion(conversion),
       scorePrecision(precisionOfScores(operands.recipe)),
       valuePrecision(precisionOfValues(operands.recipe)), columns(operands.valueColumns()),
       log2Range(std::log2(valueRange(operands.recipe).probability)) {
@@ -92,9 +93,14 @@ void RowBound::run(int64_t head, int64_t query, ErrorBounds &bounds) {
   maximum = -INFINITY;
   sum = sumError = relative = slack = 0;
   int64_t tile = operands.geometry.keyTile;
-  int64_t visible = operands.visibleKeys(query);
-  for (int64_t t = (visible + tile - 1) / tile - 1; t >= 0; --t)
-    addTile(head, query, t * tile, std::min(tile, visible - t * tile));
+  VisibleKeys visible = adjustment.visibleKeys(query);
+  for (int64_t t = (visible.end + tile - 1) / tile - 1; t >= 0; --t) {
+    TileKeys keys = adjustment.keysOfTile(visible, head, query, t * tile);
+    if (keys.count() > 0)
+      addTile(head, query, keys);
+  }
+  if (operands.problem.sinks)
+    addSink(head, query);
   store(head, query, bounds);
 }
 
@@ -120,8 +126,9 @@ float RowBound::argumentError(float argument, float offset, float factor) const 
 }
 
 /// x of the tile's keys, and by how much a kernel's may differ.
-void RowBound::computeScores(int64_t head, int64_t query, int64_t firstKey, int64_t keys) {
+void RowBound::computeScores(int64_t head, int64_t query, const TileKeys &tile) {
   const Extents &extents = operands.extents;
+  int64_t firstKey = tile.first, keys = tile.count();
   int64_t dims = operands.problem.head_dim;
   int64_t keyHead = head / extents.headGroup();
   int64_t keyRow = keyHead * extents.keys + firstKey;
@@ -146,6 +153,33 @@ void RowBound::computeScores(int64_t head, int64_t query, int64_t firstKey, int6
                      operands.scaleLog2e, keys, logits.data(), factors.data());
   std::fill(argumentErrors.begin(), argumentErrors.end(), 0.0f);
   addScoreErrors(head, query, firstKey, keys);
+  if (adjustment.isNeeded(tile))
+    adjustScores(head, query, tile);
+}
+
+/// A score is rounded once in every step of N14, and the hyperbolic tangent is near.
+void RowBound::adjustScores(int64_t head, int64_t query, const TileKeys &tile) {
+  constexpr float tangentError = 0x1p-20f;
+  float largest = 0;
+  for (int64_t j = 0; j < tile.count(); ++j)
+    largest = std::max(largest, std::fabs(logits[size_t(j)]));
+  float completion = 0;
+  if (operands.completesScores()) // a float32 sum of products in any order
+    completion = std::fabs(operands.lseCorrectionOf(head, query)) +
+                 float(operands.problem.head_dim) * operands.scale;
+  tileMaximum = adjustment.apply(head, query, tile, scores.data(), logits.data(), factors.data());
+  if (adjustment.isFused())
+    return;
+  for (int64_t j = 0; j < tile.count(); ++j) {
+    float x = logits[size_t(j)];
+    if (!std::isfinite(x))
+      continue;
+    float error =
+        halfUlp * (4 * (largest + std::fabs(x)) + float(operands.problem.head_dim) * completion) +
+        tangentError * adjustment.softcap();
+    argumentErrors[size_t(j)] += error;
+    slack = std::max(slack, ln2 * argumentErrors[size_t(j)]);
+  }
 }
 
 /// Float products add in another order and width; so does the score correction.
@@ -186,16 +220,48 @@ void RowBound::addScoreErrors(int64_t head, int64_t query, int64_t firstKey, int
   }
 }
 
-void RowBound::addTile(int64_t head, int64_t query, int64_t firstKey, int64_t keys) {
-  computeScores(head, query, firstKey, keys);
-  float next = std::max(maximum, tileMaximum);
-  if (!(std::fabs(next) < INFINITY))
-    return; // NaN: the outputs are NaN too, and compared as such
+/// α of a new maximum, with what it is off.
+float RowBound::rescaleTo(float next) {
   float rescale = maximum == -INFINITY ? 0 : std::exp2(maximum - next);
   if (rescale != 0 && next != maximum)
     relative += exp2Error + ln2 * halfUlp * (next - maximum);
   relative += halfUlp; // the promotion's own rounding
   maximum = next;
+  return rescale;
+}
+
+/// N15: one more addend of the row sum.
+void RowBound::addSink(int64_t head, int64_t query) {
+  float sink = adjustment.sinkOf(head, query), next = std::max(maximum, sink);
+  if (!(std::fabs(next) < INFINITY))
+    return;
+  float rescale = rescaleTo(next);
+  for (size_t d = 0; d < size_t(columns); ++d) {
+    total[d] *= rescale;
+    codes[d] *= rescale;
+    squares[d] *= rescale * rescale;
+  }
+  float argument = sink + (log2Range - maximum), p = exp2Reference(argument);
+  float correction = operands.recipe.smooth_k ? operands.lseCorrectionOf(head, query) : 0;
+  float error = argumentError(argument, log2Range - maximum, 0) +
+                halfUlp * (2 * std::fabs(sink) +
+                           float(operands.problem.head_dim) * 4 * std::fabs(correction));
+  sum = sum * rescale + p;
+  sumError = sumError * rescale + p * error;
+  if (operands.sumsColumn()) {
+    total.back() += p;
+    codes.back() += p * error;
+  }
+  slack = std::max(slack, error);
+}
+
+void RowBound::addTile(int64_t head, int64_t query, const TileKeys &tile) {
+  int64_t firstKey = tile.first, keys = tile.count();
+  computeScores(head, query, tile);
+  float next = std::max(maximum, tileMaximum);
+  if (!(std::fabs(next) < INFINITY))
+    return; // NaN: the outputs are NaN too, and compared as such
+  float rescale = rescaleTo(next);
 
   std::fill(freshCodes.begin(), freshCodes.end(), 0.0f);
   int64_t keyRow = head / operands.extents.headGroup() * operands.extents.keys + firstKey;
@@ -203,6 +269,9 @@ void RowBound::addTile(int64_t head, int64_t query, int64_t firstKey, int64_t ke
   float offset = log2Range - maximum, tileSum = 0, tileSumError = 0;
   for (int64_t j = 0; j < keys; ++j) {
     float argument = logits[size_t(j)] + offset;
+    probabilities[size_t(j)] = 0;
+    if (argument == -INFINITY) // hidden on both sides
+      continue;
     float p = exp2Reference(argument);
     // The maximum that is subtracted may be off as much as x itself.
     float eta =

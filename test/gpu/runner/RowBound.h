@@ -3,6 +3,7 @@
 #define SAGE_GPU_TEST_ROWBOUND_H
 
 #include "ErrorBound.h"
+#include "ReferenceScores.h"
 #include "TileKernels.h"
 
 namespace sage::gpu {
@@ -19,22 +20,26 @@ struct ProductPrecision {
 class RowBound {
 public:
   /// `queryMeans`: B×Hq×blocks×D under smooth Q, else empty.
-  RowBound(const runtime::ReferenceOperands &operands, const std::vector<float> &queryMeans,
-           ScoreConversion conversion);
+  RowBound(const runtime::ReferenceOperands &operands, const sage_call &call,
+           const std::vector<float> &queryMeans, ScoreConversion conversion);
 
   void run(int64_t head, int64_t query, ErrorBounds &bounds);
 
 private:
   float roundProbability(float p) const;
   float argumentError(float argument, float offset, float factor) const;
-  void computeScores(int64_t head, int64_t query, int64_t firstKey, int64_t keys);
+  void computeScores(int64_t head, int64_t query, const runtime::TileKeys &tile);
   void addScoreErrors(int64_t head, int64_t query, int64_t firstKey, int64_t keys);
-  void addTile(int64_t head, int64_t query, int64_t firstKey, int64_t keys);
+  void adjustScores(int64_t head, int64_t query, const runtime::TileKeys &tile);
+  float rescaleTo(float next);
+  void addTile(int64_t head, int64_t query, const runtime::TileKeys &tile);
+  void addSink(int64_t head, int64_t query);
   void accumulate(const float *values, int64_t keys);
   void store(int64_t head, int64_t query, ErrorBounds &bounds) const;
 
   const runtime::ReferenceOperands &operands;
   const std::vector<float> &queryMeans;
+  runtime::ScoreAdjustment adjustment;
   const runtime::TileKernels &kernels;
   ScoreConversion conversion;
   ProductPrecision scorePrecision, valuePrecision;

@@ -26,7 +26,8 @@ public:
 
   void attendRow(int64_t head, int64_t query, std::vector<uint16_t> &output) {
     const Extents &extents = operands.extents;
-    int64_t tile = operands.geometry.keyTile, visible = operands.visibleKeys(query);
+    int64_t tile = operands.geometry.keyTile;
+    int64_t visible = visibleKeys(operands.problem, extents, query).end;
     std::fill(total.begin(), total.end(), 0.0f);
     maximum = -INFINITY;
     for (int64_t t = (visible + tile - 1) / tile - 1; t >= 0; --t)
@@ -146,7 +147,26 @@ struct Setting {
   sage_fragment fragment;
   ScoreConversion conversion = ScoreConversion::Exact;
   void (*change)(sage_recipe &) = [](sage_recipe &) {};
+  void (*mask)(sage_problem &) = [](sage_problem &problem) {
+    problem.mask = SAGE_MASK_CAUSAL_BOTTOM_RIGHT;
+  };
 };
+
+void maskWindow(sage_problem &problem) {
+  problem.mask = SAGE_MASK_WINDOW_BOTTOM_RIGHT;
+  problem.has_window_left = problem.has_window_right = 1;
+  problem.window_left = 90;
+  problem.window_right = 3;
+  problem.sink_tokens = 5;
+  problem.sinks = 1;
+}
+
+void biasAndCap(sage_problem &problem) {
+  problem.mask = SAGE_MASK_CAUSAL_BOTTOM_RIGHT;
+  problem.softcap = 20;
+  problem.has_bias = 1;
+  problem.bias_type = SAGE_BF16;
+}
 
 bool judge(const Setting &setting, const Case &from, const char *name, bool isFault,
            const ReferenceResults &reference, const std::vector<uint16_t> &output) {
@@ -166,7 +186,7 @@ bool runOne(const Setting &setting, InputDistribution distribution, int64_t quer
     std::printf("%s\n", status.message().c_str());
     return false;
   }
-  program.problem.mask = SAGE_MASK_CAUSAL_BOTTOM_RIGHT;
+  setting.mask(program.problem);
   setting.change(program.recipe);
   Case inputsOf;
   inputsOf.shape = {1, 2, 1, queries, keys};
@@ -195,7 +215,8 @@ bool runOne(const Setting &setting, InputDistribution distribution, int64_t quer
     std::vector<uint16_t> output(reference.output32.size());
     sage_reference_options options{};
     options.tensor_core_accumulator = variant.modelsTensorCore;
-    attend(changed, inputs.call(output.data(), nullptr), options);
+    attend(changed, inputs.call(output.data(), nullptr), nullptr, {0, inputs.shape.queries},
+           options);
     passed &= judge(setting, inputsOf, variant.name, variant.isFault, reference, output);
   }
   return passed;
@@ -223,6 +244,10 @@ int runSelfTest() {
       {"sage2pp", SAGE_MMA_SYNC_16},
       {"sage1", SAGE_MMA_SYNC_16},
       {"f16", SAGE_WGMMA},
+      {"sage2-8b", SAGE_WGMMA, ScoreConversion::Exact, [](sage_recipe &) {}, maskWindow},
+      {"sage2-8b", SAGE_MMA_SYNC_16, ScoreConversion::Exact,
+       [](sage_recipe &recipe) { recipe.smooth_v = 1; }, biasAndCap},
+      {"f16", SAGE_MMA_SYNC_16, ScoreConversion::Exact, [](sage_recipe &) {}, biasAndCap},
   };
   bool passed = true;
   for (const Setting &setting : settings)

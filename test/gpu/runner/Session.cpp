@@ -76,9 +76,12 @@ LoadedArtifact &Session::artifact(const std::string &name) {
 Status ReferenceResults::run(const sage_program &program, const HostInputs &inputs,
                              ScoreConversion conversion) {
   size_t elements = size_t(inputs.rows() * inputs.valueHeadDim);
-  output32.assign(elements, 0);
-  output22.assign(elements, 0);
-  lse32.assign(size_t(inputs.rows()), 0);
+  // What nobody writes is NaN on both sides.
+  output32.assign(elements, 0xffff);
+  output22.assign(elements, 0xffff);
+  lse32.assign(size_t(inputs.rows()), NAN);
+  if (hasEntries(program.problem))
+    return runEntries(program, inputs, conversion);
   sage_call call = inputs.call(output32.data(), lse32.data());
   sage_reference_sizes sizes;
   SAGE_RETURN_IF_ERROR(fromApi(sage_reference_get_sizes(&program, &call, &sizes)));
@@ -108,23 +111,73 @@ Status ReferenceResults::run(const sage_program &program, const HostInputs &inpu
   SAGE_RETURN_IF_ERROR(prepareReference(program, call, CallUse::Host, operands));
   SAGE_RETURN_IF_ERROR(quantizeOperands(call, 0, intermediates, operands));
   sage_reference_options options{};
-  attend(operands, call, options);
+  RowPlacement rows{0, inputs.shape.queries};
+  attend(operands, call, lse32.data(), rows, options);
   options.tensor_core_accumulator = 1;
   sage_call modelled = inputs.call(output22.data(), nullptr);
-  attend(operands, modelled, options);
-  bounds = computeErrorBounds(operands, queryMean, conversion);
+  attend(operands, modelled, nullptr, rows, options);
+  bounds = computeErrorBounds(operands, call, queryMean, conversion);
+  return {};
+}
+
+/// Puts the bounds of an entry's rows where they lie in the whole.
+static void placeBounds(const ErrorBounds &part, const CallEntry &entry, ErrorBounds &whole) {
+  int64_t queries = entry.call.query.extents[2], dims = entry.problem.value_head_dim;
+  int64_t heads = entry.call.query.extents[0] * entry.call.query.extents[1];
+  for (int64_t head = 0; head < heads; ++head) {
+    int64_t from = head * queries, to = entry.rows.first + head * entry.rows.headStride;
+    std::copy_n(&part.relative[0] + from, queries, &whole.relative[0] + to);
+    std::copy_n(&part.lse[0] + from, queries, &whole.lse[0] + to);
+    std::copy_n(&part.codes[0] + from * dims, queries * dims, &whole.codes[0] + to * dims);
+    std::copy_n(&part.spread[0] + from * dims, queries * dims, &whole.spread[0] + to * dims);
+  }
+}
+
+Status ReferenceResults::runEntries(const sage_program &program, const HostInputs &inputs,
+                                    ScoreConversion conversion) {
+  sage_call call32 = inputs.call(output32.data(), lse32.data());
+  sage_call call22 = inputs.call(output22.data(), nullptr);
+  size_t rows = size_t(inputs.rows()), elements = output32.size();
+  bounds = {std::vector<float>(elements), std::vector<float>(elements), std::vector<float>(rows),
+            std::vector<float>(rows),
+            program.recipe.pv != SAGE_VALUE_F16 && program.recipe.inner == SAGE_INNER_F32};
+  for (int64_t i = 0; i < countEntries(program.problem, call32); ++i) {
+    CallEntry entry = entryOf(program.problem, call32, i);
+    sage_program part = program;
+    part.problem = entry.problem;
+    operands = {};
+    SAGE_RETURN_IF_ERROR(prepareReference(part, entry.call, CallUse::Host, operands));
+    sage_reference_intermediates intermediates{};
+    queryMean.clear();
+    if (program.recipe.smooth_q)
+      queryMean.assign(size_t(entry.call.query.extents[0] * inputs.shape.queryHeads *
+                              operands.queryBlocks() * inputs.headDim),
+                       0);
+    intermediates.query_mean = queryMean.empty() ? nullptr : queryMean.data();
+    SAGE_RETURN_IF_ERROR(quantizeOperands(entry.call, 0, intermediates, operands));
+    sage_reference_options options{};
+    attend(operands, entry.call, lse32.data(), entry.rows, options);
+    options.tensor_core_accumulator = 1;
+    attend(operands, entryOf(program.problem, call22, i).call, nullptr, entry.rows, options);
+    if (entry.call.query.extents[2] > 0)
+      placeBounds(computeErrorBounds(operands, entry.call, queryMean, conversion), entry, bounds);
+  }
   return {};
 }
 
 std::string referenceKey(const LoadedArtifact &artifact) {
   const sage_program &program = artifact.program;
   const sage_recipe &recipe = program.recipe;
-  return text(program.problem.mask, ' ', program.problem.scale, ' ', program.problem.element_type,
-              ' ', program.problem.head_dim, ' ', program.problem.value_head_dim, ' ', recipe.qk,
-              recipe.smooth_q, recipe.smooth_k, recipe.smooth_v, recipe.pv, recipe.accumulation,
-              recipe.inner, recipe.row_sum, ' ', program.geometry.query_block, ' ',
-              program.geometry.key_tile, program.geometry.query_groups, program.geometry.key_groups,
-              program.geometry.value_order, ' ', int(artifact.conversion()));
+  const sage_problem &problem = program.problem;
+  return text(
+      problem.mask, problem.has_window_left, problem.has_window_right, ' ', problem.window_left,
+      ' ', problem.window_right, ' ', problem.sink_tokens, ' ', problem.softcap, ' ',
+      problem.has_bias, problem.key_lengths, problem.sinks, problem.packed, ' ', recipe.interval,
+      ' ', program.problem.scale, ' ', program.problem.element_type, ' ', program.problem.head_dim,
+      ' ', program.problem.value_head_dim, ' ', recipe.qk, recipe.smooth_q, recipe.smooth_k,
+      recipe.smooth_v, recipe.pv, recipe.accumulation, recipe.inner, recipe.row_sum, ' ',
+      program.geometry.query_block, ' ', program.geometry.key_tile, program.geometry.query_groups,
+      program.geometry.key_groups, program.geometry.value_order, ' ', int(artifact.conversion()));
 }
 
 double lseTolerance(const sage_recipe &recipe) {

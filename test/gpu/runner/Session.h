@@ -67,6 +67,11 @@ struct ReferenceResults {
   std::vector<uint8_t> value;
 
   Status run(const sage_program &program, const HostInputs &inputs, ScoreConversion conversion);
+
+private:
+  /// With lengths or sequences: one after the other, without the intermediates.
+  Status runEntries(const sage_program &program, const HostInputs &inputs,
+                    ScoreConversion conversion);
 };
 
 /// Equal for programs that the reference treats alike.

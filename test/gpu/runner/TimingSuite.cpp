@@ -108,14 +108,26 @@ Status checkRows(const LoadedArtifact &artifact, const HostInputs &inputs,
   sage_problem problem = artifact.program.problem;
   const Shape &shape = inputs.shape;
   Extents extents{shape.batch, shape.queryHeads, shape.keyHeads, shape.queries, shape.keys};
+  // Biases and lengths are compared by the correctness suite alone.
+  if (problem.has_bias || hasEntries(problem))
+    return {};
   std::fill_n(problem.shape, 5, -1);
+  problem.mask = SAGE_MASK_NONE;
+  problem.has_window_left = problem.has_window_right = 0;
+  problem.sink_tokens = 0;
+  problem.has_bias = 1;
+  problem.bias_type = SAGE_BOOL;
   std::vector<double> got, expected;
   evaluation::Random random(1, 0);
   for (int64_t i = 0; i < sampledRows; ++i) {
     int64_t row =
         std::min(int64_t(random.uniform(uint64_t(i)) * double(inputs.rows())), inputs.rows() - 1);
     int64_t head = row / shape.queries, query = row % shape.queries;
-    int64_t visible = visibleKeys(artifact.program.problem.mask, extents, query);
+    VisibleKeys visible = visibleKeys(artifact.program.problem, extents, query);
+    // What the mask hides is hidden by a bias here.
+    std::vector<uint8_t> shown(static_cast<size_t>(shape.keys));
+    for (int64_t key = 0; key < shape.keys; ++key)
+      shown[size_t(key)] = visible.sees(key);
     int64_t keyRow = head / extents.headGroup() * shape.keys;
     auto part = [&](const std::vector<uint16_t> &from, int64_t dims, int64_t first,
                     int64_t tokens) {
@@ -123,10 +135,13 @@ Status checkRows(const LoadedArtifact &artifact, const HostInputs &inputs,
                                inputs.type, 1, 1, tokens, dims);
     };
     int64_t dims = inputs.headDim, valueDims = inputs.valueHeadDim;
-    sage_call call{part(inputs.query, dims, row, 1), part(inputs.key, dims, keyRow, visible),
-                   part(inputs.value, valueDims, keyRow, visible), part(output, valueDims, row, 1),
-                   nullptr};
-    problem.mask = SAGE_MASK_NONE;
+    sage_call call{};
+    call.query = part(inputs.query, dims, row, 1);
+    call.key = part(inputs.key, dims, keyRow, shape.keys);
+    call.value = part(inputs.value, valueDims, keyRow, shape.keys);
+    call.output = part(output, valueDims, row, 1);
+    call.bias = {shown.data(), {1, 1, 1, shape.keys}, {0, 0, 0, 1}, SAGE_BOOL};
+    call.sinks = problem.sinks ? &inputs.operands.sinks[size_t(head % shape.queryHeads)] : nullptr;
     std::vector<double> exact(static_cast<size_t>(valueDims));
     SAGE_RETURN_IF_ERROR(fromApi(sage_exact_run(&problem, &call, exact.data(), nullptr, nullptr)));
     expected.insert(expected.end(), exact.begin(), exact.end());
@@ -167,7 +182,9 @@ public:
     SAGE_RETURN_IF_ERROR(timeKernel(entry, artifact, sets, stream, result));
     DeviceTensors::Results results;
     SAGE_RETURN_IF_ERROR(first.download(results));
-    if (results.unwritten > 0 || !results.gapsIntact)
+    int64_t unowned =
+        inputs[0].unownedRows() * (inputs[0].valueHeadDim + (artifact.program.problem.lse ? 1 : 0));
+    if (results.unwritten > unowned || !results.gapsIntact)
       result.fail("outputs are not written, or memory beside them is");
     result.set("workspace_mb", double(first.workspaceBytes()) * 1e-6);
     return checkRows(artifact, inputs[0], results.output, result);
@@ -176,16 +193,22 @@ public:
 private:
   Status prepare(const Case &from, const LoadedArtifact &artifact) {
     const sage_problem &problem = artifact.program.problem;
-    std::string key = text(from.shape.text(), int(from.distribution), ' ', problem.element_type,
-                           problem.head_dim, ' ', problem.value_head_dim);
+    std::string key =
+        text(from.shape.text(), int(from.distribution), ' ', problem.element_type, problem.head_dim,
+             ' ', problem.value_head_dim, ' ', problem.has_bias, problem.bias_type,
+             problem.key_lengths, problem.sinks, problem.packed, ' ', from.name);
     if (key == inputsKey)
       return {};
     for (size_t i = 0; i < inputSets; ++i) {
+      const Shape &shape = from.shape;
       inputs[i] = {
-          from.shape, problem.head_dim, problem.value_head_dim, problem.element_type, {}, {}, {}};
-      if (device.isStub)
-        continue;
-      std::string wrong = makeInputs(from, problem, from.seed + i, inputs[i]);
+          shape, problem.head_dim, problem.value_head_dim, problem.element_type, {}, {}, {}, {}};
+      std::string wrong =
+          device.isStub ? evaluation::makeMaskInputs(problem,
+                                                     {shape.batch, shape.queryHeads, shape.keyHeads,
+                                                      shape.queries, shape.keys},
+                                                     from.operands, from.seed, inputs[i].operands)
+                        : makeInputs(from, problem, from.seed + i, inputs[i]);
       if (!wrong.empty())
         return invalidArgument(wrong);
     }

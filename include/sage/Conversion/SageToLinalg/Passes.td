@@ -5,12 +5,26 @@
 
 include "mlir/Pass/PassBase.td"
 
+def SageUnpackSequences : Pass<"sage-unpack-sequences"> {
+  let summary = "Rewrite attentions with key lengths or packed sequences into dense ones";
+  let description = [{
+    Gives key lengths and sequences their meaning (Spec N16, N17): a `sage.attention` on tensors that has them becomes an
+    `scf.for` over batch entries or sequences, whose body slices the tensors, attends on the slices, and inserts the
+    results into the outputs. Runs before `sage-smooth`, and before `sage-decompose`, which refuses lengths.
+
+    Example: `--sage-unpack-sequences`
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect", "::sage::SageDialect"];
+}
+
 def SageDecompose : Pass<"sage-decompose"> {
   let summary = "Rewrite sage ops on tensors into linalg, arith and math";
   let description = [{
     Gives every `sage` op on tensors its meaning (Spec section 1) in ops that any MLIR compiler runs. An op becomes an
     `scf.forall` over batch and heads; its body works on the rank-2 tensors of one head. Attention becomes an `scf.for`
-    over the key tiles, from the last to the first, that carries row maxima, row sums and O.
+    over the key tiles, from the last to the first, that carries row maxima, row sums and O. Key lengths and packed
+    sequences are taken apart before, by `sage-unpack-sequences`.
 
     `sage.attention` and `sage.smoothed_attention` go through `sage-smooth` and `sage-quantize`; where they have no
     geometry they get the recipe's default one for `family`. Means, scales and integers are exact. P·V is added in float32,

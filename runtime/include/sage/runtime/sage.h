@@ -62,7 +62,13 @@ SAGE_API void sage_status_destroy(sage_status *status);
 |* may fill them in by hand to run the CPU reference without an artifact.     *|
 \*===--------------------------------------------------------------------===*/
 
-typedef enum sage_element_type { SAGE_F16 = 0, SAGE_BF16 = 1 } sage_element_type;
+/** Q, K, V and O are of the first two; a bias of any. */
+typedef enum sage_element_type {
+  SAGE_F16 = 0,
+  SAGE_BF16 = 1,
+  SAGE_F32 = 2,
+  SAGE_BOOL = 3 /**< one byte, 0 or 1 */
+} sage_element_type;
 
 typedef enum sage_layout {
   SAGE_HEAD_MAJOR = 0, /**< B×H×N×D */
@@ -72,7 +78,9 @@ typedef enum sage_layout {
 typedef enum sage_mask {
   SAGE_MASK_NONE = 0,
   SAGE_MASK_CAUSAL_TOP_LEFT = 1,    /**< key j is visible to query i: j ≤ i */
-  SAGE_MASK_CAUSAL_BOTTOM_RIGHT = 2 /**< j ≤ i + Nk - Nq */
+  SAGE_MASK_CAUSAL_BOTTOM_RIGHT = 2, /**< j ≤ i + Nk - Nq */
+  SAGE_MASK_WINDOW_TOP_LEFT = 3,     /**< i - window_left ≤ j ≤ i + window_right */
+  SAGE_MASK_WINDOW_BOTTOM_RIGHT = 4  /**< the same with i + Nk - Nq for i */
 } sage_mask;
 
 typedef enum sage_score_type {
@@ -111,6 +119,19 @@ typedef struct sage_problem {
   double scale;     /**< finite and positive; 0 means 1/√head_dim */
   int32_t lse;      /**< nonzero: the log-sum-exp is an output */
   int64_t shape[5]; /**< B, Hq, Hkv, Nq, Nk; -1 where any extent is accepted */
+
+  /* What hides keys, ends sequences and changes scores (Spec N13 to N17); all
+     zeros where there is none of it. */
+  int32_t has_window_left, has_window_right; /**< nonzero: the bound below holds */
+  int64_t window_left;  /**< with a causal or a window mask */
+  int64_t window_right; /**< with a window mask */
+  int64_t sink_tokens;  /**< leading keys that the left bound does not hide */
+  double softcap;       /**< 0: none */
+  int32_t has_bias;     /**< nonzero: sage_call::bias is added, or hides (SAGE_BOOL) */
+  sage_element_type bias_type;
+  int32_t key_lengths; /**< nonzero: sage_call::key_lengths ends each batch entry */
+  int32_t sinks;       /**< nonzero: sage_call::sinks joins the softmax */
+  int32_t packed;      /**< nonzero: the tokens are sequences, one after the other */
 } sage_problem;
 
 typedef struct sage_recipe {
@@ -122,6 +143,8 @@ typedef struct sage_recipe {
   sage_accumulation accumulation;
   sage_inner inner; /**< SAGE_INNER_F16 needs SAGE_VALUE_E4M3 */
   sage_row_sum row_sum;
+  int64_t interval; /**< tokens between promotions of the inner accumulator; 0: a
+                         key tile. Multiples of 32, of 32 or 64 with SAGE_INNER_F16 */
 } sage_recipe;
 
 /** Expressions are JSON text as in docs/Artifact.md, e.g.
@@ -201,11 +224,12 @@ SAGE_API sage_status *sage_artifact_kernel(const sage_artifact *artifact, size_t
 
 typedef struct sage_tensor {
   void *data;         /**< device address for a launch, host address for the reference;
-                           16-byte aligned; may be NULL if an extent is 0 */
+                           aligned to its elements; may be NULL if an extent is 0 */
   int64_t extents[4]; /**< B, H, N, D */
-  int64_t strides[4]; /**< in elements, for B, H, N, D; the last must be 1. For
-                           a launch the others must be multiples of 8 (16 bytes)
-                           where their extent is above 1 */
+  int64_t strides[4]; /**< in elements, for B, H, N, D; the last must be 1, except
+                           of a bias. A launch may ask for an address and for
+                           strides of a multiple of 16 bytes and says so: programs
+                           that read `query_align` and the like do not */
   sage_element_type element_type;
 } sage_tensor;
 
@@ -216,6 +240,16 @@ typedef struct sage_call {
   sage_tensor output; /**< B×Hq×Nq×value_head_dim; overlaps no input */
   float *lse;         /**< B×Hq×Nq, contiguous, natural logarithm; not NULL exactly if
                            problem.lse is set (the reference also takes NULL) */
+
+  /* Each is given exactly if the problem says so; all zeros otherwise. What the
+     pointers point to is read by the kernels, on the stream. */
+  sage_tensor bias;             /**< B or 1 × Hq or 1 × Nq or 1 × Nk or 1: the extents in
+                                     sage_tensor's order; extents of 1 repeat, strides are ≥ 0 */
+  const int32_t *key_lengths;   /**< B: keys of each batch entry, 0 to Nk */
+  const float *sinks;           /**< Hq */
+  const int32_t *query_offsets; /**< sequences + 1: where each begins, and the last ends */
+  const int32_t *key_offsets;   /**< sequences + 1 */
+  int64_t sequences;            /**< of a packed batch, which is 1 */
 } sage_call;
 
 /** A dense tensor of that layout. Pure. */
@@ -223,9 +257,20 @@ SAGE_API sage_tensor sage_tensor_dense(void *data, sage_layout layout,
                                        sage_element_type element_type, int64_t batch, int64_t heads,
                                        int64_t tokens, int64_t head_dim);
 
+/** The call that batch entry (`problem->key_lengths`) or sequence
+ *  (`problem->packed`) `entry` of a call on host memory means: slices of its
+ *  tensors, without lengths (Spec N16, N17). `entry_call->lse` is NULL: a
+ *  sequence's part is not contiguous. Without lengths `entry` 0 is the call
+ *  itself, and the only one. */
+SAGE_API sage_status *sage_call_entry(const sage_problem *problem, const sage_call *call,
+                                      int64_t entry, sage_problem *entry_problem,
+                                      sage_call *entry_call);
+
 /** Checks everything that can be checked without a device: ranks, extents
- *  against problem.shape, Hkv divides Hq, head dims, types, strides, pointer
- *  alignment, the LSE pointer. sage_module_launch does the same. */
+ *  against problem.shape, Hkv divides Hq, head dims, types, strides, pointers
+ *  and their alignment. Device memory is not read: lengths and offsets that are
+ *  out of range count as the nearest in it (Spec N16, N17).
+ *  sage_module_launch does the same. */
 SAGE_API sage_status *sage_artifact_check_call(const sage_artifact *artifact,
                                                const sage_call *call);
 /** Bytes of workspace that a launch of `call` needs; 0 is possible. Only the
@@ -350,10 +395,14 @@ typedef struct sage_reference_intermediates {
   float *score_correction; /**< B×Hq×query_blocks×Nk: dS of smooth Q */
 } sage_reference_intermediates;
 
+/** Of a call without key lengths and sequences. */
 SAGE_API sage_status *sage_reference_get_sizes(const sage_program *program, const sage_call *call,
                                                sage_reference_sizes *sizes);
 /** Runs the program on host tensors. Any lengths (0 too), strides and 2-byte
- *  alignment. `options` and `intermediates` may be NULL. Thread safe. */
+ *  alignment. `options` and `intermediates` may be NULL. With key lengths or
+ *  sequences the intermediates are those of each entry's call, of its own
+ *  sizes: sage_call_entry gives the calls, and here they must be NULL. Thread
+ *  safe. */
 SAGE_API sage_status *sage_reference_run(const sage_program *program, const sage_call *call,
                                          const sage_reference_options *options,
                                          const sage_reference_intermediates *intermediates);
@@ -361,7 +410,7 @@ SAGE_API sage_status *sage_reference_run(const sage_program *program, const sage
 /** Attention in float64 over the original inputs, softmax with the exact
  *  maximum: `output` is B×Hq×Nq×Dv dense, `lse` (natural logarithm, may be NULL)
  *  B×Hq×Nq dense. `call->output` and `call->lse` are not read. Fully masked
- *  rows: 0 and -∞. */
+ *  rows: 0 and -∞. Rows that are in no sequence stay what they were. */
 SAGE_API sage_status *sage_exact_run(const sage_problem *problem, const sage_call *call,
                                      double *output, double *lse,
                                      const sage_reference_options *options);
