@@ -42,6 +42,19 @@ struct Options {
   cl::opt<std::string> query{"query", cl::desc("B×Hq×Nq×D .npy file"), cl::cat(category)};
   cl::opt<std::string> key{"key", cl::desc("B×Hkv×Nk×D .npy file"), cl::cat(category)};
   cl::opt<std::string> value{"value", cl::desc("B×Hkv×Nk×D .npy file"), cl::cat(category)};
+  cl::opt<std::string> keyLengths{"key-lengths",
+                                  cl::desc("N,N,…: keys of each batch entry; default: random"),
+                                  cl::cat(category)};
+  cl::opt<std::string> sequences{
+      "sequences", cl::desc("Q:K,Q:K,…: lengths of the packed sequences; default: four at random"),
+      cl::cat(category)};
+  cl::opt<std::string> sinks{"sinks", cl::desc("X,X,…: one for each query head; default: random"),
+                             cl::cat(category)};
+  cl::opt<std::string> biasFile{"bias-file", cl::desc("The bias, a .npy file; default: random"),
+                                cl::cat(category)};
+  cl::opt<std::string> biasAxes{
+      "bias-axes", cl::desc("Extents of the random bias that are not 1: letters of bhqk, or none"),
+      cl::cat(category), cl::init("qk")};
   cl::opt<std::string> output{"output", cl::desc("Write the output to this .npy file"),
                               cl::cat(category)};
   cl::opt<std::string> lse{"lse", cl::desc("Write the log-sum-exp to this .npy file"),
@@ -121,6 +134,47 @@ std::string dumpBuffer(StringRef text, const llvm::StringMap<std::vector<char>> 
   return {};
 }
 
+/// The operands besides Q, K and V. Returns an empty text or an error.
+std::string makeOperands(const Options &options, interpret::Tensors &tensors) {
+  evaluation::MaskChoice choice;
+  choice.biasFile = options.biasFile;
+  const sage_problem &problem = tensors.problem;
+  std::string wrong = evaluation::parseBiasAxes(options.biasAxes, choice.biasAxes);
+  if (!wrong.empty())
+    return "--bias-axes must be " + wrong + ", but got '" + options.biasAxes + "'";
+  auto parse = [&](const cl::opt<std::string> &option, bool present, auto parseText, auto &target) {
+    if (option.empty() || !wrong.empty())
+      return;
+    target.emplace();
+    std::string wanted = parseText(option, *target);
+    std::string name = ("--" + option.ArgStr).str();
+    if (!present)
+      wrong = name + ": the program has no such operand";
+    else if (!wanted.empty())
+      wrong = name + " must be " + wanted + ", but got '" + option + "'";
+  };
+  parse(options.keyLengths, problem.key_lengths, evaluation::parseLengths, choice.keyLengths);
+  parse(options.sequences, problem.packed, evaluation::parseSequences, choice.sequences);
+  parse(options.sinks, problem.sinks, evaluation::parseSinks, choice.sinks);
+  if (wrong.empty() && !options.biasFile.empty() && !problem.has_bias)
+    wrong = "--bias-file: the program has no such operand";
+  return wrong.empty() ? evaluation::makeMaskInputs(problem, tensors.shape, choice, options.seed,
+                                                    tensors.operands)
+                       : wrong;
+}
+
+/// What the symbols of expressions say of the operands.
+void describeOperands(const sage_call &call, ProblemInstance &problem) {
+  auto set = [&](StringRef name, int64_t value) {
+    ArrayRef<StringLiteral> names = tile::ProgramOp::getSymbolNames();
+    problem.symbols[llvm::find(names, name) - names.begin()] = value;
+  };
+  set("S", call.sequences);
+  constexpr llvm::StringLiteral strides[] = {"bias_b", "bias_h", "bias_q", "bias_k"};
+  for (auto [axis, name] : llvm::enumerate(strides))
+    set(name, call.bias.extents[axis] > 1 ? call.bias.strides[axis] : 0);
+}
+
 int run(ModuleOp module, const Options &options) {
   tile::ProgramOp program = findProgram(module, options.program);
   if (!program)
@@ -145,6 +199,9 @@ int run(ModuleOp module, const Options &options) {
       llvm::copy(options.shape, tensors.shape.begin());
       tensors.makeRandom(distribution, options.seed);
     }
+    wrong = makeOperands(options, tensors);
+    if (!wrong.empty())
+      return fail(wrong);
     tensors.poisonOutputs();
     problem = ProblemInstance::getContiguous(
         tensors.shape, description->head_dim, description->value_head_dim,
@@ -158,6 +215,12 @@ int run(ModuleOp module, const Options &options) {
     add("value", tensors.value);
     add("output", tensors.output);
     add("lse", tensors.lse);
+    add("bias", tensors.operands.bias);
+    add("key_lengths", tensors.operands.keyLengths);
+    add("sinks", tensors.operands.sinks);
+    add("query_offsets", tensors.operands.queryOffsets);
+    add("key_offsets", tensors.operands.keyOffsets);
+    describeOperands(tensors.getCall(nullptr, nullptr), problem);
   } else {
     llvm::copy(ArrayRef<int64_t>(options.shape).take_front(problem.symbols.size()),
                problem.symbols.begin());

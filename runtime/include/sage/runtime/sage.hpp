@@ -139,6 +139,19 @@ inline sage_program programNamed(const std::string &name, sage_fragment fragment
   return program;
 }
 
+/// A call, and the problem that it is one of.
+struct Entry {
+  sage_problem problem;
+  sage_call call;
+};
+
+/// What a batch entry with a key length, or a packed sequence, means.
+inline Entry callEntry(const sage_problem &problem, const sage_call &call, int64_t entry) {
+  Entry result;
+  throwIfFailed(sage_call_entry(&problem, &call, entry, &result.problem, &result.call));
+  return result;
+}
+
 /// The CPU reference, on host tensors.
 inline void runReference(const sage_program &program, const sage_call &call,
                          const sage_reference_options &options = {},
