@@ -162,9 +162,9 @@ TEST(MaskOperands, ReachTheKernels) {
 }
 
 TEST(MaskOperands, ProgramsThatAskForTheAlignmentTakeAnyView) {
-  std::vector<json> arguments = {integer("query_align"),  integer("key_align"), integer("value_align"),
-                    integer("output_align"), integer("value_n"),   integer("value_h"),
-                    integer("value_b")};
+  std::vector<json> arguments = {
+      integer("query_align"), integer("key_align"), integer("value_align"), integer("output_align"),
+      integer("value_n"),     integer("value_h"),   integer("value_b")};
   sage::Artifact asks = artifactOf(json::object(), arguments), plain = artifactOf(json::object());
   sage_call call = callOf(2, 4, 2, 10, 12);
   EXPECT_EQ(launchedIntegers(asks, call, 7), (std::vector<int64_t>{16, 16, 16, 16, 64, 768, 1536}));

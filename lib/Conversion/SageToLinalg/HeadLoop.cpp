@@ -64,8 +64,7 @@ SmallVector<Value> sage::forEachHead(TensorBuilder &b, OpFoldResult batch, OpFol
         ValueRange destinations = arguments.drop_front(2);
         SmallVector<Value> results = body(inner, head);
         SmallVector<HeadRange> ranges;
-        for (auto [result, destination, output] :
-             llvm::zip_equal(results, destinations, outputs)) {
+        for (auto [result, destination, output] : llvm::zip_equal(results, destinations, outputs)) {
           ranges.push_back(getHeadRange(inner, destination, head, output.layout));
           result = castToShape(inner, result, ranges.back().shape);
         }

@@ -77,7 +77,7 @@ typedef enum sage_layout {
 
 typedef enum sage_mask {
   SAGE_MASK_NONE = 0,
-  SAGE_MASK_CAUSAL_TOP_LEFT = 1,    /**< key j is visible to query i: j ≤ i */
+  SAGE_MASK_CAUSAL_TOP_LEFT = 1,     /**< key j is visible to query i: j ≤ i */
   SAGE_MASK_CAUSAL_BOTTOM_RIGHT = 2, /**< j ≤ i + Nk - Nq */
   SAGE_MASK_WINDOW_TOP_LEFT = 3,     /**< i - window_left ≤ j ≤ i + window_right */
   SAGE_MASK_WINDOW_BOTTOM_RIGHT = 4  /**< the same with i + Nk - Nq for i */
@@ -123,11 +123,11 @@ typedef struct sage_problem {
   /* What hides keys, ends sequences and changes scores (Spec N13 to N17); all
      zeros where there is none of it. */
   int32_t has_window_left, has_window_right; /**< nonzero: the bound below holds */
-  int64_t window_left;  /**< with a causal or a window mask */
-  int64_t window_right; /**< with a window mask */
-  int64_t sink_tokens;  /**< leading keys that the left bound does not hide */
-  double softcap;       /**< 0: none */
-  int32_t has_bias;     /**< nonzero: sage_call::bias is added, or hides (SAGE_BOOL) */
+  int64_t window_left;                       /**< with a causal or a window mask */
+  int64_t window_right;                      /**< with a window mask */
+  int64_t sink_tokens;                       /**< leading keys that the left bound does not hide */
+  double softcap;                            /**< 0: none */
+  int32_t has_bias; /**< nonzero: sage_call::bias is added, or hides (SAGE_BOOL) */
   sage_element_type bias_type;
   int32_t key_lengths; /**< nonzero: sage_call::key_lengths ends each batch entry */
   int32_t sinks;       /**< nonzero: sage_call::sinks joins the softmax */
