@@ -315,11 +315,11 @@ TEST_P(HostProgramChecks, RefusesWrongCalls) {
   wrong.key.extents[1] = wrong.value.extents[1] = 3;
   EXPECT_DEATH(run(wrong, plenty), "query heads must be a multiple of key heads");
   wrong = call;
-  wrong.query.strides[2] += 1;
-  EXPECT_DEATH(run(wrong, plenty), "query: address and strides must be multiples of 16 bytes");
+  wrong.output.strides[2] += 1;
+  EXPECT_DEATH(run(wrong, plenty), "output: address and strides must be multiples of 16 bytes");
   wrong = call;
-  wrong.value.data = address(0x30008);
-  EXPECT_DEATH(run(wrong, plenty), "value: address and strides must be multiples of 16 bytes");
+  wrong.output.data = address(0x30008);
+  EXPECT_DEATH(run(wrong, plenty), "output: address and strides must be multiples of 16 bytes");
   EXPECT_DEATH(run(call, 1000), "workspace: bytes must be what @f_attention_workspace_bytes says");
   wrong = makeCall({1, 1, 1, 1, int64_t(1) << 31});
   EXPECT_DEATH(run(wrong, plenty), "32-bit arguments");

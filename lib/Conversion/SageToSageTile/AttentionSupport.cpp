@@ -22,5 +22,17 @@ std::optional<Refusal> sage::findUnsupportedAttention(const Problem &problem) {
                        std::to_string(problem.headDim) + " and " +
                        std::to_string(problem.valueHeadDim),
                    remedy.str()};
+  const std::pair<llvm::StringLiteral, bool> features[] = {
+      {"bias", bool(problem.bias)},
+      {"key_lengths", problem.hasKeyLengths},
+      {"sinks", problem.hasSinks},
+      {"query_offsets and key_offsets", problem.isPacked},
+      {"softcap", bool(problem.softcap)},
+      {"window_left", bool(problem.windowLeft)},
+      {"window_right", bool(problem.windowRight)}};
+  for (auto [name, given] : features)
+    if (given)
+      return Refusal{(name + " is not lowered to kernels yet").str(),
+                     "sage-decompose lowers it to linalg"};
   return std::nullopt;
 }

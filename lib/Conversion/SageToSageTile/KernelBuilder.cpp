@@ -54,9 +54,22 @@ Value KernelBuilder::addRows(StringRef name, Type elementType, AffineExpr rowStr
 }
 
 Value KernelBuilder::addInteger(AffineExpr value) {
+  Value &result = integers[value];
+  if (result)
+    return result;
   launchArguments.push_back(
       tile::IntegerArgAttr::get(getContext(), getI32Type(), getSymbolMap(value)));
-  return arith::IndexCastOp::create(*this, getIndexType(), addParameter(getI32Type()));
+  BlockArgument argument = addParameter(getI32Type());
+  // Above everything that may use it.
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(argument.getOwner());
+  result = arith::IndexCastOp::create(*this, getIndexType(), argument);
+  return result;
+}
+
+Value KernelBuilder::addAlignment(Symbol symbol) {
+  Value alignment = addInteger(getSymbol(getContext(), symbol));
+  return arith::CmpIOp::create(*this, arith::CmpIPredicate::uge, alignment, index(16));
 }
 
 Value KernelBuilder::addScale(double factor) {
@@ -106,6 +119,15 @@ Value KernelBuilder::ceilDivide(Value a, int64_t b) {
   return divide(add(a, index(b - 1)), index(b)).first;
 }
 
+void KernelBuilder::when(Value condition, llvm::function_ref<void()> body) {
+  if (!condition)
+    return body();
+  auto branch = scf::IfOp::create(*this, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(branch.thenBlock());
+  body();
+}
+
 //===----------------------------------------------------------------------===//
 // Fragments
 //===----------------------------------------------------------------------===//
@@ -127,25 +149,28 @@ Value KernelBuilder::map(tile::FragmentType result, ValueRange inputs, ArrayRef<
   return op.getResult();
 }
 
-Value KernelBuilder::load(tile::FragmentType type, Value source, ValueRange indices, Value limit,
-                          AffineMap map) {
-  return tile::LoadOp::create(*this, type, source, indices, limit,
-                              map ? AffineMapAttr::get(map) : AffineMapAttr());
+static AffineMapAttr getMapAttr(AffineMap map) {
+  return map ? AffineMapAttr::get(map) : AffineMapAttr();
 }
 
-void KernelBuilder::store(Value value, Value target, ValueRange indices, Value limit,
-                          AffineMap map) {
-  tile::StoreOp::create(*this, value, target, indices, limit,
-                        map ? AffineMapAttr::get(map) : AffineMapAttr());
+Value KernelBuilder::load(tile::FragmentType type, Value source, ValueRange indices,
+                          const Access &access) {
+  return tile::LoadOp::create(
+      *this, type, source, indices, access.limit, access.columnLimit, access.aligned,
+      access.columns ? getI64IntegerAttr(access.columns) : IntegerAttr(), getMapAttr(access.map));
+}
+
+void KernelBuilder::store(Value value, Value target, ValueRange indices, const Access &access) {
+  tile::StoreOp::create(
+      *this, value, target, indices, access.limit, access.columnLimit, access.aligned,
+      access.columns ? getI64IntegerAttr(access.columns) : IntegerAttr(), getMapAttr(access.map));
 }
 
 Value KernelBuilder::reduce(tile::ReduceKind kind, Value source, tile::FragmentType result,
                             AffineMap map) {
-  return tile::ReduceOp::create(*this, result, kind, source,
-                                map ? AffineMapAttr::get(map) : AffineMapAttr());
+  return tile::ReduceOp::create(*this, result, kind, source, getMapAttr(map));
 }
 
 Value KernelBuilder::convert(Value source, tile::FragmentType type, AffineMap order) {
-  return tile::ConvertOp::create(*this, type, source,
-                                 order ? AffineMapAttr::get(order) : AffineMapAttr());
+  return tile::ConvertOp::create(*this, type, source, getMapAttr(order));
 }

@@ -53,6 +53,14 @@ inline mlir::AffineMap getSymbolMap(mlir::AffineExpr value) {
   return mlir::AffineMap::get(0, static_cast<unsigned>(Symbol::Count), value);
 }
 
+/// Which elements a load or a store accesses, and how; see `sage_tile.load`.
+struct Access {
+  mlir::Value limit, columnLimit, aligned;
+  /// 0: all columns of the fragment.
+  int64_t columns = 0;
+  mlir::AffineMap map;
+};
+
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
   /// Creates the kernel at the builder's insertion point and moves into its (empty) body.
@@ -72,8 +80,10 @@ public:
   mlir::Value addBuffer(mlir::StringRef name, mlir::MemRefType type);
   /// A buffer of rows that are `rowStride` elements apart.
   mlir::Value addRows(mlir::StringRef name, mlir::Type elementType, mlir::AffineExpr rowStride);
-  /// An integer, as index in the body.
+  /// An integer, as index in the body. Once for each expression.
   mlir::Value addInteger(mlir::AffineExpr value);
+  /// Whether rows of the tensor with the alignment `symbol` are aligned to 16 bytes.
+  mlir::Value addAlignment(Symbol symbol);
   /// (float) (factor · softmax scale).
   mlir::Value addScale(double factor);
   mlir::Value addTensorMap(tile::TensorMapArgAttr description);
@@ -94,6 +104,9 @@ public:
   /// group of zeros, NaN for one that is not finite (Spec N4, N5, P1).
   mlir::Value getScale(mlir::Value magnitude, float range, bool inverse);
 
+  /// Runs `body` where `condition` holds; always where it is null.
+  void when(mlir::Value condition, llvm::function_ref<void()> body);
+
   // Fragments.
 
   /// Runs `body` on the elements of `inputs`; see `sage_tile.map`.
@@ -109,9 +122,16 @@ public:
     return tile::SplatOp::create(*this, type, f32(value));
   }
   mlir::Value load(tile::FragmentType type, mlir::Value source, mlir::ValueRange indices,
-                   mlir::Value limit = {}, mlir::AffineMap map = {});
+                   const Access &access);
+  mlir::Value load(tile::FragmentType type, mlir::Value source, mlir::ValueRange indices,
+                   mlir::Value limit = {}, mlir::AffineMap map = {}) {
+    return load(type, source, indices, Access{limit, {}, {}, 0, map});
+  }
+  void store(mlir::Value value, mlir::Value target, mlir::ValueRange indices, const Access &access);
   void store(mlir::Value value, mlir::Value target, mlir::ValueRange indices,
-             mlir::Value limit = {}, mlir::AffineMap map = {});
+             mlir::Value limit = {}, mlir::AffineMap map = {}) {
+    store(value, target, indices, Access{limit, {}, {}, 0, map});
+  }
   mlir::Value reduce(tile::ReduceKind kind, mlir::Value source, tile::FragmentType result,
                      mlir::AffineMap map = {});
   mlir::Value convert(mlir::Value source, tile::FragmentType type, mlir::AffineMap order = {});
@@ -121,6 +141,7 @@ private:
 
   tile::KernelOp kernel;
   llvm::SmallVector<mlir::Attribute> launchArguments;
+  llvm::DenseMap<mlir::AffineExpr, mlir::Value> integers;
 };
 
 } // namespace sage

@@ -7,56 +7,114 @@ using namespace sage;
 
 tile::FragmentType sage::getRowMajor(Builder &b, int64_t rows, int64_t columns, Type elementType,
                                      int64_t vectorLength) {
-  auto layout = tile::LayoutAttr::rowMajor(b.getContext(), rows, columns, vectorLength);
-  return tile::FragmentType::get(b.getContext(), {rows, columns}, elementType, layout);
+  MLIRContext *context = b.getContext();
+  int64_t factor = columns % 3 == 0 ? 3 : 1;
+  auto layout = tile::LayoutAttr::rowMajor(context, rows, columns / factor, vectorLength);
+  if (factor != 1) {
+    SmallVector<tile::LayoutMode> registers(layout.getReg());
+    registers.push_back({factor, 0, columns / factor});
+    layout = tile::LayoutAttr::get(context, layout.getWarp(), layout.getLane(),
+                                   ArrayRef<tile::LayoutMode>(registers));
+  }
+  return tile::FragmentType::get(context, {rows, columns}, elementType, layout);
 }
 
-std::pair<Value, Value> sage::getScales(KernelBuilder &b, Value magnitudes, float range) {
-  auto type = cast<tile::FragmentType>(magnitudes.getType());
-  return {b.map(type, {magnitudes},
-                [&](ValueRange x) { return b.getScale(x[0], range, /*inverse=*/false); }),
-          b.map(type, {magnitudes},
-                [&](ValueRange x) { return b.getScale(x[0], range, /*inverse=*/true); })};
+AffineMap sage::getRowBroadcast(Builder &b) {
+  return AffineMap::get(2, 0, {b.getAffineConstantExpr(0), b.getAffineDimExpr(1)}, b.getContext());
 }
 
-Value sage::getMagnitudes(KernelBuilder &b, Value x, AffineMap groups, int64_t numGroups) {
+AffineMap sage::getScalarBroadcast(Builder &b) {
+  AffineExpr zero = b.getAffineConstantExpr(0);
+  return AffineMap::get(2, 0, {zero, zero}, b.getContext());
+}
+
+MemRefType sage::getTable(Builder &b, int64_t columns) {
+  return MemRefType::get({ShapedType::kDynamic, columns}, b.getF32Type());
+}
+
+MemRefType sage::getVector(Builder &b) {
+  return MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
+}
+
+Value sage::subtractMean(KernelBuilder &b, Value x, Value means, Value row, Value column,
+                         Value rowsLeft) {
   auto type = cast<tile::FragmentType>(x.getType());
-  Value magnitudes =
-      b.map(type, {x}, [&](ValueRange e) -> Value { return math::AbsFOp::create(b, e[0]); });
-  auto result = tile::FragmentType::get(b.getContext(), {numGroups, 1}, b.getF32Type(),
-                                        type.getLayout().project(groups));
-  return b.reduce(tile::ReduceKind::MaximumF, magnitudes, result, groups);
+  auto meanType = tile::FragmentType::get(b.getContext(), {1, type.getColumns()}, b.getF32Type(),
+                                          type.getLayout().dropRows());
+  Value mean = b.load(meanType, means, {row, column});
+  Value left = b.toI32(rowsLeft);
+  return b.map(
+      type, {x, mean}, {b.getMultiDimIdentityMap(2), getRowBroadcast(b)},
+      [&](ValueRange e) -> Value {
+        Value valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, e[0], left);
+        return arith::SelectOp::create(b, valid, arith::SubFOp::create(b, e[2], e[3]), b.f32(0.0f));
+      },
+      /*positions=*/true);
 }
 
-Value sage::quantize(KernelBuilder &b, Value x, Value inverses, AffineMap groups) {
-  auto type = cast<tile::FragmentType>(x.getType());
-  Value scaled = b.map(type, {x, inverses}, {b.getMultiDimIdentityMap(2), groups},
-                       [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
-  return b.convert(scaled, type.withElementType(b.getI8Type()));
+Value sage::getCentredMagnitude(KernelBuilder &b, Value maximum, Value negatedMinimum, Value mean) {
+  return b.map(cast<tile::FragmentType>(mean.getType()), {maximum, negatedMinimum, mean},
+               [&](ValueRange e) -> Value {
+                 Value minimum = arith::NegFOp::create(b, e[1]);
+                 Value above = math::AbsFOp::create(b, arith::SubFOp::create(b, e[0], e[2]));
+                 Value below = math::AbsFOp::create(b, arith::SubFOp::create(b, minimum, e[2]));
+                 return arith::MaximumFOp::create(b, above, below);
+               });
+}
+
+Value sage::getScales(KernelBuilder &b, Value magnitudes, float range, bool inverse) {
+  return b.map(cast<tile::FragmentType>(magnitudes.getType()), {magnitudes},
+               [&](ValueRange x) { return b.getScale(x[0], range, inverse); });
+}
+
+SmallVector<StatisticsPlan> sage::getStatistics(const Problem &problem) {
+  const RecipeAttr &recipe = problem.recipe;
+  bool perTensor = recipe.quantizesScores() && recipe.getGranularity() == Granularity::PerTensor;
+  SmallVector<StatisticsPlan> plans;
+  bool smoothsQuery = recipe.smoothsQuery();
+  if (smoothsQuery || perTensor)
+    plans.push_back({Side::Query, "query", Symbol::QueryB, Symbol::QueryAlign, problem.headDim,
+                     problem.getPaddedHeadDim(),
+                     smoothsQuery ? problem.geometry.getQueryBlock() : Problem::chunkTokens,
+                     smoothsQuery, /*centresTiles=*/smoothsQuery, perTensor,
+                     /*joinsChannels=*/true});
+  if (recipe.smoothsKey() || perTensor)
+    plans.push_back({Side::Key, "key", Symbol::KeyB, Symbol::KeyAlign, problem.headDim,
+                     problem.getPaddedHeadDim(), Problem::chunkTokens, recipe.smoothsKey(),
+                     /*centresTiles=*/false, perTensor, /*joinsChannels=*/true});
+  if (recipe.quantizesValue())
+    plans.push_back({Side::Key, "value", Symbol::ValueB, Symbol::ValueAlign, problem.valueHeadDim,
+                     problem.getPaddedValueHeadDim(), Problem::chunkTokens, recipe.smoothsValue(),
+                     /*centresTiles=*/false, /*needsMagnitude=*/true, /*joinsChannels=*/false});
+  return plans;
 }
 
 std::optional<Refusal> sage::findUnsupportedPreparation(const Problem &problem) {
-  constexpr llvm::StringLiteral remedy =
-      "preparation kernels exist for int8 per_thread QK, smoothing none or k, e4m3 PV and head dim "
-      "128; sage-decompose lowers every recipe to linalg";
-  const RecipeAttr &recipe = problem.recipe;
-  if (recipe.getQk() != ScoreType::Int8 || recipe.getGranularity() != Granularity::PerThread)
-    return Refusal{"recipe's QK is not lowered to kernels yet", remedy.str()};
-  if (recipe.smoothsQuery() || recipe.smoothsValue())
-    return Refusal{"recipe's smoothing of Q or V is not lowered to kernels yet", remedy.str()};
-  if (recipe.getPv() == PvType::F16)
-    return Refusal{"recipe's PV is not lowered to kernels yet", remedy.str()};
-  if (problem.headDim != 128 || problem.valueHeadDim != 128)
-    return Refusal{"head dim must be 128 for the preparation kernels, but got " +
-                       std::to_string(problem.headDim) + " and " +
-                       std::to_string(problem.valueHeadDim),
-                   remedy.str()};
+  for (int64_t headDim : {problem.headDim, problem.valueHeadDim})
+    if (headDim % 8 != 0 || headDim < 8 || headDim > 256)
+      return Refusal{"head dim must be a multiple of 8 up to 256 for the kernels, but got " +
+                         std::to_string(headDim),
+                     "pad the tensors' head dim with zeros and give the scale; sage-decompose "
+                     "lowers any head dim to linalg"};
+  int64_t block = problem.geometry.getQueryBlock(), tile = problem.getQueryTile();
+  if (problem.usesQueryBlocks() && block % tile != 0 && tile % block != 0)
+    return Refusal{"geometry's query_block must divide the schedule's block of query rows or be a "
+                   "multiple of it, but got " +
+                       std::to_string(block) + " and " + std::to_string(tile),
+                   "leave query_block to sage-assign-schedule, or choose another schedule row"};
+  if (problem.recipe.getGranularity() == Granularity::PerBlock && block > maxSharedTokens)
+    return Refusal{"geometry's query_block must be at most " + std::to_string(maxSharedTokens) +
+                       " tokens where it shares a scale, but got " + std::to_string(block),
+                   "the warps of one thread block find the scale together"};
   return std::nullopt;
 }
 
 void sage::addPreparationKernels(ProgramBuilder &program) {
-  addStatisticsKernels(program);
-  addQueryKernel(program);
-  addKeyKernel(program);
-  addValueKernel(program);
+  addChunkStatistics(program);
+  addJoinStatistics(program);
+  addScoreOperand(program, Side::Query);
+  addScoreOperand(program, Side::Key);
+  addValueOperand(program);
+  if (program.getProblem().recipe.smoothsQuery())
+    addScoreCorrection(program);
 }

@@ -43,7 +43,7 @@ ProgramBuilder::ProgramBuilder(Location loc, ModuleOp module, StringRef name,
     : problem(problem), loc(loc), builder(module.getContext()) {
   builder.setInsertionPointToEnd(module.getBody());
   program = tile::ProgramOp::create(builder, loc, name, describe(builder, problem));
-  program.getBody().emplaceBlock();
+  launches = &program.getBody().emplaceBlock();
   std::string features = "+ptx" + std::to_string(problem.target.getPtx());
   auto target =
       NVVM::NVVMTargetAttr::get(builder.getContext(), /*optLevel=*/3, "nvptx64-nvidia-cuda",
@@ -54,11 +54,16 @@ ProgramBuilder::ProgramBuilder(Location loc, ModuleOp module, StringRef name,
 }
 
 AffineExpr ProgramBuilder::getPaddedQueries() {
-  return get(Symbol::Nq).ceilDiv(problem.getQueryPadding()) * problem.getQueryPadding();
+  int64_t slot = problem.getQueryPadding();
+  if (problem.isPacked)
+    return (get(Symbol::Nq).floorDiv(slot) + get(Symbol::S)) * slot;
+  return get(Symbol::Nq).ceilDiv(slot) * slot;
 }
 
 AffineExpr ProgramBuilder::getPaddedKeys() {
-  return (get(Symbol::Nk).floorDiv(problem.getKeyTile()) + 1) * problem.getKeyTile();
+  int64_t slot = problem.getKeyTile();
+  AffineExpr more = problem.isPacked ? get(Symbol::S) : builder.getAffineConstantExpr(1);
+  return (get(Symbol::Nk).floorDiv(slot) + more) * slot;
 }
 
 AffineExpr ProgramBuilder::countGroups(ScaleGroups groups, AffineExpr paddedTokens) {
@@ -70,12 +75,16 @@ AffineExpr ProgramBuilder::countGroups(ScaleGroups groups, AffineExpr paddedToke
 void ProgramBuilder::addWorkspace(StringRef name, AffineExpr bytes) {
   // All slices come before the first launch.
   Block &body = program.getBody().front();
-  auto launches = body.getOps<tile::LaunchOp>();
-  if (launches.empty())
-    builder.setInsertionPointToEnd(&body);
-  else
-    builder.setInsertionPoint(*launches.begin());
+  builder.setInsertionPointToStart(&body);
+  for (auto slice : body.getOps<tile::WorkspaceOp>())
+    builder.setInsertionPointAfter(slice);
   tile::WorkspaceOp::create(builder, loc, name, getSymbolMap(bytes));
+}
+
+void ProgramBuilder::startRepeat(AffineExpr count) {
+  builder.setInsertionPointToEnd(launches);
+  auto repeat = tile::RepeatOp::create(builder, loc, getSymbolMap(count));
+  launches = &repeat.getBody().emplaceBlock();
 }
 
 KernelBuilder ProgramBuilder::startKernel(StringRef name, tile::Unit unit, int64_t units) {
@@ -85,7 +94,7 @@ KernelBuilder ProgramBuilder::startKernel(StringRef name, tile::Unit unit, int64
 
 void ProgramBuilder::launch(KernelBuilder &kernel, AffineExpr grid) {
   tile::ReturnOp::create(kernel);
-  builder.setInsertionPointToEnd(&program.getBody().front());
+  builder.setInsertionPointToEnd(launches);
   auto name = SymbolRefAttr::get(kernels.getSymNameAttr(),
                                  {FlatSymbolRefAttr::get(kernel.getKernel().getSymNameAttr())});
   tile::LaunchOp::create(builder, loc, name, getSymbolMap(grid), kernel.getLaunchArguments());

@@ -11,11 +11,11 @@ namespace sage {
 
 /// Names of the workspace slices (docs/Artifact.md lists their contents).
 namespace buffer {
-inline constexpr llvm::StringLiteral keySums = "key_sums";
-inline constexpr llvm::StringLiteral valueMaxima = "value_maxima";
 inline constexpr llvm::StringLiteral keyMean = "key_mean";
 inline constexpr llvm::StringLiteral queryMean = "query_mean";
 inline constexpr llvm::StringLiteral valueMean = "value_mean";
+inline constexpr llvm::StringLiteral queryInverse = "query_inverse";
+inline constexpr llvm::StringLiteral keyInverse = "key_inverse";
 inline constexpr llvm::StringLiteral valueInverse = "value_inverse";
 inline constexpr llvm::StringLiteral valueScales = "value_scales";
 inline constexpr llvm::StringLiteral query = "query_quantized";
@@ -40,37 +40,45 @@ public:
   /// Tokens per query head in the workspace: whole query tiles and smoothing blocks.
   mlir::AffineExpr getPaddedQueries();
   /// Tokens per key head in the workspace: whole key tiles, at least one, so that no tensor map is
-  /// empty.
+  /// empty. Packed sequences have slots of their own (TokenSpace.h).
   mlir::AffineExpr getPaddedKeys();
   /// B · Hq and B · Hkv.
   mlir::AffineExpr getQueryHeads() { return get(Symbol::B) * get(Symbol::Hq); }
   mlir::AffineExpr getKeyHeads() { return get(Symbol::B) * get(Symbol::Hkv); }
+  /// Heads of all batch entries, or of all sequences: rows of tables with one row for each.
+  mlir::AffineExpr getQueryRanges() { return getEntries() * get(Symbol::Hq); }
+  mlir::AffineExpr getKeyRanges() { return getEntries() * get(Symbol::Hkv); }
   /// Scales of one query head and of one key head.
   mlir::AffineExpr getQueryScales() {
     return countGroups(problem.getQueryGroups(), getPaddedQueries());
   }
   mlir::AffineExpr getKeyScales() { return countGroups(problem.getKeyGroups(), getPaddedKeys()); }
-  /// Chunks of Spec N1 in one key head.
-  mlir::AffineExpr getChunks() { return get(Symbol::Nk).ceilDiv(Problem::chunkTokens); }
 
   void addWorkspace(mlir::StringRef name, mlir::AffineExpr bytes);
   KernelBuilder startKernel(mlir::StringRef name, tile::Unit unit, int64_t units);
   /// Ends the kernel and launches it on `grid` blocks.
   void launch(KernelBuilder &kernel, mlir::AffineExpr grid);
+  /// Launches what follows `count` times; see `sage_tile.repeat`.
+  void startRepeat(mlir::AffineExpr count);
 
 private:
+  mlir::AffineExpr getEntries() { return get(problem.isPacked ? Symbol::S : Symbol::B); }
   mlir::AffineExpr countGroups(ScaleGroups groups, mlir::AffineExpr paddedTokens);
 
   const Problem &problem;
   mlir::Location loc;
   mlir::OpBuilder builder;
   tile::ProgramOp program;
+  /// The region that launches are added to: the program's, or that of a repetition.
+  mlir::Block *launches;
   mlir::gpu::GPUModuleOp kernels;
 };
 
 /// Statistics, quantization and corrections (Spec N1 to N6): everything that the attention kernel
 /// reads.
 void addPreparationKernels(ProgramBuilder &program);
+/// The score correction of the turn's query blocks under smooth Q (Spec N2); starts the turns.
+void addScoreCorrection(ProgramBuilder &program);
 /// The attention itself (Spec N7 to N13).
 void addAttentionKernel(ProgramBuilder &program);
 

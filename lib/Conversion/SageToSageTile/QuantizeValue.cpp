@@ -1,62 +1,104 @@
-// Quantized V: channel-major, tokens in storage order.
+// V as the attention kernel reads it: centred, quantized or copied; channel-major, tokens in
+// storage order.
 
 #include "Preparation.h"
 
 using namespace mlir;
 using namespace sage;
 
-static constexpr int64_t warpsPerBlock = 4;
+namespace {
 
-/// One block per key tile: e4m3 tokens go through shared memory, from which they are read
-/// channel-major in storage order.
-void sage::addValueKernel(ProgramBuilder &program) {
-  const Problem &problem = program.getProblem();
-  int64_t channels = problem.headDim, tileTokens = problem.getKeyTile();
-  program.addWorkspace(buffer::value,
-                       program.getKeyHeads() * program.getPaddedKeys() *
-                           (problem.getPaddedValueHeadDim() * problem.getValueBytes()));
-  KernelBuilder b = program.startKernel("quantize_value", tile::Unit::Warp, warpsPerBlock);
-  constexpr int64_t dynamic = ShapedType::kDynamic;
-  Type e4m3 = Float8E4M3FNType::get(b.getContext());
-  Value value = b.addTensor("value", problem.elementType, channels, Symbol::ValueB);
-  Value inverses =
-      b.addBuffer(buffer::valueInverse, MemRefType::get({dynamic, channels}, b.getF32Type()));
-  Value quantized = b.addRows(buffer::value, e4m3, program.getPaddedKeys());
-  Value tokens = b.addInteger(program.get(Symbol::Nk));
-  Value heads = b.addInteger(program.get(Symbol::Hkv));
-  AffineExpr tilesExpr = program.get(Symbol::Nk).ceilDiv(tileTokens);
-  Value tiles = b.addInteger(tilesExpr);
+/// Most tokens that go through shared memory at once.
+constexpr int64_t maxPanelTokens = 128;
 
-  auto [head, tileInHead] = b.divide(tile::BlockIdOp::create(b), tiles);
-  auto [batch, headInBatch] = b.divide(head, heads);
-  Value unit = tile::UnitIdOp::create(b);
-  Value zero = b.index(0);
-  Value shared = tile::AllocOp::create(
-      b, tile::SharedType::get(b.getContext(), {tileTokens, channels}, e4m3, 0));
-  Value tileToken = b.mul(tileInHead, tileTokens);
-  Value channelRow = b.mul(head, channels);
+/// A thread block takes a panel of channels of one key tile through shared memory, from which it is
+/// read channel-major.
+class ValueOperand {
+public:
+  explicit ValueOperand(ProgramBuilder &program)
+      : program(program), problem(program.getProblem()), tileTokens(problem.getKeyTile()),
+        panelTokens(std::min(tileTokens & -tileTokens, maxPanelTokens)),
+        b(program.startKernel("quantize_value", tile::Unit::Warp, warpsPerBlock)),
+        space(program, b, Side::Key, tileTokens),
+        input(program, b, "value", problem.valueHeadDim, Symbol::ValueB, Symbol::ValueAlign) {}
 
-  int64_t tokenRows = tileTokens / warpsPerBlock;
-  Value unitToken = b.mul(unit, tokenRows);
-  auto inputType = getRowMajor(b, tokenRows, channels, problem.elementType, 8);
-  auto type = inputType.withElementType(b.getF32Type());
-  auto inverseType = tile::FragmentType::get(b.getContext(), {1, channels}, b.getF32Type(),
-                                             type.getLayout().dropRows());
-  Value x = b.convert(
-      b.load(inputType, value, {batch, headInBatch, b.add(tileToken, unitToken), zero}, tokens),
-      type);
-  Value scaled = b.map(type, {x, b.load(inverseType, inverses, {head, zero})},
-                       [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
-  b.store(b.convert(scaled, type.withElementType(e4m3)), shared, {unitToken, zero});
-  tile::SyncOp::create(b);
+  void build();
 
-  int64_t channelRows = channels / warpsPerBlock;
-  Value unitChannel = b.mul(unit, channelRows);
-  auto outputType = getRowMajor(b, channelRows, tileTokens, e4m3, 16);
-  AffineExpr row = b.getAffineDimExpr(0), column = b.getAffineDimExpr(1);
-  AffineExpr token = problem.geometry.getValueOrderMap().getResult(0).replaceDims({column});
-  AffineMap transposed = AffineMap::get(2, 0, {token, row}, b.getContext());
-  Value y = b.load(outputType, shared, {zero, unitChannel}, {}, transposed);
-  b.store(y, quantized, {b.add(channelRow, unitChannel), tileToken});
-  program.launch(b, program.getKeyHeads() * tilesExpr);
+private:
+  void fill(const TokenTile &tile, Value column, int64_t firstToken);
+  void drain(const TokenTile &tile, Value column, int64_t firstToken);
+
+  ProgramBuilder &program;
+  const Problem &problem;
+  const int64_t tileTokens, panelTokens;
+  KernelBuilder b;
+  TokenSpace space;
+  CallerTensor input;
+  Value inverses, means, quantized, shared;
+};
+
+/// Quantizes the warp's tokens of a panel of tokens into shared memory (Spec N2, N5).
+void ValueOperand::fill(const TokenTile &tile, Value column, int64_t firstToken) {
+  int64_t rows = panelTokens / warpsPerBlock;
+  Value offset = b.add(b.mul(tile::UnitIdOp::create(b), rows), b.index(firstToken));
+  auto inputType = getRowMajor(b, rows, panelColumns, problem.elementType, /*vectorLength=*/8);
+  Value x = input.load(inputType, tile, offset, column);
+  if (problem.recipe.quantizesValue()) {
+    auto type = inputType.withElementType(b.getF32Type());
+    x = b.convert(x, type);
+    if (means)
+      x = subtractMean(b, x, means, tile.entryHead, column,
+                       b.sub(tile.tokens, b.add(tile.first, offset)));
+    auto inverseType = tile::FragmentType::get(b.getContext(), {1, panelColumns}, b.getF32Type(),
+                                               type.getLayout().dropRows());
+    x = b.map(type, {x, b.load(inverseType, inverses, {tile.entryHead, column})},
+              [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
+    x = b.convert(x, type.withElementType(problem.getValueType()));
+  }
+  b.store(x, shared, {offset, b.index(0)});
 }
+
+/// Stores the warp's channels of a panel of tokens (Spec N6).
+void ValueOperand::drain(const TokenTile &tile, Value column, int64_t firstToken) {
+  int64_t channels = panelColumns / warpsPerBlock;
+  Value channel = b.mul(tile::UnitIdOp::create(b), channels);
+  auto outputType =
+      getRowMajor(b, channels, panelTokens, problem.getValueType(), 16 / problem.getValueBytes());
+  AffineExpr token =
+      problem.geometry.getValueOrderMap().getResult(0).replaceDims({b.getAffineDimExpr(1)});
+  AffineMap transposed = AffineMap::get(2, 0, {token, b.getAffineDimExpr(0)}, b.getContext());
+  Value y = b.load(outputType, shared, {b.index(firstToken), channel}, {}, transposed);
+  Value row = b.add(b.mul(tile.headRow, problem.getPaddedValueHeadDim()), b.add(column, channel));
+  Value position = b.add(b.add(tile.paddedFirst, tile.first), b.index(firstToken));
+  b.store(y, quantized, {row, position});
+}
+
+void ValueOperand::build() {
+  int64_t paddedChannels = problem.getPaddedValueHeadDim(), panels = paddedChannels / panelColumns;
+  program.addWorkspace(buffer::value, program.getKeyHeads() * program.getPaddedKeys() *
+                                          (paddedChannels * problem.getValueBytes()));
+  if (problem.recipe.quantizesValue())
+    inverses = b.addBuffer(buffer::valueInverse, getTable(b, paddedChannels));
+  if (problem.recipe.smoothsValue())
+    means = b.addBuffer(buffer::valueMean, getTable(b, paddedChannels));
+  quantized = b.addRows(buffer::value, problem.getValueType(), program.getPaddedKeys());
+  shared =
+      tile::AllocOp::create(b, tile::SharedType::get(b.getContext(), {tileTokens, panelColumns},
+                                                     problem.getValueType(), 0));
+
+  auto [tileIndex, panel] = b.divide(tile::BlockIdOp::create(b), b.index(panels));
+  Value column = b.mul(panel, panelColumns);
+  TokenTile tile = space.decode(tileIndex, tileTokens);
+  b.when(tile.exists, [&] {
+    for (int64_t token = 0; token < tileTokens; token += panelTokens)
+      fill(tile, column, token);
+    tile::SyncOp::create(b);
+    for (int64_t token = 0; token < tileTokens; token += panelTokens)
+      drain(tile, column, token);
+  });
+  program.launch(b, space.getTiles(tileTokens) * panels);
+}
+
+} // namespace
+
+void sage::addValueOperand(ProgramBuilder &program) { ValueOperand(program).build(); }

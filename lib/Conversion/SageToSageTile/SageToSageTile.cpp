@@ -1,5 +1,6 @@
 // Turns quantized attention into kernels and the host program that launches them.
 
+#include "Operands.h"
 #include "ProgramBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -16,73 +17,8 @@ using namespace sage;
 
 namespace {
 
-/// The 16-bit tensors that a quantized attention was made of.
-struct Operands {
-  Value query, key, value;
-};
-
-LogicalResult refuse(Operation *op, const Twine &what, const Twine &remedy) {
-  InFlightDiagnostic diagnostic = op->emitOpError() << what;
-  diagnostic.attachNote() << remedy;
-  return diagnostic;
-}
-
-/// What `value` was quantized from: an original tensor, or one that `center` centred on the mean of
-/// all its tokens.
-Value findSource(Value value, bool centred) {
-  if (!centred)
-    return value;
-  auto center = value.getDefiningOp<CenterOp>();
-  if (!center || center.getBlock() != 0)
-    return {};
-  auto mean = center.getMean().getDefiningOp<MeanOp>();
-  if (!mean || mean.getInput() != center.getInput() || mean.getBlock() != 0)
-    return {};
-  return center.getInput();
-}
-
-FailureOr<Operands> findOperands(QuantizedAttentionOp op) {
-  constexpr llvm::StringLiteral remedy = "run sage-smooth and sage-quantize on a sage.attention, "
-                                         "and nothing between them and this pass";
-  auto query = op.getQuery().getDefiningOp<QuantizeOp>();
-  auto key = op.getKey().getDefiningOp<QuantizeOp>();
-  auto value = op.getValue().getDefiningOp<QuantizeValueOp>();
-  if (!query || !key || !value)
-    return refuse(op, "operands must be results of sage.quantize and sage.quantize_value", remedy);
-  Operands operands;
-  operands.query = findSource(query.getInput(), /*centred=*/false);
-  operands.key = findSource(key.getInput(), op.getRecipe().smoothsKey());
-  operands.value = findSource(value.getInput(), /*centred=*/false);
-  if (!operands.query || !operands.key || !operands.value)
-    return refuse(op, "key must be centred on the mean of all its tokens, as the recipe says",
-                  remedy);
-  if (op.getLseCorrection()) {
-    auto correction = op.getLseCorrection().getDefiningOp<LseCorrectionOp>();
-    if (!correction || correction.getQuery() != operands.query)
-      return refuse(op, "lse_correction must be the sage.lse_correction of the same query", remedy);
-  }
-  return operands;
-}
-
-/// What hides keys, ends sequences or changes scores in a way that the kernels do not.
-LogicalResult checkMaskSupport(QuantizedAttentionOp op) {
-  constexpr llvm::StringLiteral remedy = "sage-decompose lowers it to linalg";
-  const std::pair<llvm::StringLiteral, bool> features[] = {
-      {"bias", op.getBias() != nullptr},
-      {"key_lengths", op.getKeyLengths() != nullptr},
-      {"sinks", op.getSinks() != nullptr},
-      {"query_offsets and key_offsets", op.isPacked()},
-      {"softcap", op.getSoftcap().has_value()},
-      {"window_left", op.getWindowLeft().has_value()},
-      {"window_right", op.getWindowRight().has_value()}};
-  for (auto [name, given] : features)
-    if (given)
-      return refuse(op, Twine(name) + " is not lowered to kernels yet", remedy);
-  return success();
-}
-
-/// Whether the kernels cover the op; says what does not fit and what does.
-LogicalResult checkSupport(QuantizedAttentionOp op, const Problem &problem) {
+/// Whether the kernels cover the problem of `op`; says what does not fit and what does.
+LogicalResult checkSupport(Operation *op, const Problem &problem, bool preparationOnly) {
   auto expected =
       GeometryAttr::getDefault(problem.recipe, problem.schedule.getFamily(),
                                problem.geometry.getQueryBlock(), problem.geometry.getKeyTile());
@@ -91,23 +27,21 @@ LogicalResult checkSupport(QuantizedAttentionOp op, const Problem &problem) {
                   "leave geometry to sage-assign-schedule, which chooses what the instructions of "
                   "the chip hold per lane");
   std::optional<Refusal> refusal = findUnsupportedPreparation(problem);
-  if (!refusal)
+  if (!refusal && !preparationOnly)
     refusal = findUnsupportedAttention(problem);
   return refusal ? refuse(op, refusal->what, refusal->remedy) : success();
 }
 
-FailureOr<Problem> getProblem(QuantizedAttentionOp op) {
-  if (!op.getSchedule() || !op.getTarget())
-    return refuse(op, "schedule and target must be attached",
+template <typename AttentionLike> FailureOr<Problem> getProblem(AttentionLike op) {
+  if (!op.getGeometryAttr() || !op.getScheduleAttr() || !op.getTargetAttr())
+    return refuse(op, "geometry, schedule and target must be attached",
                   "run sage-legalize-recipe and sage-assign-schedule first");
-  if (failed(checkMaskSupport(op)))
-    return failure();
   AttentionShape shape = op.getShape();
   Problem problem;
   problem.recipe = op.getRecipe();
-  problem.geometry = op.getGeometry();
-  problem.schedule = *op.getSchedule();
-  problem.target = *op.getTarget();
+  problem.geometry = op.getGeometryAttr();
+  problem.schedule = op.getScheduleAttr();
+  problem.target = op.getTargetAttr();
   problem.mask = op.getMask();
   problem.layout = op.getLayout();
   problem.headDim = shape.headDim;
@@ -133,16 +67,25 @@ FailureOr<Problem> getProblem(QuantizedAttentionOp op) {
 class ConvertSageToSageTilePass
     : public sage::impl::ConvertSageToSageTileBase<ConvertSageToSageTilePass> {
 public:
+  using ConvertSageToSageTileBase::ConvertSageToSageTileBase;
+
   void runOnOperation() override {
-    SmallVector<QuantizedAttentionOp> ops;
-    getOperation().walk([&](QuantizedAttentionOp op) { ops.push_back(op); });
-    for (QuantizedAttentionOp op : ops)
-      if (failed(convert(op)))
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      // Where nothing is quantized the op is still the user's.
+      auto attention = dyn_cast<AttentionOp>(op);
+      if (isa<QuantizedAttentionOp>(op) || (attention && !attention.getRecipe().quantizesScores()))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      auto quantized = dyn_cast<QuantizedAttentionOp>(op);
+      if (failed(quantized ? convert(quantized) : convert(cast<AttentionOp>(op))))
         return signalPassFailure();
+    }
   }
 
 private:
-  LogicalResult convert(QuantizedAttentionOp op);
+  template <typename AttentionLike> LogicalResult convert(AttentionLike op);
   std::string makeName(Operation *op);
 };
 
@@ -156,36 +99,28 @@ std::string ConvertSageToSageTilePass::makeName(Operation *op) {
   return name;
 }
 
-LogicalResult ConvertSageToSageTilePass::convert(QuantizedAttentionOp op) {
+template <typename AttentionLike>
+LogicalResult ConvertSageToSageTilePass::convert(AttentionLike op) {
   FailureOr<Problem> problem = getProblem(op);
-  if (failed(problem) || failed(checkSupport(op, *problem)))
+  if (failed(problem) || failed(checkSupport(op, *problem, preparationOnly)))
     return failure();
-  FailureOr<Operands> operands = findOperands(op);
-  if (failed(operands))
+  FailureOr<SmallVector<Value>> inputs = findOperands(op);
+  if (failed(inputs))
     return failure();
 
   std::string name = makeName(op);
   ProgramBuilder program(op.getLoc(), getOperation(), name, *problem);
   addPreparationKernels(program);
-  addAttentionKernel(program);
+  if (!preparationOnly)
+    addAttentionKernel(program);
 
   OpBuilder builder(op);
-  auto invoke = tile::InvokeOp::create(builder, op.getLoc(), op.getResultTypes(), name,
-                                       ValueRange{operands->query, operands->key, operands->value},
+  auto invoke = tile::InvokeOp::create(builder, op.getLoc(), op->getResultTypes(), name, *inputs,
                                        op.getOutputs());
-  op.replaceAllUsesWith(invoke);
-
-  // What fed the op is dead now, from the quantized operands up.
-  SmallVector<Value> dead(op->getOperands());
+  op->replaceAllUsesWith(invoke);
+  SmallVector<Value> operands(op->getOperands());
   op.erase();
-  while (!dead.empty()) {
-    Operation *source = dead.pop_back_val().getDefiningOp();
-    if (!source || !source->use_empty() ||
-        !isa<QuantizeOp, QuantizeValueOp, CenterOp, MeanOp, LseCorrectionOp>(source))
-      continue;
-    llvm::append_range(dead, source->getOperands());
-    source->erase();
-  }
+  eraseUnused(std::move(operands));
   return success();
 }
 

@@ -20,6 +20,10 @@ def ConvertSageToSageTile : Pass<"convert-sage-to-sage-tile", "::mlir::ModuleOp"
     The ops must have a geometry, a schedule and a target (`sage-legalize-recipe`, `sage-assign-schedule`),
     and Q, K and V must be values that only these ops read.
   }];
+  let options = [
+    Option<"preparationOnly", "preparation-only", "bool", "false",
+           "End the program where the operands of the attention kernel are in the workspace">
+  ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect", "::mlir::math::MathDialect",
     "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect", "::sage::tile::SageTileDialect"
