@@ -16,7 +16,8 @@ namespace {
 
 void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe) {
   if (recipe.getAccumulation() == Accumulation::TwoLevel)
-    manager.addPass(tile::createTwoLevelAccumulation({schedule.getValueChunks()}));
+    manager.addPass(tile::createTwoLevelAccumulation(
+        {schedule.getValueChunks(), stringifyInnerType(recipe.getInner()).str()}));
   // The folded constant is too coarse for the large scales of INT4 values.
   bool isMagic = schedule.getConversion() == Conversion::Magic && recipe.getQk() == ScoreType::Int8;
   manager.addPass(tile::createFoldScoreConversion({isMagic ? "magic" : "convert"}));

@@ -80,54 +80,61 @@ static LogicalResult readEmbeddedSchedules(TargetAttr target, SmallVectorImpl<Sc
   return success();
 }
 
+GeometryAttr ScheduleQuery::getGeometry(ScheduleAttr row) const {
+  if (geometry)
+    return geometry;
+  return GeometryAttr::getDefault(recipe, target.getFamily(), /*queryBlock=*/0, row.getKeyTile(),
+                                  row.getHeadDim());
+}
+
 /// Why the row is refused; nothing when it fits.
-static std::optional<std::string> findConflict(ScheduleAttr row, TargetAttr target,
-                                               RecipeAttr recipe, GeometryAttr geometry) {
-  if (row.getFamily() != target.getFamily())
-    return ("schedule family must be " + stringifyFamily(target.getFamily()) + ", but got " +
+static std::optional<std::string> findConflict(ScheduleAttr row, const ScheduleQuery &query) {
+  if (row.getFamily() != query.target.getFamily())
+    return ("schedule family must be " + stringifyFamily(query.target.getFamily()) + ", but got " +
             stringifyFamily(row.getFamily()))
         .str();
-  if (auto conflict = row.findConflict(recipe, geometry))
+  if (auto conflict = row.findConflict(query.recipe, query.getGeometry(row), query.hasScoreTerms))
     return conflict;
-  if (row.getSharedBytes(recipe) > target.getSharedBytes())
-    return "shared memory must fit " + std::to_string(target.getSharedBytes()) +
-           " bytes, but got " + std::to_string(row.getSharedBytes(recipe));
+  int64_t bytes = row.getSharedBytes(query.recipe), limit = query.target.getSharedBytes();
+  if (bytes > limit)
+    return "shared memory must fit " + std::to_string(limit) + " bytes, but got " +
+           std::to_string(bytes);
   return std::nullopt;
 }
 
-FailureOr<ScheduleAttr> sage::lookupSchedule(TargetAttr target, int64_t headDim, RecipeAttr recipe,
-                                             GeometryAttr geometry,
+FailureOr<ScheduleAttr> sage::lookupSchedule(const ScheduleQuery &query,
                                              function_ref<InFlightDiagnostic()> emitError,
                                              StringRef scheduleFile) {
   SmallVector<ScheduleAttr> rows;
-  if (failed(scheduleFile.empty()
-                 ? readEmbeddedSchedules(target, rows)
-                 : readScheduleFile(target.getContext(), scheduleFile, emitError, rows)))
+  MLIRContext *context = query.target.getContext();
+  if (failed(scheduleFile.empty() ? readEmbeddedSchedules(query.target, rows)
+                                  : readScheduleFile(context, scheduleFile, emitError, rows)))
     return failure();
-  if (!geometry)
-    geometry = GeometryAttr::getDefault(recipe, target.getFamily());
 
+  int64_t headDim = ScheduleAttr::padHeadDims(query.headDim, query.valueHeadDim);
   std::set<int64_t> headDims;
   SmallVector<std::pair<ScheduleAttr, std::string>> refused;
   for (ScheduleAttr row : rows) {
     headDims.insert(row.getHeadDim());
     if (row.getHeadDim() != headDim)
       continue;
-    std::optional<std::string> conflict = findConflict(row, target, recipe, geometry);
+    std::optional<std::string> conflict = findConflict(row, query);
     if (!conflict)
       return row;
     refused.emplace_back(row, *conflict);
   }
+  StringRef chip = query.target.getChip();
   if (refused.empty()) {
-    auto diagnostic = emitError() << "head dim must be one of the scheduled ";
+    auto diagnostic = emitError() << "head dims of query and value, padded to a multiple of 64, "
+                                     "must be one of the scheduled ";
     llvm::interleaveComma(headDims, diagnostic);
-    diagnostic << " on " << target.getChip() << ", but got " << headDim;
-    diagnostic.attachNote() << "pad the head dim with zeros, or add a row in schedules/"
-                            << target.getSchedules() << " or in a schedule file";
+    diagnostic << " on " << chip << ", but got " << query.headDim << " and " << query.valueHeadDim;
+    diagnostic.attachNote() << "add a row in schedules/" << query.target.getSchedules()
+                            << " or in a schedule file";
     return failure();
   }
-  auto diagnostic = emitError() << "a schedule on " << target.getChip() << " for head dim "
-                                << headDim << " must agree with recipe " << recipe
+  auto diagnostic = emitError() << "a schedule on " << chip << " for head dim " << headDim
+                                << " must agree with recipe " << query.recipe
                                 << " and the geometry, but got none";
   for (auto &[row, conflict] : refused)
     diagnostic.attachNote() << row << ": " << conflict;

@@ -26,9 +26,11 @@ struct ScheduleLookupTest : ::testing::Test {
   TargetAttr target(StringRef chip) {
     return lookupTarget(&context, chip, [&] { return report(); }).value_or(TargetAttr());
   }
+  ScheduleQuery query(TargetAttr target, int64_t headDim, StringRef recipe) {
+    return {target, headDim, headDim, RecipeAttr::getNamed(&context, recipe)};
+  }
   ScheduleAttr schedule(TargetAttr target, int64_t headDim, StringRef recipe) {
-    return lookupSchedule(target, headDim, RecipeAttr::getNamed(&context, recipe), GeometryAttr(),
-                          [&] { return report(); })
+    return lookupSchedule(query(target, headDim, recipe), [&] { return report(); })
         .value_or(ScheduleAttr());
   }
 };
@@ -45,7 +47,7 @@ TEST_F(ScheduleLookupTest, EveryChipParsesUnderItsOwnName) {
 
 TEST_F(ScheduleLookupTest, EveryChipHasAScheduleForEveryRecipeItRuns) {
   for (const std::string &chip : listChips())
-    for (int64_t headDim : {64, 128})
+    for (int64_t headDim : {40, 64, 96, 128, 192, 256})
       for (const char *recipe : {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16"}) {
         TargetAttr found = target(chip);
         if (found.findConflict(RecipeAttr::getNamed(&context, recipe)))
@@ -65,15 +67,15 @@ TEST_F(ScheduleLookupTest, RecipeAndChipPickTheRow) {
 TEST_F(ScheduleLookupTest, ReportsWhatIsOnOffer) {
   EXPECT_FALSE(target("sm_70"));
   EXPECT_NE(messages.find("chip must be one of sm_120a, sm_80"), std::string::npos) << messages;
-  EXPECT_FALSE(schedule(target("sm_89"), 96, "sage2-8b"));
-  EXPECT_NE(messages.find("head dim must be one of the scheduled 64, 128"), std::string::npos)
+  EXPECT_FALSE(schedule(target("sm_89"), 264, "sage2-8b"));
+  EXPECT_NE(messages.find("must be one of the scheduled 64, 128, 192, 256 on sm_89, but got 264"),
+            std::string::npos)
       << messages;
 }
 
 TEST_F(ScheduleLookupTest, MissingFileIsReported) {
   EXPECT_TRUE(failed(lookupSchedule(
-      target("sm_89"), 128, RecipeAttr::getNamed(&context, "sage1"), GeometryAttr(),
-      [&] { return report(); }, "absent.mlir")));
+      query(target("sm_89"), 128, "sage1"), [&] { return report(); }, "absent.mlir")));
   EXPECT_NE(messages.find("schedule file must be readable, but got 'absent.mlir'"),
             std::string::npos)
       << messages;
@@ -83,7 +85,51 @@ TEST_F(ScheduleLookupTest, SharedMemoryAndThreadsOfTheHopperRow) {
   ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
   EXPECT_EQ(row.getThreads(), 512);
   EXPECT_EQ(row.getBlockRows(), 192);
-  // Q, two stages of K and of V with eight rows of ones, scales, barriers.
+  // Q, two stages of K and of V with eight rows of ones, of scales; barriers.
   EXPECT_EQ(row.getSharedBytes(RecipeAttr::getNamed(&context, "sage2-8b")),
-            192 * 128 + 2 * (128 * 128 + 128 * 136 + 128 * 4) + 2048);
+            192 * 128 + 2 * (128 * 128 + 128 * 136 + 16) + 512);
+}
+
+TEST_F(ScheduleLookupTest, GeometryFollowsTheRowUnlessItIsGiven) {
+  ScheduleQuery wanted = query(target("sm_90a"), 256, "sage2-8b");
+  ScheduleAttr row = schedule(wanted.target, 256, "sage2-8b");
+  EXPECT_EQ(wanted.getGeometry(row).getKeyTile(), row.getKeyTile());
+  EXPECT_EQ(wanted.getGeometry(row).getQueryBlock(), 128);
+  wanted.geometry = GeometryAttr::getDefault(wanted.recipe, Family::Wgmma, 128, 96);
+  EXPECT_EQ(wanted.getGeometry(row), wanted.geometry);
+  EXPECT_TRUE(failed(lookupSchedule(wanted, [&] { return report(); })));
+  EXPECT_NE(messages.find("key_tile must be the geometry's"), std::string::npos) << messages;
+}
+
+TEST_F(ScheduleLookupTest, TheLargerHeadDimDecides) {
+  ScheduleQuery wanted = query(target("sm_90a"), 192, "sage2-8b");
+  wanted.valueHeadDim = 128;
+  FailureOr<ScheduleAttr> row = lookupSchedule(wanted, [&] { return report(); });
+  ASSERT_TRUE(succeeded(row)) << messages;
+  EXPECT_EQ(row->getHeadDim(), 192);
+}
+
+TEST_F(ScheduleLookupTest, SmoothQueriesNeedBlocksOfWholeTiles) {
+  ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-4b");
+  RecipeAttr recipe = RecipeAttr::getNamed(&context, "sage2-4b");
+  auto conflict = row.findConflict(recipe, GeometryAttr::getDefault(recipe, Family::Wgmma, 128,
+                                                              row.getKeyTile()));
+  ASSERT_TRUE(conflict);
+  EXPECT_EQ(*conflict, "schedule rows of a thread block must divide the geometry's query_block "
+                       "under smooth q, but got 192 and 128");
+}
+
+TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsAreRefused) {
+  ScheduleAttr row = schedule(target("sm_89"), 64, "sage2-8b");
+  ScheduleAttr lean = ScheduleAttr::get(
+      &context, row.getFamily(), row.getCopy(), row.getHeadDim(), row.getUnits(),
+      row.getRowsPerUnit(), row.getKeyTile(), row.getStages(), row.getValueChunks(),
+      row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
+      row.getConsumerRegisters(), /*scoreTerms=*/false);
+  RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
+  GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
+  EXPECT_FALSE(lean.findConflict(plain, geometry));
+  EXPECT_TRUE(lean.findConflict(plain, geometry, /*hasScoreTerms=*/true));
+  EXPECT_TRUE(lean.findConflict(RecipeAttr::getNamed(&context, "sage2-4b"), geometry));
+  EXPECT_FALSE(row.findConflict(plain, geometry, /*hasScoreTerms=*/true));
 }

@@ -19,13 +19,25 @@ std::vector<std::string> listChips();
 mlir::FailureOr<TargetAttr> lookupTarget(mlir::MLIRContext *context, llvm::StringRef chip,
                                          llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-/// The first row for `headDim` that agrees with the target, the recipe and the geometry. A null
-/// geometry stands for the recipe's default on the target's family. `scheduleFile` replaces the
-/// embedded rows where it is not empty. Reports what was on offer, and why each row was refused,
-/// when nothing fits.
+/// What a schedule is looked up for.
+struct ScheduleQuery {
+  TargetAttr target;
+  int64_t headDim, valueHeadDim;
+  RecipeAttr recipe;
+  /// Null where the row may choose: its key tile makes the recipe's default geometry.
+  GeometryAttr geometry = {};
+  /// Whether scores have terms besides the recipe's: a bias or a soft cap.
+  bool hasScoreTerms = false;
+
+  /// The geometry under which `row` would run.
+  GeometryAttr getGeometry(ScheduleAttr row) const;
+};
+
+/// The first row for the query's head dims, padded, that agrees with everything else of it.
+/// `scheduleFile` replaces the embedded rows where it is not empty. Reports what was on offer, and
+/// why each row was refused, when nothing fits.
 mlir::FailureOr<ScheduleAttr>
-lookupSchedule(TargetAttr target, int64_t headDim, RecipeAttr recipe, GeometryAttr geometry,
-               llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
+lookupSchedule(const ScheduleQuery &query, llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
                llvm::StringRef scheduleFile = "");
 
 } // namespace sage

@@ -12,12 +12,14 @@ AttentionKernel::AttentionKernel(ProgramBuilder &program)
     : program(program), problem(program.getProblem()),
       usesTensorMaps(problem.schedule.getCopy() == Copy::Tma),
       unitRows(problem.schedule.getRowsPerUnit()), keyTile(problem.getKeyTile()),
-      channels(problem.headDim),
+      channels(problem.getPaddedValueHeadDim()),
       outputColumns(channels + (problem.recipe.getRowSum() == RowSum::Quantized ? sumRows : 0)),
       b(program.startKernel("attention",
                             problem.schedule.getFamily() == Family::Wgmma ? tile::Unit::Warpgroup
                                                                           : tile::Unit::Warp,
-                            problem.schedule.getUnits())) {}
+                            problem.schedule.getUnits())),
+      querySpace(program, b, Side::Query, problem.getQueryPadding()),
+      keySpace(program, b, Side::Key, keyTile) {}
 
 SmallVector<Value> AttentionKernel::State::getValues() const {
   SmallVector<Value> values{output, maximum};
@@ -30,51 +32,46 @@ AttentionKernel::State AttentionKernel::State::get(ValueRange values) {
   return {values[0], values[1], values.size() > 2 ? values[2] : Value()};
 }
 
-/// Which head and query tile the block computes. Neighbouring blocks share a head; causal problems
+/// Which head and query tile the block computes. Neighbouring blocks share a head; masked problems
 /// start the longest tiles first, a few heads at a time.
 void AttentionKernel::decodeBlock(bool reload) {
   Value block = tile::BlockIdOp::create(b, reload);
+  Value queryHeads = querySpace.getHeadCount();
   Value allHeads, tileIndex;
   if (problem.mask == Mask::None) {
     std::tie(allHeads, tileIndex) = b.divide(block, queryTiles);
   } else {
     auto [group, inGroup] = b.divide(block, b.mul(queryTiles, causalHeadGroup));
     Value firstHead = b.mul(group, causalHeadGroup);
-    Value headsLeft = b.sub(b.mul(batches, queryHeads), firstHead);
+    Value headsLeft = b.sub(b.addInteger(program.getQueryHeads()), firstHead);
     auto [reverse, headInGroup] = b.divide(inGroup, minimum(headsLeft, b.index(causalHeadGroup)));
     allHeads = b.add(firstHead, headInGroup);
     tileIndex = b.sub(b.sub(queryTiles, b.index(1)), reverse);
   }
-  std::tie(batch, head) = b.divide(allHeads, queryHeads);
-  Value groupSize = b.divide(queryHeads, keyHeads).first;
-  Value keyHead = b.add(b.mul(batch, keyHeads), b.divide(head, groupSize).first);
-  firstQuery = b.mul(tileIndex, problem.getQueryTile());
-  queryHeadRow = allHeads;
-  keyHeadRow = keyHead;
+  queries = querySpace.locate(allHeads, tileIndex, problem.getQueryTile());
+  Value groupSize = b.divide(queryHeads, keySpace.getHeadCount()).first;
+  keys = keySpace.getRange(queries.entry, b.divide(queries.head, groupSize).first);
 }
 
-/// Key tiles that some row of the block sees, and how many of them some row does not see whole
-/// (Spec N13).
-void AttentionKernel::countKeyTiles() {
-  Value visibleToLast = keys, visibleToFirst = keys;
-  if (problem.mask != Mask::None) {
-    causalOffset = problem.mask == Mask::CausalBottomRight ? b.sub(keys, queries) : b.index(0);
-    Value endQuery = minimum(b.add(firstQuery, b.index(problem.getQueryTile())), queries);
-    visibleToLast = minimum(keys, notNegative(b.add(endQuery, causalOffset)));
-    visibleToFirst = minimum(keys, notNegative(b.add(b.add(firstQuery, causalOffset), b.index(1))));
+/// Tiles are visited from the last to the first (Spec N7).
+AttentionKernel::KeyTile AttentionKernel::locateKeyTile(Value iteration) {
+  Value index = b.sub(b.sub(endTile, b.index(1)), iteration);
+  if (skippedTiles) {
+    Value inWindow = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, iteration, windowTiles);
+    index = b.sub(index, arith::SelectOp::create(b, inWindow, b.index(0), skippedTiles));
   }
-  tiles = b.ceilDivide(visibleToLast, keyTile);
-  maskedTiles = b.sub(tiles, b.divide(visibleToFirst, b.index(keyTile)).first);
+  KeyTile tile;
+  tile.firstToken = b.mul(index, keyTile);
+  tile.firstOfHead = b.add(keys.paddedFirst, tile.firstToken);
+  tile.firstRow = b.add(keySpace.getRow(keys), tile.firstToken);
+  return tile;
 }
 
 AttentionKernel::State AttentionKernel::addKeyTile(Value iteration, const State &state) {
-  // Tiles are visited from the last to the first (Spec N7).
-  Value tileIndex = b.sub(b.sub(tiles, b.index(1)), iteration);
-  KeyTile tile;
-  tile.firstToken = b.mul(tileIndex, keyTile);
-  tile.firstRow = b.add(b.mul(keyHeadRow, paddedKeys), tile.firstToken);
+  KeyTile tile = locateKeyTile(iteration);
+  Value tileScale = readTileScale(tile);
   copyKeys(tile);
-  Scores scores = computeScores(iteration, tile);
+  Scores scores = computeScores(iteration, tile, tileScale);
   Maximum maximum = updateMaximum(scores, state.maximum);
   Value probabilities = computeProbabilities(scores, maximum);
   Value sum;
@@ -99,7 +96,7 @@ void AttentionKernel::build() {
   prepareQuery();
   State initial{b.splat(getAccumulator(outputColumns, b.getF32Type()), 0.0f),
                 b.splat(getRow(b.getF32Type()), -INFINITY),
-                sumsQuantized() ? Value() : b.splat(getGrouped(), 0.0f)};
+                sumsQuantized() ? Value() : b.splat(getQuad(), 0.0f)};
   auto loop = scf::ForOp::create(b, b.index(0), tiles, b.index(1), initial.getValues());
   {
     OpBuilder::InsertionGuard guard(b);
@@ -108,39 +105,7 @@ void AttentionKernel::build() {
     scf::YieldOp::create(b, next.getValues());
   }
   finish(State::get(loop.getResults()));
-  program.launch(b,
-                 program.getQueryHeads() * program.get(Symbol::Nq).ceilDiv(problem.getQueryTile()));
+  program.launch(b, querySpace.getTiles(problem.getQueryTile()));
 }
 
 void sage::addAttentionKernel(ProgramBuilder &program) { AttentionKernel(program).build(); }
-
-tile::FragmentType AttentionKernel::getFragment(int64_t rows, int64_t columns, Type type,
-                                                tile::LayoutAttr layout) {
-  return tile::FragmentType::get(b.getContext(), {rows, columns}, type, layout);
-}
-
-tile::FragmentType AttentionKernel::getAccumulator(int64_t columns, Type type) {
-  return getFragment(unitRows, columns, type,
-                     tile::LayoutAttr::accumulator(b.getContext(), warps(), columns));
-}
-
-tile::FragmentType AttentionKernel::getRow(Type type) {
-  return getFragment(unitRows, 1, type, tile::LayoutAttr::accumulatorRow(b.getContext(), warps()));
-}
-
-tile::FragmentType AttentionKernel::getGrouped() {
-  return getFragment(unitRows, keyGroups, b.getF32Type(),
-                     tile::LayoutAttr::accumulatorQuad(b.getContext(), warps()));
-}
-
-AffineMap AttentionKernel::toRow() {
-  return AffineMap::get(2, 0, {b.getAffineDimExpr(0), b.getAffineConstantExpr(0)}, b.getContext());
-}
-
-AffineMap AttentionKernel::toColumn() {
-  return AffineMap::get(2, 0, {b.getAffineConstantExpr(0), b.getAffineDimExpr(1)}, b.getContext());
-}
-
-Value AttentionKernel::minimum(Value x, Value y) { return arith::MinSIOp::create(b, x, y); }
-
-Value AttentionKernel::notNegative(Value x) { return arith::MaxSIOp::create(b, x, b.index(0)); }

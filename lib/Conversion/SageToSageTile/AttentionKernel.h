@@ -4,17 +4,16 @@
 #ifndef SAGE_LIB_CONVERSION_SAGETOSAGETILE_ATTENTIONKERNEL_H
 #define SAGE_LIB_CONVERSION_SAGETOSAGETILE_ATTENTIONKERNEL_H
 
-#include "ProgramBuilder.h"
+#include "TokenSpace.h"
 
 namespace sage {
 
 class AttentionKernel {
 public:
-  /// Lanes of a quad: scale groups of a key tile.
-  static constexpr int64_t keyGroups = 4;
   /// Rows of ones below V's channels, so that the tensor core adds the row sums: the width of one
   /// n8 block.
   static constexpr int64_t sumRows = 8;
+  static constexpr double log2OfE = 1.4426950408889634;
 
   explicit AttentionKernel(ProgramBuilder &program);
 
@@ -27,11 +26,18 @@ private:
     llvm::SmallVector<mlir::Value> getValues() const;
     static State get(mlir::ValueRange values);
   };
-  /// Position of a key tile: its first token in the sequence and in the workspace.
+  /// Position of a key tile: its first token in the sequence, in its head and in the workspace.
   struct KeyTile {
-    mlir::Value firstToken, firstRow;
+    mlir::Value firstToken, firstOfHead, firstRow;
   };
-  /// S and what it is multiplied with, one factor per row and scale group (Spec N8).
+  /// Columns [first, first + columns) of a tile: where they are copied from, and the shared tile
+  /// that holds them (for V, with the rows of ones).
+  struct Panel {
+    int64_t first, columns;
+    mlir::Value source, tile;
+  };
+  using Panels = llvm::SmallVector<Panel>;
+  /// Scores of a tile. With a multiplier, x is their product (Spec N8); without, they are x.
   struct Scores {
     mlir::Value values, multiplier;
   };
@@ -42,68 +48,127 @@ private:
 
   // AttentionKernel.cpp: the block's work and the loop.
   void decodeBlock(bool reload = false);
-  void countKeyTiles();
+  KeyTile locateKeyTile(mlir::Value iteration);
   State addKeyTile(mlir::Value iteration, const State &state);
+
+  // AttentionFragments.cpp: types of fragments, maps between them.
+  int64_t warps() const { return unitRows / Problem::warpRows; }
+  tile::FragmentType getFragment(int64_t rows, int64_t columns, mlir::Type type,
+                                 tile::LayoutAttr layout);
+  /// Scores, probabilities, outputs: `columns` columns of the accumulator.
+  tile::FragmentType getAccumulator(int64_t columns, mlir::Type type);
+  /// An A operand with `columns` columns.
+  tile::FragmentType getOperand(int64_t columns, mlir::Type type);
+  /// One value per row.
+  tile::FragmentType getRow(mlir::Type type);
+  /// One value per row and lane of a quad.
+  tile::FragmentType getQuad();
+  /// One value for each of the `columns` columns of an accumulator, for each lane of a quad (4), or
+  /// for all (1).
+  tile::FragmentType getColumns(int64_t columns);
+  /// (row, column) -> (row, 0), (0, column), and the lane of the quad that holds it.
+  mlir::AffineMap toRow();
+  mlir::AffineMap toColumn();
+  mlir::AffineMap toQuad();
+  mlir::Value minimum(mlir::Value x, mlir::Value y);
+  mlir::Value notNegative(mlir::Value x);
 
   // AttentionOperands.cpp: parameters, shared tiles, copies, the Q operand.
   void addParameters();
   void addOperandBuffers();
-  void prepareQuery();
+  Panels addPanels(llvm::StringRef name, mlir::Type type, mlir::AffineExpr rows,
+                   mlir::AffineExpr columns, int64_t boxRows, llvm::ArrayRef<int64_t> widths);
+  tile::SharedType getShared(int64_t rows, int64_t columns, mlir::Type type);
   void allocateTiles();
+  void allocateValues();
+  bool keepsQueryInRegisters() const;
+  void prepareQuery();
   void copyKeys(const KeyTile &tile);
   void copyValues(const KeyTile &tile);
 
-  // AttentionScores.cpp: multiplier, product, masks.
-  mlir::Value loadQueryMultiplier();
-  Scores computeScores(mlir::Value iteration, const KeyTile &tile);
-  mlir::Value computeMultiplier();
+  // AttentionMasks.cpp: which key tiles are visited, which are masked, what of them is visible.
+  void countKeyTiles();
+  mlir::Value isMasked(mlir::Value iteration);
+  mlir::Value maskTile(mlir::Value scores, mlir::Value iteration, const KeyTile &tile);
   mlir::Value maskPositions(mlir::Value scores, mlir::Value keyStart);
+  mlir::Value loadBias(const KeyTile &tile);
+  mlir::Value maskByBias(mlir::Value scores, const KeyTile &tile);
+
+  // AttentionScores.cpp: scales, product, terms of scores.
+  void loadQueryScales();
+  mlir::Value loadRowCorrection();
+  mlir::Value readTileScale(const KeyTile &tile);
+  mlir::Value combineScales(mlir::Value keyScale);
+  mlir::Value multiplyKeys();
+  mlir::Value addScoreTerms(mlir::Value products, mlir::Value multiplier);
+  mlir::Value capScores(mlir::Value scores);
+  mlir::Value addBias(mlir::Value scores, const KeyTile &tile);
+  Scores computeScores(mlir::Value iteration, const KeyTile &tile, mlir::Value tileScale);
 
   // AttentionSoftmax.cpp: maximum, exponentials, sums, the product with V.
+  mlir::Value findMaximum(const Scores &scores);
+  mlir::Value getSubtrahend(mlir::Value maximum);
   Maximum updateMaximum(const Scores &scores, mlir::Value previous);
   mlir::Value computeProbabilities(const Scores &scores, const Maximum &maximum);
   mlir::Value packProbabilities(mlir::Value probabilities);
   mlir::Value addToSum(mlir::Value sum, mlir::Value rescale, mlir::Value probabilities);
   mlir::Value addProduct(mlir::Value output, mlir::Value rescale, mlir::Value packed);
+  float getLog2OfRange() const;
 
-  // AttentionOutput.cpp: normalization, log-sum-exp.
+  // AttentionOutput.cpp: sinks, normalization, log-sum-exp.
+  /// Row values at the end: m, l, what O is multiplied with, and what the mean of V is.
+  struct Normalization {
+    mlir::Value maximum, sum, factor, meanFactor;
+  };
   void finish(const State &state);
-  void storeLse(mlir::Value maximum, mlir::Value sum);
+  Normalization getNormalization(mlir::Value maximum, mlir::Value sum);
+  Normalization addSink(mlir::Value maximum, mlir::Value sum);
+  mlir::Value normalize(mlir::Value accumulated, int64_t firstChannel, const Normalization &rows);
+  void storeOutput(mlir::Value result, int64_t firstChannel);
+  void storeLse(const Normalization &rows);
 
   bool sumsQuantized() const { return outputColumns != channels; }
-  tile::FragmentType getFragment(int64_t rows, int64_t columns, mlir::Type type,
-                                 tile::LayoutAttr layout);
-  /// Scores, probabilities, outputs: `columns` columns of the accumulator.
-  tile::FragmentType getAccumulator(int64_t columns, mlir::Type type);
-  /// One value per row.
-  tile::FragmentType getRow(mlir::Type type);
-  /// One value per row and key scale group.
-  tile::FragmentType getGrouped();
-  int64_t warps() const { return unitRows / Problem::warpRows; }
-  tile::SharedType getShared(int64_t rows, int64_t columns, mlir::Type type);
-  /// (row, column) -> (row, 0), (0, column), and the scale group of the row.
-  mlir::AffineMap toRow();
-  mlir::AffineMap toColumn();
-  mlir::AffineMap toGroup();
-  mlir::Value minimum(mlir::Value x, mlir::Value y);
-  mlir::Value notNegative(mlir::Value x);
+  bool isWgmma() const { return problem.schedule.getFamily() == Family::Wgmma; }
+  /// Scales of one key tile: 1, 4 or one per token; 0 where nothing is quantized or one scale is
+  /// for the whole head.
+  int64_t getTileScales() const;
+  bool hasTokenScales() const { return problem.recipe.getGranularity() == Granularity::PerToken; }
+  bool hasFloatBias() const { return problem.bias && !problem.bias.isInteger(1); }
+  /// Whether x is computed for every element (Spec N14).
+  bool hasScoreTerms() const {
+    return problem.recipe.hasScoreTerms() || problem.softcap || hasFloatBias();
+  }
+  bool hasLeftBound() const { return problem.windowLeft != nullptr; }
+  /// Keys that a query sees past its own; nothing where no key past it is hidden.
+  std::optional<int64_t> getRightBound() const;
 
   ProgramBuilder &program;
   const Problem &problem;
   const bool usesTensorMaps;
+  /// Rows of a unit; tokens of a key tile; columns of O, and of its accumulator.
   const int64_t unitRows, keyTile, channels, outputColumns;
   KernelBuilder b;
 
   // Parameters.
-  mlir::Value queryBuffer, keyBuffer, valueBuffer, queryScales, keyScales, valueScales, output, lse,
-      lseCorrection;
-  mlir::Value queries, keys, queryHeads, keyHeads, batches, queryTiles, paddedQueries, paddedKeys,
-      scaleLog2e;
+  Panels query, key, value;
+  mlir::Value queryScales, keyScales, scoreCorrection, valueScales, valueMean, output,
+      outputAligned, lse, lseCorrection, bias, sinks;
+  mlir::Value queryTiles, scaleLog2e;
+  TokenSpace querySpace, keySpace;
 
   // The block's work.
-  mlir::Value batch, head, queryHeadRow, keyHeadRow, firstQuery, tiles, maskedTiles, causalOffset;
-  mlir::Value firstUnitQuery, queryShared, queryOperand, queryMultiplier, keyShared,
-      keyScalesShared, valueShared;
+  TokenTile queries;
+  TokenRange keys;
+  /// Tokens visible under a window end at `endTile`; `windowTiles` before it are visited, then the
+  /// tiles of leading keys, `skippedTiles` further down.
+  mlir::Value endTile, windowTiles, skippedTiles, tiles;
+  /// Iterations below and from which on tiles are masked; position of a query's own key.
+  mlir::Value maskedTiles, firstMaskedByLeft, diagonal;
+  mlir::Value firstUnitQuery, unitQueryRow, keyScalesShared, correctionShared, rowCorrection;
+  /// scale · log2 e, times the query scale, for each row; with the key scale where that is the same
+  /// for all tiles.
+  mlir::Value queryMultiplier, headMultiplier;
+  llvm::SmallVector<mlir::Value> queryOperands;
 };
 
 } // namespace sage

@@ -2,116 +2,183 @@
 
 #include "AttentionKernel.h"
 
-#include "llvm/Support/MathExtras.h"
+#include "sage/Dialect/Sage/IR/Panels.h"
 
 using namespace mlir;
 using namespace sage;
 
-static constexpr double log2OfE = 1.4426950408889634;
+static int64_t getBytes(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 
 tile::SharedType AttentionKernel::getShared(int64_t rows, int64_t columns, Type type) {
-  int64_t rowBytes = columns * llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
-  return tile::SharedType::get(b.getContext(), {rows, columns}, type, rowBytes);
+  return tile::SharedType::get(b.getContext(), {rows, columns}, type, columns * getBytes(type));
 }
 
-/// Quantized Q, K and V: tensor maps where bulk copies read them.
-void AttentionKernel::addOperandBuffers() {
+/// A matrix of the workspace, in panels of columns of the given widths in bytes: a tensor map for
+/// each width where bulk copies read it. One copy moves `boxRows` rows.
+AttentionKernel::Panels AttentionKernel::addPanels(StringRef name, Type type, AffineExpr rows,
+                                                   AffineExpr columns, int64_t boxRows,
+                                                   ArrayRef<int64_t> widths) {
   MLIRContext *context = b.getContext();
-  Type i8 = b.getI8Type(), e4m3 = Float8E4M3FNType::get(context);
-  AffineExpr queryRows = program.getQueryHeads() * program.getPaddedQueries();
-  AffineExpr keyRows = program.getKeyHeads() * program.getPaddedKeys();
-  if (usesTensorMaps) {
-    auto addMap = [&](StringRef name, Type type, AffineExpr rows, AffineExpr columns,
-                      int64_t boxRows, int64_t boxColumns) {
+  llvm::SmallDenseMap<int64_t, Value> sources;
+  auto addSource = [&](int64_t width) -> Value {
+    if (usesTensorMaps) {
       auto symbols = static_cast<unsigned>(Symbol::Count);
       return b.addTensorMap(tile::TensorMapArgAttr::get(
           context, name, type, AffineMap::get(0, symbols, {columns, rows}, context),
-          getSymbolMap(columns), {boxColumns, boxRows}, boxColumns));
-    };
-    AffineExpr width = b.getAffineConstantExpr(channels);
-    queryBuffer = addMap(buffer::query, i8, queryRows, width, problem.getQueryTile(), channels);
-    keyBuffer = addMap(buffer::key, i8, keyRows, width, keyTile, channels);
-    valueBuffer = addMap(buffer::value, e4m3, program.getKeyHeads() * channels,
-                         program.getPaddedKeys(), channels, keyTile);
-  } else {
-    auto rows = MemRefType::get({ShapedType::kDynamic, channels}, i8);
-    queryBuffer = b.addBuffer(buffer::query, rows);
-    keyBuffer = b.addBuffer(buffer::key, rows);
-    valueBuffer = b.addRows(buffer::value, e4m3, program.getPaddedKeys());
+          getSymbolMap(columns * getBytes(type)), {width / getBytes(type), boxRows}, width));
+    }
+    if (auto constant = dyn_cast<AffineConstantExpr>(columns))
+      return b.addBuffer(name, MemRefType::get({ShapedType::kDynamic, constant.getValue()}, type));
+    return b.addRows(name, type, columns);
+  };
+  Panels panels;
+  int64_t first = 0;
+  for (int64_t width : widths) {
+    Value &source = sources[usesTensorMaps ? width : 0];
+    if (!source)
+      source = addSource(width);
+    panels.push_back({first, width / getBytes(type), source, Value()});
+    first += panels.back().columns;
   }
+  return panels;
+}
+
+void AttentionKernel::addOperandBuffers() {
+  Type scoreType = problem.getScoreType(), valueType = problem.getValueType();
+  AffineExpr width = b.getAffineConstantExpr(problem.getScoreColumns());
+  SmallVector<int64_t> scorePanels = splitInPanels(problem.getScoreRowBytes());
+  query = addPanels(buffer::query, scoreType, program.getQueryHeads() * program.getPaddedQueries(),
+                    width, problem.getQueryTile(), scorePanels);
+  key = addPanels(buffer::key, scoreType, program.getKeyHeads() * program.getPaddedKeys(), width,
+                  keyTile, scorePanels);
+  // An interval of promotions ends where a panel does (Spec R3).
+  int64_t bytes = getBytes(valueType);
+  value =
+      addPanels(buffer::value, valueType, program.getKeyHeads() * channels, program.getPaddedKeys(),
+                channels, splitInPanels(keyTile * bytes, problem.recipe.getInterval() * bytes));
 }
 
 void AttentionKernel::addParameters() {
   addOperandBuffers();
+  const RecipeAttr &recipe = problem.recipe;
   auto vector = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
-  queryScales = b.addBuffer(buffer::queryScales, vector);
-  keyScales = b.addBuffer(buffer::keyScales, vector);
-  valueScales = b.addBuffer(buffer::valueScales, vector);
-  output = b.addTensor("output", problem.elementType, channels, Symbol::OutputB);
+  if (recipe.quantizesScores()) {
+    queryScales = b.addBuffer(buffer::queryScales, vector);
+    keyScales = b.addBuffer(buffer::keyScales, vector);
+  }
+  if (recipe.smoothsQuery())
+    scoreCorrection = b.addBuffer(buffer::scoreCorrection, vector);
+  if (recipe.quantizesValue())
+    valueScales = b.addBuffer(buffer::valueScales, vector);
+  if (recipe.smoothsValue())
+    valueMean = b.addBuffer(buffer::valueMean, vector);
+  output = b.addTensor("output", problem.elementType, problem.valueHeadDim, Symbol::OutputB);
+  outputAligned = b.addAlignment(Symbol::OutputAlign);
   if (problem.hasLse)
     lse = b.addBuffer("lse", vector);
   if (problem.correctsLse())
     lseCorrection = b.addBuffer(buffer::lseCorrection, vector);
-  queries = b.addInteger(program.get(Symbol::Nq));
-  keys = b.addInteger(program.get(Symbol::Nk));
-  queryHeads = b.addInteger(program.get(Symbol::Hq));
-  keyHeads = b.addInteger(program.get(Symbol::Hkv));
-  if (problem.mask != Mask::None)
-    batches = b.addInteger(program.get(Symbol::B));
-  queryTiles = b.addInteger(program.get(Symbol::Nq).ceilDiv(problem.getQueryTile()));
-  paddedQueries = b.addInteger(program.getPaddedQueries());
-  paddedKeys = b.addInteger(program.getPaddedKeys());
+  if (problem.bias)
+    bias = b.addStrided("bias", problem.bias,
+                        {Symbol::BiasB, Symbol::BiasH, Symbol::BiasQ, Symbol::BiasK});
+  if (problem.hasSinks)
+    sinks = b.addBuffer("sinks", vector);
+  queryTiles = b.addInteger(querySpace.getTilesOfHead(problem.getQueryTile()));
   scaleLog2e = b.addScale(log2OfE);
 }
 
+//===----------------------------------------------------------------------===//
+// Shared tiles
+//===----------------------------------------------------------------------===//
+
 void AttentionKernel::allocateTiles() {
-  MLIRContext *context = b.getContext();
-  Type i8 = b.getI8Type(), e4m3 = Float8E4M3FNType::get(context);
-  queryShared = tile::AllocOp::create(b, getShared(problem.getQueryTile(), channels, i8));
-  keyShared = tile::AllocOp::create(b, getShared(keyTile, channels, i8));
-  keyScalesShared =
-      tile::AllocOp::create(b, tile::SharedType::get(context, {keyGroups}, b.getF32Type(), 0));
-  valueShared = tile::AllocOp::create(b, getShared(outputColumns, keyTile, e4m3));
-  if (!sumsQuantized())
-    return;
-  Value ones =
-      tile::SubtileOp::create(b, getShared(sumRows, keyTile, e4m3), valueShared, b.index(channels));
-  tile::FillOp::create(b, FloatAttr::get(e4m3, 1.0), ones);
+  Type scoreType = problem.getScoreType();
+  for (Panel &panel : query)
+    panel.tile =
+        tile::AllocOp::create(b, getShared(problem.getQueryTile(), panel.columns, scoreType));
+  for (Panel &panel : key)
+    panel.tile = tile::AllocOp::create(b, getShared(keyTile, panel.columns, scoreType));
+  auto allocateVector = [&](int64_t size) -> Value {
+    return tile::AllocOp::create(b,
+                                 tile::SharedType::get(b.getContext(), {size}, b.getF32Type(), 0));
+  };
+  // A scale of a whole tile is read where it is: a copy moves 16 bytes at least.
+  if (getTileScales() > 1)
+    keyScalesShared = allocateVector(getTileScales());
+  if (scoreCorrection)
+    correctionShared = allocateVector(keyTile);
+  allocateValues();
+}
+
+void AttentionKernel::allocateValues() {
+  Type type = problem.getValueType();
+  for (Panel &panel : value) {
+    panel.tile = tile::AllocOp::create(b, getShared(outputColumns, panel.columns, type));
+    if (!sumsQuantized())
+      continue;
+    Value ones = tile::SubtileOp::create(b, getShared(sumRows, panel.columns, type), panel.tile,
+                                         b.index(channels));
+    tile::FillOp::create(b, FloatAttr::get(type, 1.0), ones);
+  }
+}
+
+/// mma.sync keeps Q in registers for the whole loop, where it takes no more than 16 and O no more
+/// than 64; else, and for wgmma, products read it from shared memory.
+bool AttentionKernel::keepsQueryInRegisters() const {
+  return !isWgmma() && problem.getScoreRowBytes() <= 128 && channels <= 128;
 }
 
 void AttentionKernel::prepareQuery() {
-  Type i8 = b.getI8Type();
-  Value zero = b.index(0);
-  Value firstRow = b.add(b.mul(queryHeadRow, paddedQueries), firstQuery);
-  tile::CopyOp::create(b, queryBuffer, ValueRange{firstRow, zero}, queryShared);
+  Type type = problem.getScoreType();
+  Value firstRow = querySpace.getRow(queries);
+  for (const Panel &panel : query)
+    tile::CopyOp::create(b, panel.source, ValueRange{firstRow, b.index(panel.first)}, panel.tile);
 
   Value unitRow = b.mul(tile::UnitIdOp::create(b), unitRows);
-  firstUnitQuery = b.add(firstQuery, unitRow);
-  Value unitQuery =
-      tile::SubtileOp::create(b, getShared(unitRows, channels, i8), queryShared, unitRow);
-  // wgmma reads its A operand from shared memory; mma.sync keeps it in registers for the whole
-  // loop.
-  queryOperand =
-      problem.schedule.getFamily() == Family::Wgmma
-          ? unitQuery
-          : b.load(getFragment(unitRows, channels, i8,
-                               tile::LayoutAttr::operandA8(b.getContext(), warps(), channels)),
-                   unitQuery, {zero, zero});
-  queryMultiplier = loadQueryMultiplier();
+  firstUnitQuery = b.add(queries.first, unitRow);
+  unitQueryRow = b.add(firstRow, unitRow);
+  for (const Panel &panel : query) {
+    Value operand =
+        tile::SubtileOp::create(b, getShared(unitRows, panel.columns, type), panel.tile, unitRow);
+    if (keepsQueryInRegisters())
+      operand = b.load(getOperand(panel.columns, type), operand, {b.index(0), b.index(0)});
+    queryOperands.push_back(operand);
+  }
+  loadQueryScales();
+  // A soft cap needs whole scores, with what centring K took away (Spec N14).
+  if (problem.softcap && lseCorrection)
+    rowCorrection = loadRowCorrection();
 }
 
+//===----------------------------------------------------------------------===//
+// Copies of a key tile
+//===----------------------------------------------------------------------===//
+
 void AttentionKernel::copyKeys(const KeyTile &tile) {
-  tile::CopyOp::create(b, keyBuffer, ValueRange{tile.firstRow, b.index(0)}, keyShared);
-  Value scaleIndex = b.mul(b.divide(tile.firstRow, b.index(keyTile)).first, keyGroups);
-  tile::CopyOp::create(b, keyScales, ValueRange{scaleIndex}, keyScalesShared);
+  for (const Panel &panel : key)
+    tile::CopyOp::create(b, panel.source, ValueRange{tile.firstRow, b.index(panel.first)},
+                         panel.tile);
+  if (keyScalesShared) {
+    Value first = b.mul(b.divide(tile.firstRow, b.index(keyTile)).first, getTileScales());
+    tile::CopyOp::create(b, keyScales, ValueRange{first}, keyScalesShared);
+  }
+  if (correctionShared) {
+    Value block =
+        b.divide(querySpace.getRow(queries), b.index(problem.geometry.getQueryBlock())).first;
+    Value first = b.add(b.mul(block, b.addInteger(program.getPaddedKeys())), tile.firstOfHead);
+    tile::CopyOp::create(b, scoreCorrection, ValueRange{first}, correctionShared);
+  }
 }
 
 void AttentionKernel::copyValues(const KeyTile &tile) {
-  Value target = valueShared;
-  if (sumsQuantized())
-    target = tile::SubtileOp::create(
-        b, getShared(channels, keyTile, Float8E4M3FNType::get(b.getContext())), valueShared,
-        b.index(0));
-  tile::CopyOp::create(b, valueBuffer, ValueRange{b.mul(keyHeadRow, channels), tile.firstToken},
-                       target);
+  Value firstRow = b.mul(keys.headRow, channels);
+  for (const Panel &panel : value) {
+    Value target = panel.tile;
+    if (sumsQuantized())
+      target = tile::SubtileOp::create(
+          b, getShared(channels, panel.columns, problem.getValueType()), panel.tile, b.index(0));
+    Value column =
+        panel.first == 0 ? tile.firstOfHead : b.add(tile.firstOfHead, b.index(panel.first));
+    tile::CopyOp::create(b, panel.source, ValueRange{firstRow, column}, target);
+  }
 }

@@ -1,68 +1,159 @@
-// The end of the attention kernel (Spec N12): normalization, scales of V, log-sum-exp.
+// The end of the attention kernel (Spec N12, N15): sinks, normalization, scales and mean of V,
+// log-sum-exp.
 
 #include "AttentionKernel.h"
 
 using namespace mlir;
 using namespace sage;
 
-static constexpr float log2Of448 = 8.807354922057604f;
+/// Channels of O that are stored at a time.
+static constexpr int64_t outputChunk = 64;
 
-/// Normalization, scales of V, log-sum-exp (Spec N12).
+/// What centring K took from the scores of each row, times log2 e.
+Value AttentionKernel::loadRowCorrection() {
+  AffineMap toRowIndex = AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
+  auto rowType = getRow(b.getF32Type());
+  Value correction = b.load(rowType, lseCorrection, {unitQueryRow}, {}, toRowIndex);
+  return b.map(rowType, {correction}, [&](ValueRange e) -> Value {
+    return arith::MulFOp::create(b, e[0], b.f32(static_cast<float>(log2OfE)));
+  });
+}
+
 void AttentionKernel::finish(const State &state) {
-  MLIRContext *context = b.getContext();
   Type f32 = b.getF32Type();
-  Value zero = b.index(0);
-  auto rowType = getRow(f32);
   // The loop has no registers to spare for what only its end needs.
   decodeBlock(/*reload=*/true);
-  firstUnitQuery = b.add(firstQuery, b.mul(tile::UnitIdOp::create(b), unitRows));
-  Value accumulated = state.output, sum;
+  Value unitRow = b.mul(tile::UnitIdOp::create(b), unitRows);
+  firstUnitQuery = b.add(queries.first, unitRow);
+  unitQueryRow = b.add(querySpace.getRow(queries), unitRow);
+  Value sum;
   if (sumsQuantized()) {
     // All columns of the block of ones hold the same sum.
     Value sums = tile::SliceOp::create(b, getAccumulator(sumRows, f32), state.output, channels);
-    sum = b.reduce(tile::ReduceKind::MaximumF, sums, rowType);
-    accumulated = tile::SliceOp::create(b, getAccumulator(channels, f32), state.output, 0);
+    sum = b.reduce(tile::ReduceKind::MaximumF, sums, getRow(f32));
   } else {
-    sum = b.reduce(tile::ReduceKind::AddF, state.sum, rowType);
+    sum = b.reduce(tile::ReduceKind::AddF, state.sum, getRow(f32));
   }
-  Value inverse = b.map(rowType, {sum}, [&](ValueRange e) -> Value {
-    return arith::DivFOp::create(b, b.f32(1.0f), e[0]);
-  });
-  auto channelType = getFragment(1, channels, f32,
-                                 tile::LayoutAttr::accumulatorColumn(context, warps(), channels));
-  AffineMap toChannel = AffineMap::get(2, 0, {b.getAffineDimExpr(1)}, context);
-  Value scales = b.load(channelType, valueScales, {b.mul(keyHeadRow, channels)}, {}, toChannel);
-  auto type = getAccumulator(channels, f32);
-  Value result = b.map(type, {accumulated, inverse, sum, scales}, [&](ValueRange e) -> Value {
-    Value normalized = arith::MulFOp::create(b, arith::MulFOp::create(b, e[0], e[1]), e[3]);
-    Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[2], b.f32(0.0f));
-    return arith::SelectOp::create(b, empty, b.f32(0.0f), normalized);
-  });
-  b.store(b.convert(result, type.withElementType(problem.elementType)), output,
-          {batch, head, firstUnitQuery, zero}, queries);
+  Normalization rows =
+      sinks ? addSink(state.maximum, sum) : getNormalization(state.maximum, sum);
+  // In chunks: beside O there are no registers for the scales of all channels.
+  for (int64_t first = 0; first < problem.valueHeadDim; first += outputChunk) {
+    Value chunk =
+        tile::SliceOp::create(b, getAccumulator(outputChunk, f32), state.output, first);
+    storeOutput(normalize(chunk, first, rows), first);
+  }
   if (problem.hasLse)
-    storeLse(state.maximum, sum);
+    storeLse(rows);
 }
 
-/// Spec N12.
-void AttentionKernel::storeLse(Value maximum, Value sum) {
+void AttentionKernel::storeOutput(Value result, int64_t firstChannel) {
+  auto type = cast<tile::FragmentType>(result.getType());
+  Access access;
+  access.limit = b.add(queries.callerFirst, queries.tokens);
+  access.aligned = outputAligned;
+  if (problem.valueHeadDim < firstChannel + outputChunk)
+    access.columns = problem.valueHeadDim - firstChannel;
+  Value token = b.add(queries.callerFirst, firstUnitQuery);
+  b.store(b.convert(result, type.withElementType(problem.elementType)), output,
+          {queries.batch, queries.head, token, b.index(firstChannel)}, access);
+}
+
+AttentionKernel::Normalization AttentionKernel::getNormalization(Value maximum, Value sum) {
+  Normalization rows{maximum, sum, {}, {}};
+  rows.factor = b.map(getRow(b.getF32Type()), {sum}, [&](ValueRange e) -> Value {
+    return arith::DivFOp::create(b, b.f32(1.0f), e[0]);
+  });
+  return rows;
+}
+
+/// One more score, without a key and a value.
+AttentionKernel::Normalization AttentionKernel::addSink(Value maximum, Value sum) {
+  auto rowType = getRow(b.getF32Type());
+  Value log2e = b.f32(static_cast<float>(log2OfE));
+  Value scalar = tile::ReadOp::create(b, b.getF32Type(), sinks, ValueRange{queries.head});
+  Value sink = tile::SplatOp::create(b, rowType, arith::MulFOp::create(b, scalar, log2e));
+  // Scores lack what centring K took away, except under a soft cap.
+  if (lseCorrection && !problem.softcap)
+    sink = b.map(rowType, {sink, loadRowCorrection()},
+                 [&](ValueRange e) -> Value { return arith::SubFOp::create(b, e[0], e[1]); });
+  Normalization rows;
+  rows.maximum = b.map(rowType, {maximum, sink}, [&](ValueRange e) -> Value {
+    return arith::MaximumFOp::create(b, e[0], e[1]);
+  });
+  Value subtrahend = getSubtrahend(rows.maximum);
+  auto exp2 = [&](Value x) -> Value { return math::Exp2Op::create(b, x); };
+  Value rescale = b.map(rowType, {maximum, subtrahend}, [&](ValueRange e) -> Value {
+    return exp2(arith::SubFOp::create(b, e[0], e[1]));
+  });
+  Value keySum = b.map(rowType, {sum, rescale},
+                       [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
+  rows.sum = b.map(rowType, {keySum, sink, subtrahend}, [&](ValueRange e) -> Value {
+    Value offset = arith::SubFOp::create(b, b.f32(getLog2OfRange()), e[2]);
+    return arith::AddFOp::create(b, e[0], exp2(arith::AddFOp::create(b, e[1], offset)));
+  });
+  Value inverse = getNormalization(rows.maximum, rows.sum).factor;
+  rows.factor = b.map(rowType, {rescale, inverse},
+                      [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
+  rows.meanFactor = b.map(rowType, {keySum, inverse}, [&](ValueRange e) -> Value {
+    return arith::MulFOp::create(b, e[0], e[1]);
+  });
+  return rows;
+}
+
+/// O / l, scaled and shifted by channel; 0 in rows that see nothing.
+Value AttentionKernel::normalize(Value accumulated, int64_t firstChannel,
+                                 const Normalization &rows) {
+  AffineMap identity = b.getMultiDimIdentityMap(2);
+  SmallVector<Value> inputs{accumulated, rows.factor, rows.sum};
+  SmallVector<AffineMap> maps{identity, toRow(), toRow()};
+  AffineMap toChannel = AffineMap::get(2, 0, {b.getAffineDimExpr(1)}, b.getContext());
+  auto add = [&](Value input, AffineMap map) {
+    inputs.push_back(input);
+    maps.push_back(map);
+  };
+  for (Value perChannel : {valueScales, valueMean})
+    if (perChannel)
+      add(b.load(getColumns(outputChunk), perChannel,
+                 {b.add(b.mul(keys.entryHead, channels), b.index(firstChannel))}, {}, toChannel),
+          toColumn());
+  // A sink takes a share of what rows of P sum to.
+  bool sharesMean = valueMean && rows.meanFactor;
+  if (sharesMean)
+    add(rows.meanFactor, toRow());
+  return b.map(getAccumulator(outputChunk, b.getF32Type()), inputs, maps, [&](ValueRange e) -> Value {
+    Value result = arith::MulFOp::create(b, e[0], e[1]);
+    if (valueScales)
+      result = arith::MulFOp::create(b, result, e[3]);
+    if (valueMean) {
+      Value mean = e[valueScales ? 4 : 3];
+      if (sharesMean)
+        mean = arith::MulFOp::create(b, mean, e.back());
+      result = arith::AddFOp::create(b, result, mean);
+    }
+    Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[2], b.f32(0.0f));
+    return arith::SelectOp::create(b, empty, b.f32(0.0f), result);
+  });
+}
+
+void AttentionKernel::storeLse(const Normalization &rows) {
   auto rowType = getRow(b.getF32Type());
   constexpr float ln2 = 0.6931471805599453f;
-  Value logSum = b.map(rowType, {maximum, sum}, [&](ValueRange e) -> Value {
-    Value log = arith::SubFOp::create(b, math::Log2Op::create(b, e[1]), b.f32(log2Of448));
+  Value logSum = b.map(rowType, {rows.maximum, rows.sum}, [&](ValueRange e) -> Value {
+    Value log = arith::SubFOp::create(b, math::Log2Op::create(b, e[1]), b.f32(getLog2OfRange()));
     return arith::MulFOp::create(b, arith::AddFOp::create(b, e[0], log), b.f32(ln2));
   });
   AffineMap toRowIndex = AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
-  if (lseCorrection) {
-    Value first = b.add(b.mul(queryHeadRow, paddedQueries), firstUnitQuery);
-    Value correction = b.load(rowType, lseCorrection, {first}, {}, toRowIndex);
+  if (lseCorrection && !problem.softcap) {
+    Value correction = b.load(rowType, lseCorrection, {unitQueryRow}, {}, toRowIndex);
     logSum = b.map(rowType, {logSum, correction},
                    [&](ValueRange e) -> Value { return arith::AddFOp::create(b, e[0], e[1]); });
   }
-  logSum = b.map(rowType, {logSum, sum}, [&](ValueRange e) -> Value {
+  logSum = b.map(rowType, {logSum, rows.sum}, [&](ValueRange e) -> Value {
     Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[1], b.f32(0.0f));
     return arith::SelectOp::create(b, empty, b.f32(-INFINITY), e[0]);
   });
-  Value headStart = b.mul(queryHeadRow, queries);
-  b.store(logSum, lse, {b.add(headStart, firstUnitQuery)}, b.add(headStart, queries), toRowIndex);
+  // The caller's log-sum-exp is contiguous.
+  Value head = b.add(b.mul(queries.batch, querySpace.getHeadCount()), queries.head);
+  Value first = b.add(b.mul(head, b.addInteger(program.get(Symbol::Nq))), queries.callerFirst);
+  b.store(logSum, lse, {b.add(first, firstUnitQuery)}, b.add(first, queries.tokens), toRowIndex);
 }

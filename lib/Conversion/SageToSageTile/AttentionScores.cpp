@@ -1,87 +1,162 @@
-// Scores of one key tile (Spec N8, N13): their factor, the product of Q and K, masks.
+// Scores of one key tile (Spec N8, N14): their factors, the product of Q and K, their terms.
 
 #include "AttentionKernel.h"
 
 using namespace mlir;
 using namespace sage;
 
-AffineMap AttentionKernel::toGroup() {
-  AffineExpr row = b.getAffineDimExpr(0), column = b.getAffineDimExpr(1);
-  return AffineMap::get(2, 0, {row, (column % 8).floorDiv(2)}, b.getContext());
+//===----------------------------------------------------------------------===//
+// Scales
+//===----------------------------------------------------------------------===//
+
+int64_t AttentionKernel::getTileScales() const {
+  ScaleGroups groups = problem.getKeyGroups();
+  return problem.recipe.quantizesScores() && !groups.coversHead() ? groups.groups : 0;
 }
 
-/// Rows t and t + 8 of a warp share a scale (Spec N3); one multiplier for scale and log2 e.
-Value AttentionKernel::loadQueryMultiplier() {
-  AffineExpr row = b.getAffineDimExpr(0);
-  AffineMap groups =
-      AffineMap::get(2, 0, {row.floorDiv(Problem::warpRows) * 8 + row % 8}, b.getContext());
-  Value unitQueryRow = b.add(b.mul(queryHeadRow, paddedQueries), firstUnitQuery);
-  Value firstScale = b.mul(b.divide(unitQueryRow, b.index(Problem::warpRows)).first, 8);
-  Value scales = b.load(getRow(b.getF32Type()), queryScales, {firstScale}, {}, groups);
-  return b.map(getRow(b.getF32Type()), {scales},
-               [&](ValueRange x) -> Value { return arith::MulFOp::create(b, x[0], scaleLog2e); });
+/// One factor per row: its query scale (Spec N3), the softmax scale and log2 e.
+void AttentionKernel::loadQueryScales() {
+  auto rowType = getRow(b.getF32Type());
+  if (!problem.recipe.quantizesScores()) {
+    headMultiplier = tile::SplatOp::create(b, rowType, scaleLog2e);
+    return;
+  }
+  ScaleGroups groups = problem.getQueryGroups();
+  AffineExpr row = b.getAffineDimExpr(0), offset = b.getAffineConstantExpr(0);
+  Value first = queries.entryHead;
+  if (!groups.coversHead()) {
+    offset = row.floorDiv(groups.tokens) * groups.groups + row % groups.groups;
+    first = b.mul(b.divide(unitQueryRow, b.index(groups.tokens)).first, groups.groups);
+  }
+  AffineMap map = AffineMap::get(2, 0, {offset}, b.getContext());
+  Value scales = b.load(rowType, queryScales, {first}, {}, map);
+  queryMultiplier = b.map(rowType, {scales}, [&](ValueRange x) -> Value {
+    return arith::MulFOp::create(b, x[0], scaleLog2e);
+  });
+  if (problem.getKeyGroups().coversHead())
+    headMultiplier = combineScales(b.load(getColumns(1), keyScales, {keys.entryHead}));
 }
 
-/// One multiplier per lane: its query and key scales (Spec N8). The smallest normal number keeps
+/// The scale of the whole tile, if there is one, long before it is needed.
+Value AttentionKernel::readTileScale(const KeyTile &tile) {
+  if (getTileScales() != 1)
+    return {};
+  Value index = b.divide(tile.firstRow, b.index(keyTile)).first;
+  return b.load(getColumns(1), keyScales, {index});
+}
+
+/// One multiplier for each row and group of columns (Spec N8). The smallest normal number keeps
 /// -infinity times it infinite.
-Value AttentionKernel::computeMultiplier() {
-  auto quadType =
-      getFragment(1, keyGroups, b.getF32Type(), tile::LayoutAttr::quad(b.getContext(), warps()));
-  Value keyMultiplier = b.load(quadType, keyScalesShared, {b.index(0)});
-  return b.map(getGrouped(), {queryMultiplier, keyMultiplier}, {toRow(), toColumn()},
+Value AttentionKernel::combineScales(Value keyScale) {
+  int64_t groups = cast<tile::FragmentType>(keyScale.getType()).getColumns();
+  auto type = groups == 1 ? getRow(b.getF32Type()) : getQuad();
+  return b.map(
+      type, {queryMultiplier, keyScale}, {toRow(), toColumn()}, [&](ValueRange e) -> Value {
+        return arith::MaximumFOp::create(b, arith::MulFOp::create(b, e[0], e[1]), b.f32(0x1p-126f));
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Product
+//===----------------------------------------------------------------------===//
+
+/// S as floats.
+Value AttentionKernel::multiplyKeys() {
+  Type f32 = b.getF32Type();
+  bool isInteger = problem.getScoreType().isInteger(8);
+  Value products;
+  if (isInteger) {
+    Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+    products = tile::SplatOp::create(b, getAccumulator(keyTile, b.getI32Type()), zero);
+  } else {
+    products = b.splat(getAccumulator(keyTile, f32), 0.0f);
+  }
+  for (auto [operand, panel] : llvm::zip_equal(queryOperands, key))
+    products = tile::MmaOp::create(b, products.getType(), operand, panel.tile, products,
+                                   problem.packsNibbles());
+  if (!isInteger)
+    return products;
+  return b.map(getAccumulator(keyTile, f32), {products},
+               [&](ValueRange e) -> Value { return arith::SIToFPOp::create(b, f32, e[0]); });
+}
+
+/// x of Spec N8 where it is not only a product of S and a factor for many elements.
+Value AttentionKernel::addScoreTerms(Value products, Value multiplier) {
+  SmallVector<Value> inputs{products, multiplier};
+  SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(2)};
+  bool isQuad = cast<tile::FragmentType>(multiplier.getType()).getColumns() > 1;
+  maps.push_back(isQuad ? toQuad() : toRow());
+  auto addColumns = [&](Value shared) {
+    inputs.push_back(b.load(getColumns(keyTile), shared, {b.index(0)}));
+    maps.push_back(toColumn());
+  };
+  if (hasTokenScales())
+    addColumns(keyScalesShared);
+  if (correctionShared)
+    addColumns(correctionShared);
+  return b.map(getAccumulator(keyTile, b.getF32Type()), inputs, maps, [&](ValueRange e) -> Value {
+    Value factor = hasTokenScales() ? arith::MulFOp::create(b, e[1], e[2]).getResult() : e[1];
+    if (!correctionShared)
+      return arith::MulFOp::create(b, e[0], factor);
+    Value correction = arith::MulFOp::create(b, e.back(), scaleLog2e);
+    return math::FmaOp::create(b, e[0], factor, correction);
+  });
+}
+
+/// c · tanh(x / c) as c - 2c / (exp2(2 · log2 e · x / c) + 1), of scores that lack nothing (Spec
+/// N14).
+Value AttentionKernel::capScores(Value scores) {
+  SmallVector<Value> inputs{scores};
+  SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(2)};
+  if (lseCorrection) {
+    inputs.push_back(rowCorrection);
+    maps.push_back(toRow());
+  }
+  double softcap = problem.softcap.getValueAsDouble();
+  float bound = static_cast<float>(softcap * log2OfE);
+  return b.map(getAccumulator(keyTile, b.getF32Type()), inputs, maps, [&](ValueRange e) -> Value {
+    Value x = e[0];
+    if (lseCorrection)
+      x = arith::AddFOp::create(b, x, e[1]);
+    Value exponential = math::Exp2Op::create(
+        b, arith::MulFOp::create(b, x, b.f32(static_cast<float>(2 / softcap))));
+    Value denominator = arith::AddFOp::create(b, exponential, b.f32(1.0f));
+    // The error of an approximate reciprocal is far below that of the scores.
+    Value quotient =
+        arith::DivFOp::create(b, b.f32(2 * bound), denominator, arith::FastMathFlags::afn);
+    return arith::SubFOp::create(b, b.f32(bound), quotient);
+  });
+}
+
+Value AttentionKernel::addBias(Value scores, const KeyTile &tile) {
+  return b.map(getAccumulator(keyTile, b.getF32Type()), {scores, loadBias(tile)},
                [&](ValueRange e) -> Value {
-                 return arith::MaximumFOp::create(b, arith::MulFOp::create(b, e[0], e[1]),
-                                                  b.f32(0x1p-126f));
+                 Value value = e[1];
+                 if (!value.getType().isF32())
+                   value = arith::ExtFOp::create(b, b.getF32Type(), value);
+                 return math::FmaOp::create(b, value, b.f32(static_cast<float>(log2OfE)), e[0]);
                });
 }
 
-AttentionKernel::Scores AttentionKernel::computeScores(Value iteration, const KeyTile &tile) {
-  Type f32 = b.getF32Type();
-  Scores scores;
-  scores.multiplier = computeMultiplier();
-  auto integerScores = getAccumulator(keyTile, b.getI32Type());
-  Value none32 = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
-  Value fresh = tile::SplatOp::create(b, integerScores, none32);
-  Value products = tile::MmaOp::create(b, queryOperand, keyShared, fresh);
-  auto scoresType = getAccumulator(keyTile, f32);
-  Value values = b.map(scoresType, {products}, [&](ValueRange e) -> Value {
-    return arith::SIToFPOp::create(b, f32, e[0]);
-  });
-  Value isMasked = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, iteration, maskedTiles);
-  auto masked = scf::IfOp::create(b, TypeRange{scoresType}, isMasked, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(masked.thenBlock());
-  scf::YieldOp::create(b, maskPositions(values, tile.firstToken));
-  b.setInsertionPointToStart(masked.elseBlock());
-  scf::YieldOp::create(b, values);
-  scores.values = masked.getResult(0);
-  return scores;
-}
-
-/// Scores of keys that a row does not see become -infinity.
-Value AttentionKernel::maskPositions(Value x, Value keyStart) {
-  // The first key that a row does not see, relative to the tile.
-  Value keysLeft = b.toI32(b.sub(keys, keyStart));
-  Value limit;
-  if (problem.mask != Mask::None) {
-    Value visibleToFirst =
-        b.toI32(b.sub(b.add(b.add(firstUnitQuery, causalOffset), b.index(1)), keyStart));
-    limit = b.map(
-        getRow(b.getI32Type()), {}, {},
-        [&](ValueRange e) -> Value {
-          return arith::MinSIOp::create(b, arith::AddIOp::create(b, e[0], visibleToFirst),
-                                        keysLeft);
-        },
-        /*positions=*/true);
-  } else {
-    limit = tile::SplatOp::create(b, getRow(b.getI32Type()), keysLeft);
+AttentionKernel::Scores AttentionKernel::computeScores(Value iteration, const KeyTile &tile,
+                                                       Value tileScale) {
+  Value multiplier = headMultiplier;
+  if (hasTokenScales())
+    multiplier = queryMultiplier;
+  else if (tileScale)
+    multiplier = combineScales(tileScale);
+  else if (!multiplier)
+    multiplier = combineScales(b.load(getColumns(getTileScales()), keyScalesShared, {b.index(0)}));
+  Value scores = multiplyKeys();
+  if (hasScoreTerms()) {
+    scores = addScoreTerms(scores, multiplier);
+    multiplier = {};
   }
-  auto type = cast<tile::FragmentType>(x.getType());
-  return b.map(
-      type, {x, limit}, {b.getMultiDimIdentityMap(2), toRow()},
-      [&](ValueRange e) -> Value {
-        Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, e[1], e[3]);
-        return arith::SelectOp::create(b, visible, e[2], b.f32(-INFINITY));
-      },
-      /*positions=*/true);
+  if (problem.softcap)
+    scores = capScores(scores);
+  if (hasFloatBias())
+    scores = addBias(scores, tile);
+  else if (problem.bias)
+    scores = maskByBias(scores, tile);
+  return {maskTile(scores, iteration, tile), multiplier};
 }

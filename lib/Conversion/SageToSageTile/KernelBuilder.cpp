@@ -39,6 +39,16 @@ Value KernelBuilder::addTensor(StringRef name, Type elementType, int64_t channel
   return addParameter(MemRefType::get({dynamic, dynamic, dynamic, channels}, elementType, layout));
 }
 
+Value KernelBuilder::addStrided(StringRef name, Type elementType, ArrayRef<Symbol> strides) {
+  SmallVector<int64_t> dynamic(strides.size(), ShapedType::kDynamic);
+  launchArguments.push_back(tile::PointerArgAttr::get(getContext(), name));
+  for (Symbol stride : strides)
+    launchArguments.push_back(tile::IntegerArgAttr::get(
+        getContext(), getI64Type(), getSymbolMap(getSymbol(getContext(), stride))));
+  return addParameter(
+      MemRefType::get(dynamic, elementType, StridedLayoutAttr::get(getContext(), 0, dynamic)));
+}
+
 Value KernelBuilder::addBuffer(StringRef name, MemRefType type) {
   launchArguments.push_back(tile::PointerArgAttr::get(getContext(), name));
   return addParameter(type);

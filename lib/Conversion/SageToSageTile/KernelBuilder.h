@@ -76,6 +76,9 @@ public:
   /// is the symbol of its batch stride.
   mlir::Value addTensor(mlir::StringRef name, mlir::Type elementType, int64_t channels,
                         Symbol first);
+  /// A caller's tensor with a run-time stride for each dimension.
+  mlir::Value addStrided(mlir::StringRef name, mlir::Type elementType,
+                         mlir::ArrayRef<Symbol> strides);
   /// A contiguous buffer of the caller or of the workspace.
   mlir::Value addBuffer(mlir::StringRef name, mlir::MemRefType type);
   /// A buffer of rows that are `rowStride` elements apart.

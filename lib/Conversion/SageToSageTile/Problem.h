@@ -88,9 +88,9 @@ struct Refusal {
   std::string what, remedy;
 };
 
-/// What the preparation kernels, and the attention kernel, do not cover of `problem`.
+/// What the preparation kernels do not cover of `problem`; the attention kernel covers what its
+/// schedule does.
 std::optional<Refusal> findUnsupportedPreparation(const Problem &problem);
-std::optional<Refusal> findUnsupportedAttention(const Problem &problem);
 
 } // namespace sage
 

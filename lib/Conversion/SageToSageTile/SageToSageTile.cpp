@@ -18,7 +18,7 @@ using namespace sage;
 namespace {
 
 /// Whether the kernels cover the problem of `op`; says what does not fit and what does.
-LogicalResult checkSupport(Operation *op, const Problem &problem, bool preparationOnly) {
+LogicalResult checkSupport(Operation *op, const Problem &problem) {
   auto expected =
       GeometryAttr::getDefault(problem.recipe, problem.schedule.getFamily(),
                                problem.geometry.getQueryBlock(), problem.geometry.getKeyTile());
@@ -27,8 +27,6 @@ LogicalResult checkSupport(Operation *op, const Problem &problem, bool preparati
                   "leave geometry to sage-assign-schedule, which chooses what the instructions of "
                   "the chip hold per lane");
   std::optional<Refusal> refusal = findUnsupportedPreparation(problem);
-  if (!refusal && !preparationOnly)
-    refusal = findUnsupportedAttention(problem);
   return refusal ? refuse(op, refusal->what, refusal->remedy) : success();
 }
 
@@ -102,7 +100,7 @@ std::string ConvertSageToSageTilePass::makeName(Operation *op) {
 template <typename AttentionLike>
 LogicalResult ConvertSageToSageTilePass::convert(AttentionLike op) {
   FailureOr<Problem> problem = getProblem(op);
-  if (failed(problem) || failed(checkSupport(op, *problem, preparationOnly)))
+  if (failed(problem) || failed(checkSupport(op, *problem)))
     return failure();
   FailureOr<SmallVector<Value>> inputs = findOperands(op);
   if (failed(inputs))

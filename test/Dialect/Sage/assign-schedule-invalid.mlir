@@ -11,12 +11,12 @@ func.func @no_target(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
 // -----
 
 #target = #sage.target<chip = "sm_89", family = mma_sync, ptx = 87, shared_bytes = 101376, e4m3_mma = true, int4_mma = true, schedules = "sm_89">
-func.func @head_dim(%q: tensor<1x8x?x96xf16>) -> tensor<1x8x?x96xf16> {
-  // expected-error@+2 {{head dim must be one of the scheduled 64, 128 on sm_89, but got 96}}
-  // expected-note@+1 {{pad the head dim with zeros, or add a row in schedules/sm_89 or in a schedule file}}
-  %o = sage.attention ins(%q, %q, %q : tensor<1x8x?x96xf16>, tensor<1x8x?x96xf16>, tensor<1x8x?x96xf16>)
-      outs(%q : tensor<1x8x?x96xf16>) {recipe = #sage.recipe<"sage2-8b">, target = #target} -> tensor<1x8x?x96xf16>
-  return %o : tensor<1x8x?x96xf16>
+func.func @head_dim(%q: tensor<1x8x?x264xf16>) -> tensor<1x8x?x264xf16> {
+  // expected-error@+2 {{head dims of query and value, padded to a multiple of 64, must be one of the scheduled 64, 128, 192, 256 on sm_89, but got 264 and 264}}
+  // expected-note@+1 {{add a row in schedules/sm_89 or in a schedule file}}
+  %o = sage.attention ins(%q, %q, %q : tensor<1x8x?x264xf16>, tensor<1x8x?x264xf16>, tensor<1x8x?x264xf16>)
+      outs(%q : tensor<1x8x?x264xf16>) {recipe = #sage.recipe<"sage2-8b">, target = #target} -> tensor<1x8x?x264xf16>
+  return %o : tensor<1x8x?x264xf16>
 }
 
 // -----
@@ -36,8 +36,8 @@ func.func @geometry(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
 
 #target = #sage.target<chip = "sm_89", family = mma_sync, ptx = 87, shared_bytes = 101376, e4m3_mma = true, int4_mma = true, schedules = "sm_89">
 func.func @dynamic(%q: tensor<1x8x?x?xf16>) -> tensor<1x8x?x?xf16> {
-  // expected-error@+2 {{head dim must be static and that of the value, but got 'tensor<1x8x?x?xf16>' and 'tensor<1x8x?x?xf16>'}}
-  // expected-note@+1 {{cast or pad the operands to one static head dim}}
+  // expected-error@+2 {{head dims must be static, but got 'tensor<1x8x?x?xf16>' and 'tensor<1x8x?x?xf16>'}}
+  // expected-note@+1 {{cast the operands to static head dims}}
   %o = sage.attention ins(%q, %q, %q : tensor<1x8x?x?xf16>, tensor<1x8x?x?xf16>, tensor<1x8x?x?xf16>)
       outs(%q : tensor<1x8x?x?xf16>) {recipe = #sage.recipe<"sage2-8b">, target = #target} -> tensor<1x8x?x?xf16>
   return %o : tensor<1x8x?x?xf16>

@@ -3,13 +3,17 @@
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_89 -sage-assign-schedule=schedule-file=%S/Inputs/schedules.mlir | FileCheck %s --check-prefix=FILE
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_90a -sage-assign-schedule=schedule-file=%S/Inputs/magic-first.mlir | FileCheck %s --check-prefix=MAGIC
 
-// CHECK-DAG: #[[INT8:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, producer_registers = 32, consumer_registers = 160>
+// CHECK-DAG: #[[INT8:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, producer_registers = 32, consumer_registers = 160, score_terms = false>
 // MAGIC-DAG: #[[INT8:.+]] = #sage.schedule<{{.+}}, conversion = magic, producer_registers = 32, consumer_registers = 160>
 // MAGIC-DAG: #[[INT4:.+]] = #sage.schedule<{{.+}}, exp_chunks = 8, producer_registers = 32, consumer_registers = 160>
 // CHECK-DAG: #[[K128:.+]] = affine_map<(d0) -> ((d0 floordiv 128) * 4 + (d0 mod 8) floordiv 2)>
 // CHECK-DAG: #[[Q:.+]] = affine_map<(d0) -> ((d0 floordiv 16) * 8 + d0 mod 8)>
 // CHECK-DAG: #[[V:.+]] = affine_map<(d0) -> ((d0 floordiv 16) * 16 + ((d0 mod 4) floordiv 2) * 8 + ((d0 mod 16) floordiv 4) * 2 + d0 mod 2)>
-// CHECK-DAG: #[[THREAD:.+]] = #sage.geometry<query_block = 128, key_tile = 128, query_groups = #[[Q]], key_groups = #[[K128]], value_order = #[[V]]>
+// CHECK-DAG: #[[THREAD:.+]] = #sage.geometry<query_block = 192, key_tile = 128, query_groups = #[[Q]], key_groups = #[[K128]], value_order = #[[V]]>
+
+// CHECK-DAG: #[[TERMS:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 64, stages = 3, value_chunks = 2, producer_registers = 32, consumer_registers = 160>
+// CHECK-DAG: #[[K64T:.+]] = affine_map<(d0) -> ((d0 floordiv 64) * 4 + (d0 mod 8) floordiv 2)>
+// CHECK-DAG: #[[TERMSGEO:.+]] = #sage.geometry<query_block = 192, key_tile = 64, query_groups = #[[Q]], key_groups = #[[K64T]], value_order = #[[V]]>
 
 // MMA-DAG: #[[K64:.+]] = affine_map<(d0) -> ((d0 floordiv 64) * 4 + (d0 mod 8) floordiv 2)>
 // MMA-DAG: #sage.geometry<query_block = 128, key_tile = 64, query_groups = #{{.+}}, key_groups = #[[K64]], value_order = #{{.+}}>
@@ -31,9 +35,11 @@ func.func @int8(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
   return %o : tensor<1x8x?x128xf16>
 }
 
-// INT4 scores do not bear the magic start value: the next row is taken.
+// INT4 scores do not bear the magic start value: the next row is taken. Smooth Q takes a row with registers for its terms,
+// and that row's key tile.
 // CHECK-LABEL: func @int4
-// CHECK: geometry = #[[THREAD]]
+// CHECK: geometry = #[[TERMSGEO]]
+// CHECK-SAME: schedule = #[[TERMS]]
 // MAGIC-LABEL: func @int4
 // MAGIC: schedule = #[[INT4]]
 func.func @int4(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {

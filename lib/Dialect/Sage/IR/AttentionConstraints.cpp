@@ -142,16 +142,18 @@ LogicalResult sage::verifyPlan(const AttentionView &view) {
   if (!view.geometry)
     return op->emitOpError() << "schedule must come with a geometry [C10]";
   AttentionShape shape = view.getShape();
-  if (differ(shape.headDim, view.schedule.getHeadDim()) ||
-      differ(shape.valueHeadDim, view.schedule.getHeadDim()))
-    return op->emitOpError() << "schedule head_dim must be that of query and value, but got "
+  if (!ShapedType::isDynamic(shape.headDim) && !ShapedType::isDynamic(shape.valueHeadDim) &&
+      ScheduleAttr::padHeadDims(shape.headDim, shape.valueHeadDim) != view.schedule.getHeadDim())
+    return op->emitOpError() << "schedule head_dim must be that of query and value, padded to a "
+                                "multiple of 64, but got "
                              << view.schedule.getHeadDim() << " for " << shape.headDim << " and "
                              << shape.valueHeadDim << " [C10]";
   if (view.target && view.target.getFamily() != view.schedule.getFamily())
     return op->emitOpError() << "schedule family must be the target's, but got "
                              << stringifyFamily(view.schedule.getFamily()) << " and "
                              << stringifyFamily(view.target.getFamily()) << " [C10]";
-  if (auto conflict = view.schedule.findConflict(view.recipe, view.geometry))
+  if (auto conflict = view.schedule.findConflict(view.recipe, view.geometry,
+                                                 view.masking.bias || view.masking.softcap))
     return op->emitOpError() << *conflict << " [C11]";
   if (view.target && view.schedule.getSharedBytes(view.recipe) > view.target.getSharedBytes()) {
     auto diagnostic = op->emitOpError() << "shared memory of the schedule must fit the target's "

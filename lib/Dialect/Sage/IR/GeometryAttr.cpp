@@ -53,9 +53,10 @@ static AffineExpr getValueOrder(AffineExpr p, PvType pv) {
 }
 
 GeometryAttr GeometryAttr::getDefault(RecipeAttr recipe, Family family, int64_t queryBlock,
-                                      int64_t keyTile) {
+                                      int64_t keyTile, int64_t headDim) {
+  // Three warpgroups of 64 rows; above head dim 128 the registers are for two.
   if (queryBlock == 0)
-    queryBlock = 128;
+    queryBlock = family == Family::Wgmma && headDim <= 128 ? 192 : 128;
   if (keyTile == 0)
     keyTile = family == Family::Wgmma ? 128 : 64;
   AffineExpr n = getAffineDimExpr(0, recipe.getContext());

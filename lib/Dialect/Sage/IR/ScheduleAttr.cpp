@@ -1,8 +1,10 @@
 // `#sage.schedule` and `#sage.target`: rules S1 to S6 and T1, and what they rule out.
 
 #include "mlir/IR/Diagnostics.h"
+#include "sage/Dialect/Sage/IR/Panels.h"
 #include "sage/Dialect/Sage/IR/SageAttributes.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace sage;
@@ -15,21 +17,35 @@ int64_t ScheduleAttr::getThreads() const {
   return getUnits() * threadsPerUnit + (isWarpSpecialized() ? threadsPerWarpgroup : 0);
 }
 
+/// Bytes of a tile that is split in panels; each starts at a multiple of 1024 (swizzles).
+static int64_t getTileBytes(int64_t rows, ArrayRef<int64_t> panels) {
+  int64_t bytes = 0;
+  for (int64_t width : panels)
+    bytes += llvm::alignTo(rows * width, 1024);
+  return bytes;
+}
+
 int64_t ScheduleAttr::getSharedBytes(RecipeAttr recipe) const {
   int64_t scoreBytes = recipe.quantizesScores() ? 1 : 2;
   int64_t valueBytes = recipe.quantizesValue() ? 1 : 2;
   // Eight rows of ones beside V let the tensor core make the row sums.
   int64_t valueRows = getHeadDim() + (recipe.getRowSum() == RowSum::Quantized ? 8 : 0);
-  int64_t query = getBlockRows() * getHeadDim() * scoreBytes;
-  int64_t stage = getKeyTile() * (getHeadDim() * scoreBytes + valueRows * valueBytes);
-  // Per stage the scales of one tile (at most one per token), and under smooth Q a row of dS.
-  stage += getKeyTile() * 4 * (recipe.smoothsQuery() ? 2 : 1);
-  // 1024 bytes to align the base for 128-byte swizzles, 1024 for barriers and constants.
-  return query + getStages() * stage + 2048;
+  SmallVector<int64_t> scorePanels = splitInPanels(getHeadDim() * scoreBytes);
+  SmallVector<int64_t> valuePanels =
+      splitInPanels(getKeyTile() * valueBytes, recipe.getInterval() * valueBytes);
+  int64_t tiles = getTileBytes(getBlockRows(), scorePanels) +
+                  getTileBytes(getStages() * getKeyTile(), scorePanels) +
+                  getTileBytes(getStages() * valueRows, valuePanels);
+  // Per stage the scales of one tile, 16 bytes or one per token, and under smooth Q a row of dS.
+  bool perToken = recipe.getGranularity() == Granularity::PerToken;
+  int64_t scales =
+      (perToken ? getKeyTile() * 4 : 16) + (recipe.smoothsQuery() ? getKeyTile() * 4 : 0);
+  // 512 for barriers and the alignment of vectors.
+  return tiles + getStages() * scales + 512;
 }
 
-std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe,
-                                                      GeometryAttr geometry) const {
+std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, GeometryAttr geometry,
+                                                      bool hasScoreTerms) const {
   if (geometry.getKeyTile() != getKeyTile())
     return llvm::formatv("schedule key_tile must be the geometry's, but got {0} and {1}",
                          getKeyTile(), geometry.getKeyTile())
@@ -39,6 +55,20 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe,
                          "{0} and {1}",
                          getRowsPerUnit(), geometry.getQueryBlock())
         .str();
+  int64_t block = geometry.getQueryBlock(), rows = getBlockRows();
+  if (recipe.smoothsQuery() && block % rows != 0)
+    return llvm::formatv("schedule rows of a thread block must divide the geometry's query_block "
+                         "under smooth q, but got {0} and {1}",
+                         rows, block)
+        .str();
+  if (recipe.getGranularity() == Granularity::PerBlock && block % rows != 0 && rows % block != 0)
+    return llvm::formatv("schedule rows of a thread block and the geometry's query_block must "
+                         "divide one another under per_block scales, but got {0} and {1}",
+                         rows, block)
+        .str();
+  if ((hasScoreTerms || recipe.hasScoreTerms()) && !getScoreTerms())
+    return std::string("schedule must have score_terms = true for smooth q, scales per token, a "
+                       "bias or a soft cap, but got false");
   // Starting at 1.5 * 2^23 costs bits below 2^-1 of a score step: harmless at R = 127, not at 7.
   if (getConversion() == Conversion::Magic && recipe.getQk() != ScoreType::Int8)
     return llvm::formatv("schedule with conversion = magic must have qk = int8, but got {0}",
@@ -79,7 +109,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    Copy copy, int64_t headDim, int64_t units, int64_t rowsPerUnit,
                                    int64_t keyTile, int64_t stages, int64_t valueChunks,
                                    int64_t expChunks, Conversion conversion,
-                                   int64_t producerRegisters, int64_t consumerRegisters) {
+                                   int64_t producerRegisters, int64_t consumerRegisters,
+                                   bool scoreTerms) {
   if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
     return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
                        << headDim << " [S1]";

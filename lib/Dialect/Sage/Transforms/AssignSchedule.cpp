@@ -22,27 +22,25 @@ static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile) {
     diagnostic.attachNote() << "run sage-legalize-recipe first";
     return diagnostic;
   }
-  GeometryAttr geometry = op.getGeometryAttr();
-  if (!geometry)
-    geometry = GeometryAttr::getDefault(op.getRecipe(), target.getFamily());
+  AttentionShape shape = op.getShape();
+  if (ShapedType::isDynamic(shape.headDim) || ShapedType::isDynamic(shape.valueHeadDim)) {
+    auto diagnostic = op.emitOpError()
+                      << "head dims must be static, but got " << op.getQuery().getType() << " and "
+                      << op.getValue().getType();
+    diagnostic.attachNote() << "cast the operands to static head dims";
+    return diagnostic;
+  }
+  ScheduleQuery query{target, shape.headDim, shape.valueHeadDim, op.getRecipe(),
+                      op.getGeometryAttr(), op.getBias() || op.getSoftcapAttr()};
   ScheduleAttr schedule = op.getScheduleAttr();
   if (!schedule) {
-    AttentionShape shape = op.getShape();
-    if (ShapedType::isDynamic(shape.headDim) || shape.headDim != shape.valueHeadDim) {
-      auto diagnostic = op.emitOpError()
-                        << "head dim must be static and that of the value, but got "
-                        << op.getQuery().getType() << " and " << op.getValue().getType();
-      diagnostic.attachNote() << "cast or pad the operands to one static head dim";
-      return diagnostic;
-    }
-    FailureOr<ScheduleAttr> found = lookupSchedule(
-        target, shape.headDim, op.getRecipe(), geometry, [&] { return op.emitOpError(); },
-        scheduleFile);
+    FailureOr<ScheduleAttr> found =
+        lookupSchedule(query, [&] { return op.emitOpError(); }, scheduleFile);
     if (failed(found))
       return failure();
     schedule = *found;
   }
-  op.setGeometryAttr(geometry);
+  op.setGeometryAttr(query.getGeometry(schedule));
   op.setScheduleAttr(schedule);
   return success();
 }

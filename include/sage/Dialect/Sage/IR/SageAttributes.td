@@ -16,6 +16,9 @@ class Sage_FlagBase : AttrParameter<"bool", "a truth value"> {
   let printer = "$_printer << ($_self ? \"true\" : \"false\")";
 }
 def Sage_Flag : Sage_FlagBase;
+def Sage_FlagByDefault : Sage_FlagBase {
+  let defaultValue = "true";
+}
 
 def Sage_LayoutAttr : EnumAttr<Sage_Dialect, Sage_Layout, "layout"> {
   let summary = "Order of the dimensions of a 16-bit operand";
@@ -99,6 +102,8 @@ def Sage_RecipeAttr : Sage_Attr<"Recipe", "recipe"> {
     /// What P = 1 is stored as, and the largest magnitude of quantized V (Spec R7).
     float getProbabilityRange() const;
     float getValueRange() const;
+    /// Whether every score has a term or a factor of its own: dS under smooth Q, scales per token.
+    bool hasScoreTerms() const { return smoothsQuery() || getGranularity() == Granularity::PerToken; }
   }];
 }
 
@@ -125,9 +130,10 @@ def Sage_GeometryAttr : Sage_Attr<"Geometry", "geometry"> {
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// The geometry of a recipe on an instruction family. Sizes of 0 stand for the defaults: query block 128; key tile
-    /// 64 for mma_sync and 128 for wgmma.
-    static GeometryAttr getDefault(RecipeAttr recipe, Family family, int64_t queryBlock = 0, int64_t keyTile = 0);
+    /// The geometry of a recipe on an instruction family. Sizes of 0 stand for the defaults: query block 128, but 192
+    /// for wgmma up to head dim 128 (three warpgroups); key tile 64 for mma_sync, 128 for wgmma.
+    static GeometryAttr getDefault(RecipeAttr recipe, Family family, int64_t queryBlock = 0, int64_t keyTile = 0,
+                                   int64_t headDim = 0);
 
     ::mlir::AffineMap getQueryGroupMap() const { return getQueryGroups().getValue(); }
     ::mlir::AffineMap getKeyGroupMap() const { return getKeyGroups().getValue(); }
@@ -146,7 +152,10 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     the ring of K and V tiles; `value_chunks` splits PV along the head dim; `exp_chunks` chains the exponentials in
     that many groups (0: not chained); `magic` starts int32 accumulators at the bits of 1.5·2^23, so that they read as
     floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
-    specialized.
+    specialized. `score_terms` says whether the registers suffice for scores that have a term or a factor of their own
+    for every element: dS under smooth Q, scales per token, a bias, a soft cap (Spec S7).
+
+    `head_dim` is what Q, K and V are padded to: 64, 128, 192 or 256, for the larger of the head dims of Q and V.
 
     Example:
 
@@ -162,7 +171,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     DefaultValuedParameter<"int64_t", "0">:$exp_chunks,
     DefaultValuedParameter<"::sage::Conversion", "::sage::Conversion::Convert">:$conversion,
     DefaultValuedParameter<"int64_t", "0">:$producer_registers,
-    DefaultValuedParameter<"int64_t", "0">:$consumer_registers);
+    DefaultValuedParameter<"int64_t", "0">:$consumer_registers,
+    Sage_FlagByDefault:$score_terms);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -175,7 +185,13 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     /// Upper bound of the dynamic shared memory under a recipe: Q, the K and V stages, scales and barriers.
     int64_t getSharedBytes(RecipeAttr recipe) const;
     /// Why the recipe or the geometry rules this schedule out, as a sentence; nothing when they agree (Spec C11).
-    std::optional<std::string> findConflict(RecipeAttr recipe, GeometryAttr geometry) const;
+    /// `hasScoreTerms`: scores have terms besides the recipe's.
+    std::optional<std::string> findConflict(RecipeAttr recipe, GeometryAttr geometry,
+                                            bool hasScoreTerms = false) const;
+    /// The `head_dim` of the rows for these head dims of Q and V.
+    static int64_t padHeadDims(int64_t headDim, int64_t valueHeadDim) {
+      return (std::max(headDim, valueHeadDim) + 63) / 64 * 64;
+    }
   }];
 }
 
