@@ -235,12 +235,13 @@ int main(int argc, char **argv) {
     os << "sage-compile " SAGE_VERSION " (MLIR " LLVM_VERSION_STRING ")\n";
   });
   cl::HideUnrelatedOptions(category);
-  cl::ParseCommandLineOptions(argc, argv,
-                              "Compiles a sage.attention to PTX that describes itself\n\n"
-                              "  sage-compile attention.mlir --chip=sm_90a -o attention.ptx\n"
-                              "  sage-run attention.ptx --device=cuda:0\n\n"
-                              "Options of MLIR's pass manager, such as --mlir-print-ir-after-all and "
-                              "--mlir-timing, are\nlisted by --help-hidden.\n");
+  cl::ParseCommandLineOptions(
+      argc, argv,
+      "Compiles a sage.attention to PTX that describes itself\n\n"
+      "  sage-compile attention.mlir --chip=sm_90a -o attention.ptx\n"
+      "  sage-run attention.ptx --device=cuda:0\n\n"
+      "Options of MLIR's pass manager, such as --mlir-print-ir-after-all and "
+      "--mlir-timing, are\nlisted by --help-hidden.\n");
   if (listChipsOnly) {
     for (const std::string &name : sage::listChips())
       llvm::outs() << name << "\n";

@@ -112,8 +112,8 @@ TEST_F(ScheduleLookupTest, TheLargerHeadDimDecides) {
 TEST_F(ScheduleLookupTest, SmoothQueriesNeedBlocksOfWholeTiles) {
   ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-4b");
   RecipeAttr recipe = RecipeAttr::getNamed(&context, "sage2-4b");
-  auto conflict = row.findConflict(recipe, GeometryAttr::getDefault(recipe, Family::Wgmma, 128,
-                                                              row.getKeyTile()));
+  auto conflict = row.findConflict(
+      recipe, GeometryAttr::getDefault(recipe, Family::Wgmma, 128, row.getKeyTile()));
   ASSERT_TRUE(conflict);
   EXPECT_EQ(*conflict, "schedule rows of a thread block must divide the geometry's query_block "
                        "under smooth q, but got 192 and 128");
@@ -121,11 +121,11 @@ TEST_F(ScheduleLookupTest, SmoothQueriesNeedBlocksOfWholeTiles) {
 
 TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsAreRefused) {
   ScheduleAttr row = schedule(target("sm_89"), 64, "sage2-8b");
-  ScheduleAttr lean = ScheduleAttr::get(
-      &context, row.getFamily(), row.getCopy(), row.getHeadDim(), row.getUnits(),
-      row.getRowsPerUnit(), row.getKeyTile(), row.getStages(), row.getValueChunks(),
-      row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
-      row.getConsumerRegisters(), /*scoreTerms=*/false);
+  ScheduleAttr lean = ScheduleAttr::get(&context, row.getFamily(), row.getCopy(), row.getHeadDim(),
+                                        row.getUnits(), row.getRowsPerUnit(), row.getKeyTile(),
+                                        row.getStages(), row.getValueChunks(), row.getExpChunks(),
+                                        row.getConversion(), row.getProducerRegisters(),
+                                        row.getConsumerRegisters(), /*scoreTerms=*/false);
   RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));

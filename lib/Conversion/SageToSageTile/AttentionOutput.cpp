@@ -34,12 +34,10 @@ void AttentionKernel::finish(const State &state) {
   } else {
     sum = b.reduce(tile::ReduceKind::AddF, state.sum, getRow(f32));
   }
-  Normalization rows =
-      sinks ? addSink(state.maximum, sum) : getNormalization(state.maximum, sum);
+  Normalization rows = sinks ? addSink(state.maximum, sum) : getNormalization(state.maximum, sum);
   // In chunks: beside O there are no registers for the scales of all channels.
   for (int64_t first = 0; first < problem.valueHeadDim; first += outputChunk) {
-    Value chunk =
-        tile::SliceOp::create(b, getAccumulator(outputChunk, f32), state.output, first);
+    Value chunk = tile::SliceOp::create(b, getAccumulator(outputChunk, f32), state.output, first);
     storeOutput(normalize(chunk, first, rows), first);
   }
   if (problem.hasLse)
@@ -120,19 +118,20 @@ Value AttentionKernel::normalize(Value accumulated, int64_t firstChannel,
   bool sharesMean = valueMean && rows.meanFactor;
   if (sharesMean)
     add(rows.meanFactor, toRow());
-  return b.map(getAccumulator(outputChunk, b.getF32Type()), inputs, maps, [&](ValueRange e) -> Value {
-    Value result = arith::MulFOp::create(b, e[0], e[1]);
-    if (valueScales)
-      result = arith::MulFOp::create(b, result, e[3]);
-    if (valueMean) {
-      Value mean = e[valueScales ? 4 : 3];
-      if (sharesMean)
-        mean = arith::MulFOp::create(b, mean, e.back());
-      result = arith::AddFOp::create(b, result, mean);
-    }
-    Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[2], b.f32(0.0f));
-    return arith::SelectOp::create(b, empty, b.f32(0.0f), result);
-  });
+  return b.map(
+      getAccumulator(outputChunk, b.getF32Type()), inputs, maps, [&](ValueRange e) -> Value {
+        Value result = arith::MulFOp::create(b, e[0], e[1]);
+        if (valueScales)
+          result = arith::MulFOp::create(b, result, e[3]);
+        if (valueMean) {
+          Value mean = e[valueScales ? 4 : 3];
+          if (sharesMean)
+            mean = arith::MulFOp::create(b, mean, e.back());
+          result = arith::AddFOp::create(b, result, mean);
+        }
+        Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[2], b.f32(0.0f));
+        return arith::SelectOp::create(b, empty, b.f32(0.0f), result);
+      });
 }
 
 void AttentionKernel::storeLse(const Normalization &rows) {

@@ -38,7 +38,8 @@ struct SageToCpuOptions : mlir::PassPipelineOptions<SageToCpuOptions> {
                        clEnumValN(Family::Wgmma, "wgmma", "wgmma: key tile 128"))};
 };
 
-/// Builds sage-to-cpu: sage-unpack-sequences, sage-decompose, bufferization, and lowering to the llvm dialect.
+/// Builds sage-to-cpu: sage-unpack-sequences, sage-decompose, bufferization, and lowering to the
+/// llvm dialect.
 void buildSageToCpuPipeline(mlir::OpPassManager &manager, const SageToCpuOptions &options);
 void registerSageToCpuPipeline();
 
