@@ -55,7 +55,7 @@ enum class ScoreConversion {
 struct ErrorBounds {
   std::vector<float> codes, spread; // B×Hq×Nq×Dv
   std::vector<float> relative;      // B×Hq×Nq
-  std::vector<float> lse;           // B×Hq×Nq: what point 0 adds to the LSE's tolerance
+  std::vector<float> lse;           // B×Hq×Nq: what points 0 and 3 add to the LSE's tolerance
   bool hasModel;                    ///< whether O22 models the accumulator
 };
 

@@ -319,19 +319,21 @@ void RowBound::store(int64_t head, int64_t query, ErrorBounds &bounds) const {
   const Extents &extents = operands.extents;
   int64_t dims = operands.problem.value_head_dim;
   int64_t row = head * extents.queries + query;
-  float divisor = sum, divisorError = sumError;
+  float divisor = sum, divisorError = sumError, codesOfSum = 0;
   if (operands.sumsColumn()) {
     divisor = total[size_t(dims)];
-    divisorError = codes[size_t(dims)] + 2 * hoeffding * std::sqrt(squares[size_t(dims)]);
+    codesOfSum = codes[size_t(dims)];
+    divisorError = codesOfSum + 2 * hoeffding * std::sqrt(squares[size_t(dims)]);
   }
   if (!(divisor > 0)) {
     divisor = 1;
-    divisorError = 0;
+    divisorError = codesOfSum = 0;
   }
   // Division, two products, and the promotion.
   float rowRelative = relative + divisorError / divisor + 8 * halfUlp;
   bounds.relative[size_t(row)] = rowRelative;
-  bounds.lse[size_t(row)] = slack;
+  // A code of P8 that is off weighs much in the sum of a row that sees few keys.
+  bounds.lse[size_t(row)] = slack + codesOfSum / divisor;
   const float *scales = operands.valueScales.data() + head / extents.headGroup() * dims;
   const float *means = operands.recipe.smooth_v
                            ? operands.valueMeans.data() + head / extents.headGroup() * dims
