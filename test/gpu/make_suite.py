@@ -28,6 +28,9 @@ DISTRIBUTIONS = ["normal", "outliers", "channel-bias", "group-magnitudes", "posi
 # a GPU; the interpreter reports it always (unittests/Dialect/SageTile/TransformsTest.cpp).
 FAULTS = ["wrong-scale-index", "missing-rescale", "mask-off-by-one", "swapped-value-order", "dropped-lse-correction",
           "missing-value-scale", "wrong-tile-order", "unmasked-tail", "stale-stage", "missing-empty-wait"]
+# Families besides sage2-8b on CHIPS, with the kinds that every one of them can show.
+FAULT_FAMILIES = [("sm_80", "sage1"), ("sm_89", "sage2-4b"), ("sm_90a", "sage2-4b"), ("sm_90a", "f16")]
+FAMILY_FAULTS = ["missing-rescale", "mask-off-by-one", "wrong-tile-order", "unmasked-tail", "stale-stage"]
 # SageAttention2 at head dim 128 (relative L1, cosine), 5 seeds may be 3 % worse.
 ACCURACY = {"normal": (0.0384, 0.99926), "outliers": (0.0422, 0.99939), "channel-bias": (0.0402, 0.99917)}
 ACCURACY_SLACK = 1.03
@@ -152,10 +155,13 @@ def describe_suite():
                 both(recipe="sage2-8b, smooth = none"), both(layout="token_major"), both(scale=0.05)]
     float_sums = [artifact for artifact in variants[2] if artifact.chip == "sm_90a"]
     faults = [Problem(chip, mask="causal_bottom_right", fault=kind) for chip in CHIPS for kind in FAULTS]
-    artifacts = [a for group in base.values() for a in group] + [a for group in variants for a in group] + faults
+    causal = [Problem(chip, recipe, mask="causal_bottom_right") for chip, recipe in FAULT_FAMILIES]
+    faults += [Problem(chip, recipe, mask="causal_bottom_right", fault=kind) for chip, recipe in FAULT_FAMILIES
+               for kind in FAMILY_FAULTS]
+    artifacts = [a for group in base.values() for a in group] + [a for group in variants for a in group] + causal + faults
     right = base["causal_bottom_right", "f16"]
     correctness = correctness_cases(base) + variant_cases(variants)
-    correctness += [{**entry, "artifacts": [a.name() for a in right]} for entry in fault_cases()]
+    correctness += [{**entry, "artifacts": [a.name() for a in right + causal]} for entry in fault_cases()]
     accuracy, recipes = accuracy_cases(base, float_sums)
     artifacts += recipes
     index = {

@@ -13,8 +13,9 @@ import os
 import sys
 
 SUITES = ["correctness", "stress", "accuracy", "timing", "faults"]
-PARTS = ["correctness-sm89", "correctness-sm90a", "stress", "accuracy", "timing", "faults"]
+PARTS = ["correctness-sm80", "correctness-sm89", "correctness-sm90a", "stress", "accuracy", "timing", "faults"]
 OPTIONAL = ["sanitizer-memcheck", "sanitizer-racecheck", "sanitizer-synccheck"]
+MATRIX = ["matrix-sm80", "matrix-sm86", "matrix-sm89", "matrix-sm90a"]
 STALE_DAYS = 60
 
 
@@ -23,9 +24,26 @@ def fail(message):
     return 1
 
 
+def join_cases(results):
+    """One result for each artifact of the matrix: its cases, and the largest figures among them."""
+    joined = {}
+    for result in results:
+        name = result["name"].split("/")[0]
+        entry = joined.setdefault(name, {"suite": "matrix", "name": name, "passed": True, "figures": {"cases": 0}})
+        entry["figures"]["cases"] += 1
+        for figure in ("element/bound", "lse/bound"):
+            value = result.get("figures", {}).get(figure)
+            if isinstance(value, (int, float)):
+                entry["figures"][figure] = max(value, entry["figures"].get(figure, 0))
+        if not result["passed"]:
+            entry["passed"] = False
+            entry["reason"] = result["name"].split("/")[1] + ": " + result.get("reason", "")
+    return list(joined.values())
+
+
 def merge(folder, out):
     merged = None
-    for name in PARTS + OPTIONAL:
+    for name in PARTS + MATRIX + OPTIONAL:
         path = os.path.join(folder, name + ".json")
         if not os.path.exists(path):
             if name in PARTS:
@@ -35,6 +53,8 @@ def merge(folder, out):
             part = json.load(file)
         for result in part["results"] if name in OPTIONAL else []:
             result["suite"] = name
+        if name in MATRIX:
+            part["results"] = join_cases(part["results"])
         if merged is None:
             merged = part
             continue

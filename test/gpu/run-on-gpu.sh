@@ -4,6 +4,7 @@
 #
 #   run-on-gpu.sh [BUNDLE] [YARDSTICK...]
 #
+# Where $MATRIX names a second bundle, of make_suite.py --matrix, its cases are run too, a family at a time.
 # YARDSTICK is a command that is run right before and right after the timing suite, so that both see the same machine. Where
 # it prints "| 8K NUMBER" or "| 16K NUMBER" (TFLOP/s at head dim 128, no mask), the sm_90a kernel must reach 0.9 of the larger.
 # Results go to $OUT (default: ./gpu-results).
@@ -46,8 +47,11 @@ if [ -f "$host_program" ]; then
 fi
 step self-test 60 "$runner" --self-test
 # A family at a time: a kernel that breaks the context ends the process.
-for family in sm89 sm90a; do
+for family in sm80 sm89 sm90a; do
   step correctness-$family 100 "$runner" "$bundle" --suite=correctness --filter="^$family-" --json="$out/correctness-$family.json"
+done
+for family in ${MATRIX:+sm80 sm86 sm89 sm90a}; do
+  step matrix-$family 300 "$runner" "$MATRIX" --suite=correctness --filter="^$family-" --json="$out/matrix-$family.json"
 done
 step stress 60 "$runner" "$bundle" --suite=stress --json="$out/stress.json"
 step accuracy 90 "$runner" "$bundle" --suite=accuracy --json="$out/accuracy.json"
