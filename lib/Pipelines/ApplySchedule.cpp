@@ -16,8 +16,10 @@ namespace {
 
 void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe) {
   if (recipe.getAccumulation() == Accumulation::TwoLevel)
+    // Products of warps are complete at once: one fresh fragment does.
     manager.addPass(tile::createTwoLevelAccumulation(
-        {schedule.getValueChunks(), stringifyInnerType(recipe.getInner()).str()}));
+        {schedule.getValueChunks(), stringifyInnerType(recipe.getInner()).str(),
+         schedule.getFamily() == Family::Wgmma ? 2 : 1}));
   // The folded constant is too coarse for the large scales of INT4 values.
   bool isMagic = schedule.getConversion() == Conversion::Magic && recipe.getQk() == ScoreType::Int8;
   manager.addPass(tile::createFoldScoreConversion({isMagic ? "magic" : "convert"}));

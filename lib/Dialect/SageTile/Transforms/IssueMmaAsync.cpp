@@ -23,7 +23,8 @@ bool isProduct(Operation *op) { return isa<MmaOp, MmaAsyncOp>(op); }
 bool isPreparation(Operation *op) { return isScalarOp(op) || isa<SplatOp>(op) || isTileView(op); }
 
 /// Moves `product`, with the preparations that it needs, directly behind the product `previous`,
-/// unless it depends on something between, or memory is written between.
+/// unless it depends on something between, memory is written between, or floats of an earlier
+/// product are added up between: their registers may be needed.
 void moveBehind(Operation *product, Operation *previous) {
   Block *block = product->getBlock();
   llvm::SetVector<Operation *> needed;
@@ -38,8 +39,13 @@ void moveBehind(Operation *product, Operation *previous) {
       needed.insert(op);
       worklist.push_back(op);
     }
+  auto isFloatResult = [](Value value) {
+    auto type = dyn_cast<FragmentType>(value.getType());
+    return type && isa<FloatType>(type.getElementType()) && value.getDefiningOp<MmaOp>();
+  };
   for (Operation *op = previous->getNextNode(); op != product; op = op->getNextNode())
-    if (!isMemoryEffectFree(op) && !isa<LoadOp>(op) && !isProduct(op))
+    if ((!isMemoryEffectFree(op) && !isa<LoadOp>(op) && !isProduct(op)) ||
+        (isa<MapOp>(op) && llvm::any_of(op->getOperands(), isFloatResult)))
       return;
 
   SmallVector<Operation *> ordered(needed.begin(), needed.end());

@@ -79,17 +79,15 @@ std::optional<Chain> matchChain(MmaOp product) {
 /// Rewrites the products of one chain, chunk by chunk.
 class Promoter {
 public:
-  Promoter(Chain products, int64_t chunks, bool isHalf)
+  Promoter(Chain products, int64_t chunks, int64_t inFlight, bool isHalf)
       : chain(std::move(products)), loc(chain.products.front()->getLoc()),
         type(cast<FragmentType>(chain.rescale.value.getType())),
-        starts(getChunkStarts(type.getColumns(), chunks)), isHalf(isHalf) {}
+        starts(getChunkStarts(type.getColumns(), chunks)), inFlight(inFlight), isHalf(isHalf) {}
 
   void run() {
     SmallVector<Value> sums;
-    for (MmaOp product : chain.products) {
-      OpBuilder builder(product);
-      sums = createSums(builder, createProducts(builder, product), sums);
-    }
+    for (MmaOp product : chain.products)
+      sums = promote(product, sums);
     MmaOp last = chain.products.back();
     OpBuilder builder(last);
     last.getResult().replaceAllUsesWith(createColumnConcat(builder, loc, type, sums));
@@ -104,53 +102,55 @@ private:
     return (chunk + 1 < starts.size() ? starts[chunk + 1] : type.getColumns()) - starts[chunk];
   }
 
-  /// All products come before all sums, so that they can be in flight together.
-  SmallVector<Value> createProducts(OpBuilder &builder, MmaOp product) {
+  /// The chunks of one product and their sums; `previous` are the sums of the product before. Only
+  /// `inFlight` fresh fragments exist at a time.
+  SmallVector<Value> promote(MmaOp product, ArrayRef<Value> previous) {
+    OpBuilder builder(product);
+    SmallVector<Value> products, sums;
+    while (sums.size() < starts.size()) {
+      if (products.size() < starts.size())
+        products.push_back(createProduct(builder, product, products.size()));
+      if (products.size() == starts.size() || products.size() - sums.size() >= size_t(inFlight)) {
+        size_t chunk = sums.size();
+        Value before = previous.empty() ? Value() : previous[chunk];
+        sums.push_back(createSum(builder, products[chunk], before, chunk));
+      }
+    }
+    return sums;
+  }
+
+  Value createProduct(OpBuilder &builder, MmaOp product, size_t chunk) {
     SharedType bType = product.getB().getType();
     Type element = isHalf ? Type(builder.getF16Type()) : Type(builder.getF32Type());
     Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
-    SmallVector<Value> products;
-    for (auto [chunk, start] : llvm::enumerate(starts)) {
-      Value b = product.getB();
-      if (starts.size() > 1) {
-        auto chunkType =
-            SharedType::get(builder.getContext(), {getWidth(chunk), bType.getShape()[1]},
-                            bType.getElementType(), bType.getSwizzle());
-        Value row = arith::ConstantIndexOp::create(builder, loc, start);
-        b = SubtileOp::create(builder, loc, chunkType, b, row);
-      }
-      FragmentType sliceType = getColumnSliceType(type, getWidth(chunk)).withElementType(element);
-      Value fresh = SplatOp::create(builder, loc, sliceType, zero);
-      products.push_back(MmaOp::create(builder, loc, sliceType, product.getA(), b, fresh));
+    Value b = product.getB();
+    if (starts.size() > 1) {
+      auto chunkType = SharedType::get(builder.getContext(), {getWidth(chunk), bType.getShape()[1]},
+                                       bType.getElementType(), bType.getSwizzle());
+      Value row = arith::ConstantIndexOp::create(builder, loc, starts[chunk]);
+      b = SubtileOp::create(builder, loc, chunkType, b, row);
     }
-    return products;
+    FragmentType sliceType = getColumnSliceType(type, getWidth(chunk)).withElementType(element);
+    Value fresh = SplatOp::create(builder, loc, sliceType, zero);
+    return MmaOp::create(builder, loc, sliceType, product.getA(), b, fresh);
   }
 
-  /// The first sum rescales what was accumulated before; `sums` are those of the product before.
-  SmallVector<Value> createSums(OpBuilder &builder, ArrayRef<Value> products,
-                                ArrayRef<Value> sums) {
+  /// The first sum rescales what was accumulated before.
+  Value createSum(OpBuilder &builder, Value fresh, Value previous, size_t chunk) {
     AffineMap identity = builder.getMultiDimIdentityMap(2);
-    SmallVector<Value> result;
-    for (auto [chunk, fresh] : llvm::enumerate(products)) {
-      FragmentType sliceType = getColumnSliceType(type, getWidth(chunk));
-      if (!sums.empty()) {
-        result.push_back(createMap(builder, loc, sliceType, {sums[chunk], fresh}, {},
-                                   [&](OpBuilder &b, ValueRange args) -> Value {
-                                     return arith::AddFOp::create(b, loc, args[0],
-                                                                  extend(b, args[1]));
-                                   }));
-        continue;
-      }
-      Value old =
-          createColumnSlice(builder, loc, chain.rescale.value, starts[chunk], getWidth(chunk));
-      result.push_back(createMap(builder, loc, sliceType, {old, chain.rescale.factor, fresh},
-                                 {identity, chain.rescale.factorMap, identity},
-                                 [&](OpBuilder &b, ValueRange args) -> Value {
-                                   return math::FmaOp::create(b, loc, args[0], args[1],
-                                                              extend(b, args[2]));
-                                 }));
-    }
-    return result;
+    FragmentType sliceType = getColumnSliceType(type, getWidth(chunk));
+    if (previous)
+      return createMap(builder, loc, sliceType, {previous, fresh}, {},
+                       [&](OpBuilder &b, ValueRange args) -> Value {
+                         return arith::AddFOp::create(b, loc, args[0], extend(b, args[1]));
+                       });
+    Value old =
+        createColumnSlice(builder, loc, chain.rescale.value, starts[chunk], getWidth(chunk));
+    return createMap(builder, loc, sliceType, {old, chain.rescale.factor, fresh},
+                     {identity, chain.rescale.factorMap, identity},
+                     [&](OpBuilder &b, ValueRange args) -> Value {
+                       return math::FmaOp::create(b, loc, args[0], args[1], extend(b, args[2]));
+                     });
   }
 
   Value extend(OpBuilder &builder, Value element) {
@@ -163,6 +163,7 @@ private:
   Location loc;
   FragmentType type;
   SmallVector<int64_t> starts;
+  int64_t inFlight;
   bool isHalf;
 };
 
@@ -189,6 +190,10 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
       getOperation().emitError("value-chunks must be positive, but got ") << valueChunks.getValue();
       return signalPassFailure();
     }
+    if (inFlight < 1) {
+      getOperation().emitError("in-flight must be positive, but got ") << inFlight.getValue();
+      return signalPassFailure();
+    }
     if (inner != "f32" && inner != "f16") {
       getOperation().emitError("inner must be f32 or f16, but got ") << inner.getValue();
       return signalPassFailure();
@@ -210,7 +215,7 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
                return getColumnSliceType(type, type.getColumns() - start);
              }))
         --chunks;
-      Promoter(chain, chunks, isHalf).run();
+      Promoter(chain, chunks, inFlight, isHalf).run();
     }
   }
 };

@@ -5,6 +5,18 @@
 // RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{inner=f16})))" | FileCheck %s --check-prefix=HALF
 // RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{inner=bf16})))" 2>&1 | FileCheck %s --check-prefix=INNER
 
+// RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{value-chunks=5 in-flight=1})))" | FileCheck %s --check-prefix=ONE
+// RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{in-flight=0})))" 2>&1 | FileCheck %s --check-prefix=FLIGHT
+
+// One fresh fragment at a time: each chunk is added before the next is made.
+// ONE-LABEL: sage_tile.kernel @rescaled
+// ONE: sage_tile.mma
+// ONE-NOT: sage_tile.mma
+// ONE: math.fma
+// ONE: sage_tile.mma
+// ONE-NOT: sage_tile.mma
+// ONE: math.fma
+// FLIGHT: error: in-flight must be positive, but got 0
 // INNER: error: inner must be f32 or f16, but got bf16
 // ERROR: error: value-chunks must be positive, but got 0
 

@@ -40,7 +40,9 @@ def TwoLevelAccumulation : SageTile_Pass<"sage-tile-two-level-accumulation"> {
   let options = [
     Option<"valueChunks", "value-chunks", "int64_t", "1",
            "Number of products into which the columns of the output are cut">,
-    Option<"inner", "inner", "std::string", "\"f32\"", "Type in which a product accumulates: f32 or f16">
+    Option<"inner", "inner", "std::string", "\"f32\"", "Type in which a product accumulates: f32 or f16">,
+    Option<"inFlight", "in-flight", "int64_t", "2",
+           "Products of column chunks that are made before the first of them is added">
   ];
 }
 
