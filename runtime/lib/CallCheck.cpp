@@ -3,6 +3,7 @@
 
 #include "MaskOperands.h"
 
+#include <algorithm>
 #include <array>
 
 namespace sage::runtime {
@@ -74,6 +75,29 @@ Status checkStrides(const NamedTensor &named) {
     if (stride < (written ? 1 : 0))
       return invalidArgument(named.name, ": the ", axes[axis], " stride must be ",
                              written ? "positive" : "≥ 0", ", but got ", stride);
+  }
+  return {};
+}
+
+/// Elements that are written must have addresses of their own. Sufficient: ordered by stride, every
+/// axis steps over all that the axes before it reach; views of larger tensors are so.
+Status checkNoOverlap(const NamedTensor &named) {
+  const sage_tensor &tensor = *named.tensor;
+  if (isEmpty(tensor) || named.firstStride != Symbol::OutputB)
+    return {};
+  std::array<size_t, 4> order = {0, 1, 2, 3};
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return tensor.strides[a] < tensor.strides[b]; });
+  int64_t reach = 0; // inside 64 bits: checkSpan
+  for (size_t axis : order) {
+    if (tensor.extents[axis] == 1)
+      continue;
+    if (tensor.strides[axis] <= reach)
+      return invalidArgument(named.name, ": strides must keep elements apart, but got ",
+                             tensor.strides[0], ", ", tensor.strides[1], ", ", tensor.strides[2],
+                             " and ", tensor.strides[3])
+          .withRemedy("pass a tensor whose elements do not overlap");
+    reach += (tensor.extents[axis] - 1) * tensor.strides[axis];
   }
   return {};
 }
@@ -184,6 +208,7 @@ Status checkCall(const sage_problem &problem, const sage_call &call, CallUse use
           .withRemedy("cast the tensors, or compile for their type");
     SAGE_RETURN_IF_ERROR(checkStrides(named));
     SAGE_RETURN_IF_ERROR(checkSpan(named.name, *named.tensor));
+    SAGE_RETURN_IF_ERROR(checkNoOverlap(named));
     if (use != CallUse::Shapes)
       SAGE_RETURN_IF_ERROR(checkPointer(named));
   }

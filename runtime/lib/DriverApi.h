@@ -106,8 +106,10 @@ enum TensorMapOobFill : int { OobFillZero = 0 };
   X(eventElapsedTime, "cuEventElapsedTime", (float *milliseconds, Event start, Event end))         \
   X(eventDestroy, "cuEventDestroy_v2", (Event event))
 
-// Not in every driver: since CUDA 12.0.
+// Not in every driver: tensor maps since CUDA 12.0, parameters since 12.4.
 #define SAGE_DRIVER_OPTIONAL_FUNCTIONS(X)                                                          \
+  X(funcGetParamInfo, "cuFuncGetParamInfo",                                                        \
+    (Function function, size_t index, size_t *offset, size_t *bytes))                              \
   X(tensorMapEncodeTiled, "cuTensorMapEncodeTiled",                                                \
     (TensorMap * map, TensorMapDataType type, uint32_t rank, void *address,                        \
      const uint64_t *extents, const uint64_t *strides, const uint32_t *box,                        \

@@ -168,6 +168,27 @@ Status Module::assemble(std::string &cubin) const {
   return status.ok() ? std::move(destroyed) : std::move(status);
 }
 
+/// A launch whose code has other parameters would read past the arguments.
+Status Module::checkParameters(const Kernel &kernel, cuda::Function function) const {
+  const DriverApi &api = primary.api();
+  if (!api.funcGetParamInfo)
+    return {};
+  size_t count = kernel.arguments.size();
+  for (size_t i = 0; i <= count; ++i) {
+    size_t offset = 0, bytes = 0;
+    cuda::Result result = api.funcGetParamInfo(function, i, &offset, &bytes);
+    if (result == cuda::ErrorInvalidValue) // the code has no such parameter
+      bytes = 0;
+    else
+      SAGE_RETURN_IF_ERROR(api.check(result, text("cuFuncGetParamInfo(", kernel.name, ")")));
+    size_t wanted = i < count ? kernel.arguments[i].bytes() : 0;
+    if (bytes != wanted)
+      return invalidArtifact("kernel ", kernel.name, ": parameter ", i, " must have ", wanted,
+                             " bytes, as the manifest says, but has ", bytes);
+  }
+  return {};
+}
+
 Status Module::findKernels() {
   const DriverApi &api = primary.api();
   auto find = [&]() -> Status {
@@ -175,6 +196,7 @@ Status Module::findKernels() {
       cuda::Function function;
       SAGE_RETURN_IF_ERROR(api.check(api.moduleGetFunction(&function, code, kernel.name.c_str()),
                                      text("cuModuleGetFunction(", kernel.name, ")")));
+      SAGE_RETURN_IF_ERROR(checkParameters(kernel, function));
       // Now, since a launch that is being captured must not change attributes.
       if (kernel.sharedBytes > 0)
         SAGE_RETURN_IF_ERROR(

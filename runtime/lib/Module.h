@@ -31,6 +31,7 @@ private:
   /// PTX to cubin by the driver's linker, so that it can be stored.
   Status assemble(std::string &cubin) const;
   Status findKernels();
+  Status checkParameters(const Kernel &kernel, cuda::Function function) const;
   void unload();
 
   cuda::Module code = nullptr;

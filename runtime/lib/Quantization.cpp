@@ -80,6 +80,11 @@ void subtractFromRows(float *rows, int64_t tokens, int64_t columns, const float 
 }
 
 Status GroupMap::create(const Expression &map, int64_t tokens, GroupMap &result) {
+  constexpr int64_t tokenLimit = 1 << 22; // work grows with its square
+  if (tokens > tokenLimit)
+    return failure(SAGE_UNSUPPORTED, "the CPU reference takes at most ", tokenLimit,
+                   " tokens, but got ", tokens)
+        .withRemedy("run shorter sequences, or a launch on a GPU");
   // A generous bound: more scales than this are a mistake in the map, and would
   // exhaust memory.
   int64_t limit = 4 * tokens + 4096;

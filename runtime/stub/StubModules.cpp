@@ -120,6 +120,16 @@ EXPORT cuModuleGetFunction(cuda::Function *function, cuda::Module module, const 
   return cuda::Success;
 }
 
+EXPORT cuFuncGetParamInfo(cuda::Function handle, size_t index, size_t *offset, size_t *bytes) {
+  SAGE_STUB_ENTER("cuFuncGetParamInfo");
+  const auto &parameters = reinterpret_cast<FunctionObject *>(handle)->parameters;
+  if (index >= parameters.size())
+    return cuda::ErrorInvalidValue;
+  *offset = 0; // the runtime does not ask
+  *bytes = parameters[index].bytes;
+  return cuda::Success;
+}
+
 EXPORT cuModuleUnload(cuda::Module module) {
   // A planned failure unloads all the same, as the driver's do.
   int planned = enter("cuModuleUnload");
@@ -216,6 +226,8 @@ EXPORT cuLaunchKernel(cuda::Function handle, unsigned gridX, unsigned gridY, uns
   launch.stream = stream;
   unsigned end = 0;
   for (const Parameter &parameter : function->parameters) {
+    if (launch.argument_count == 128 || parameter.bytes > sizeof(launch.arguments) - end)
+      return cuda::ErrorInvalidValue;
     unsigned i = launch.argument_count++;
     launch.argument_offsets[i] = end;
     launch.argument_bytes[i] = parameter.bytes;

@@ -178,6 +178,11 @@ TEST_F(LaunchTest, ChecksTheCall) {
   expect("key: the token stride must be a multiple of 8 elements (16 bytes; the artifact takes no "
          "other), but got 65",
          [](sage_call &c) { c.key.strides[2] = 65; });
+  for (int64_t stride : {INT64_MAX, INT64_MAX - 1, int64_t(1) << 62}) {
+    sage_call call = callOf(1, 4, 2, 10, 12);
+    call.query.strides[1] = stride;
+    EXPECT_NE(launchError(call), "") << stride;
+  }
   expect("lse must not be NULL", [](sage_call &c) { c.lse = nullptr; });
   expect("lse must be aligned to 4",
          [](sage_call &c) { c.lse = static_cast<float *>(address(0x50002)); });

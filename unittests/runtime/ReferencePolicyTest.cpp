@@ -101,6 +101,24 @@ TEST(ReferencePolicy, OverflowingOutputsAreInfinite) {
   EXPECT_EQ(host.outputs()[0], -65504);
 }
 
+// P2: rounded probabilities against an unrounded sum lift some rows above the largest f16.
+TEST(ReferencePolicy, OutputsBeyondF16RoundToInfinity) {
+  sage_program program = named("sage2-8b");
+  program.recipe.row_sum = SAGE_ROW_SUM_FLOAT;
+  HostCall host(program.problem, 1, 1, 1, 200, 3);
+  for (uint16_t &bits : host.value)
+    bits = 0x7bff; // 65504, f16's largest
+  run(program, host);
+  int infinite = 0;
+  for (double value : host.outputs()) {
+    EXPECT_FALSE(std::isnan(value));
+    EXPECT_GT(value, 60000);
+    infinite += std::isinf(value);
+  }
+  EXPECT_GT(infinite, 0);
+  EXPECT_LT(infinite, int(host.output.size()));
+}
+
 TEST(ReferencePolicy, RowsWithoutKeysAreZero) {
   sage_program program = named("sage2-8b");
   program.recipe.smooth_v = 1;
@@ -159,6 +177,58 @@ TEST(ReferencePolicy, RefusesWhatDoesNotFit) {
   program = named("sage2-8b");
   expect("value.element_type must be f16",
          [](sage_call &c) { c.value.element_type = sage_element_type(77); });
+}
+
+// P3: anything but a finite positive scale; 0 stands for the default in the C API.
+TEST(ReferencePolicy, ScaleMustBeFiniteAndPositive) {
+  for (double scale : {-1.0, -1e-300, double(NAN), double(INFINITY), double(-INFINITY)}) {
+    sage_program program = named("sage2-8b");
+    HostCall host(program.problem, 1, 1, 1, 4, 4);
+    program.problem.scale = scale;
+    EXPECT_NE(errorOf(program, host.call).find("scale must be finite and positive"),
+              std::string::npos)
+        << scale;
+  }
+}
+
+// P4: there is no such element type to name.
+TEST(ReferencePolicy, ElementTypesAreF16AndBf16) {
+  for (int type : {-1, 2, 3, 1 << 20}) {
+    sage_program program = named("sage2-8b");
+    HostCall host(program.problem, 1, 1, 1, 4, 4);
+    program.problem.element_type = sage_element_type(type);
+    EXPECT_NE(errorOf(program, host.call).find("problem.element_type must be 0 to 1, but got"),
+              std::string::npos)
+        << type;
+  }
+}
+
+TEST(ReferencePolicy, OutputsMustNotOverlapThemselves) {
+  sage_program program = named("sage2-8b");
+  HostCall host(program.problem, 2, 2, 2, 10, 12);
+  for (int64_t stride : {1, 31, 64, 9 * 32}) {
+    sage_call call = host.call;
+    call.output.strides[1] = stride;
+    EXPECT_NE(errorOf(program, call).find("output: strides must keep elements apart"),
+              std::string::npos)
+        << stride;
+  }
+}
+
+TEST(ReferencePolicy, EndlessSequencesAreRefused) {
+  sage_program program = named("sage2-8b");
+  HostCall host(program.problem, 1, 1, 1, 10, 12);
+  for (int64_t tokens : {(int64_t(1) << 22) + 1, int64_t(1) << 40, int64_t(1) << 50}) {
+    sage_call call = host.call;
+    call.key = sage_tensor_dense(nullptr, SAGE_HEAD_MAJOR, SAGE_F16, 1, 1, tokens, 32);
+    call.value = call.key;
+    sage_reference_sizes sizes;
+    sage_status_code code;
+    EXPECT_NE(takeMessage(sage_reference_get_sizes(&program, &call, &sizes), &code)
+                  .find("geometry.key_groups: the CPU reference takes at most 4194304 tokens"),
+              std::string::npos);
+    EXPECT_EQ(code, SAGE_UNSUPPORTED);
+  }
 }
 
 TEST(ReferencePolicy, NamesTheRecipes) {
