@@ -70,6 +70,14 @@ func.func private @g2() attributes {a = #sage.geometry<query_block = 64, key_til
 
 // -----
 
+// expected-error@+1 {{group map must have at most 64 operations and operands, but got affine_map<}}
+func.func private @g3_long() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
+  query_groups = affine_map<(n) -> (n mod 2 + n mod 3 + n mod 4 + n mod 5 + n mod 6 + n mod 7 + n mod 8 + n mod 9
+    + n mod 10 + n mod 11 + n mod 12 + n mod 13 + n mod 14 + n mod 15 + n mod 16 + n mod 17 + n mod 18)>,
+  key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>>}
+
+// -----
+
 // expected-error@+1 {{group map must number the groups from 0 without gaps, but got affine_map<(d0) -> (d0 * 2)> [G3]}}
 func.func private @g3_gap() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
   query_groups = affine_map<(n) -> (n * 2)>, key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>>}

@@ -92,7 +92,7 @@ func.func private @f(!sage_tile.tensor_map<512x128xi8>)
 
 // -----
 
-// expected-error@+1 {{barrier count must be positive, but got 0}}
+// expected-error@+1 {{barrier count must be 1 to 1024, but got 0}}
 func.func private @f(!sage_tile.barrier<0>)
 
 // -----

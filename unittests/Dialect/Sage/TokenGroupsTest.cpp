@@ -73,6 +73,12 @@ TEST_F(TokenGroupsTest, RefusesGapsNegativesAndForeignForms) {
   for (int i = 0; i < 4; ++i)
     huge = huge * 65536 + 1;
   EXPECT_TRUE(failed(TokenGroups::analyze(map(huge % 2))));
+  // So are maps that would take long to look at.
+  AffineExpr longMap = n;
+  for (int i = 0; i < 40; ++i)
+    longMap = longMap.floorDiv(2) + n % (i + 2);
+  EXPECT_TRUE(failed(TokenGroups::analyze(map(longMap))));
+  EXPECT_FALSE(permutesSixteen(map(longMap)));
   EXPECT_TRUE(failed(TokenGroups::analyze(AffineMap::get(2, 0, n))));
   EXPECT_TRUE(failed(TokenGroups::analyze(AffineMap::get(1, 0, {n, n}, &context))));
   EXPECT_TRUE(failed(TokenGroups::analyze(AffineMap::get(1, 1, n))));

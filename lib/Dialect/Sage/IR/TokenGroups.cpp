@@ -31,6 +31,22 @@ struct Repetition {
 static constexpr int64_t maxPeriod = 1 << 16;
 static constexpr int64_t maxMagnitude = int64_t(1) << 40;
 
+/// Every token of a period is looked at with every node of the map.
+static constexpr int64_t maxNodes = 64;
+
+/// Whether `expr` has at most `budget` nodes, which it takes off.
+static bool takeNodes(AffineExpr expr, int64_t &budget) {
+  if (--budget < 0)
+    return false;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  return !binary || (takeNodes(binary.getLHS(), budget) && takeNodes(binary.getRHS(), budget));
+}
+
+static bool isSmall(AffineMap map) {
+  int64_t budget = maxNodes;
+  return takeNodes(map.getResult(0), budget);
+}
+
 static std::optional<Repetition> findRepetition(AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
     if (constant.getValue() > maxMagnitude || constant.getValue() < -maxMagnitude)
@@ -118,6 +134,8 @@ FailureOr<TokenGroups> TokenGroups::analyze(AffineMap map,
   };
   if (!hasTokenForm(map))
     return fail("have one dimension, no symbols and one result", "G2");
+  if (!isSmall(map))
+    return fail("have at most " + Twine(maxNodes) + " operations and operands", "G3");
   std::optional<Repetition> repetition = findRepetition(map.getResult(0));
   if (!repetition)
     return fail("combine constants and the token by +, *, mod, floordiv and ceildiv with "
@@ -169,7 +187,7 @@ AffineMap TokenGroups::getPackedCountMap(MLIRContext *context) const {
 }
 
 bool sage::permutesSixteen(AffineMap map) {
-  if (!hasTokenForm(map))
+  if (!hasTokenForm(map) || !isSmall(map))
     return false;
   std::optional<Repetition> repetition = findRepetition(map.getResult(0));
   if (!repetition)

@@ -77,7 +77,10 @@ static LogicalResult verifyMapBody(MapOp op) {
       return diagnostic;
     }
   }
-  auto yield = cast<YieldOp>(body.getTerminator());
+  // The trait that asks for this terminator is verified after the op itself.
+  auto yield = body.empty() ? YieldOp() : dyn_cast<YieldOp>(body.back());
+  if (!yield)
+    return op.emitOpError("body must end with sage_tile.yield");
   Type elementType = op.getResult().getType().getElementType();
   if (yield.getValues().size() != 1 || yield.getValues()[0].getType() != elementType)
     return yield.emitOpError("must yield one ")

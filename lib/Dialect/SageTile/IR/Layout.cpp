@@ -12,6 +12,7 @@ using namespace mlir;
 
 namespace sage::tile {
 
+/// Nothing where it overflows, too.
 std::optional<int64_t> evaluate(AffineExpr expr, ArrayRef<int64_t> dims,
                                 ArrayRef<int64_t> symbols) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))
@@ -26,10 +27,11 @@ std::optional<int64_t> evaluate(AffineExpr expr, ArrayRef<int64_t> dims,
   if (!lhs || !rhs)
     return std::nullopt;
   AffineExprKind kind = expr.getKind();
+  int64_t result;
   if (kind == AffineExprKind::Add)
-    return *lhs + *rhs;
+    return llvm::AddOverflow(*lhs, *rhs, result) ? std::nullopt : std::optional(result);
   if (kind == AffineExprKind::Mul)
-    return *lhs * *rhs;
+    return llvm::MulOverflow(*lhs, *rhs, result) ? std::nullopt : std::optional(result);
   if (*rhs <= 0)
     return std::nullopt;
   if (kind == AffineExprKind::FloorDiv)
@@ -89,6 +91,10 @@ Attribute LayoutAttr::parse(AsmParser &parser, Type) {
                                        ArrayRef(reg));
 }
 
+/// Far above any fragment: layouts are checked element by element, and their arithmetic stays
+/// inside 64 bits.
+static constexpr int64_t maxWarps = 64, maxRegisters = 4096, maxStride = 1 << 20;
+
 static int64_t countValues(ArrayRef<LayoutMode> modes) {
   int64_t count = 1;
   for (LayoutMode mode : modes)
@@ -99,7 +105,10 @@ static int64_t countValues(ArrayRef<LayoutMode> modes) {
 LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<LayoutMode> warp, ArrayRef<LayoutMode> lane,
                                  ArrayRef<LayoutMode> reg) {
-  for (ArrayRef<LayoutMode> modes : {warp, lane, reg}) {
+  const std::pair<ArrayRef<LayoutMode>, int64_t> lists[] = {
+      {warp, maxWarps}, {lane, 32}, {reg, maxRegisters}};
+  for (auto [modes, most] : lists) {
+    int64_t values = 1;
     for (LayoutMode mode : modes) {
       // One spelling per layout: types are compared by their attributes.
       if (mode.size < 2)
@@ -107,6 +116,13 @@ LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
       if (mode.row < 0 || mode.column < 0)
         return emitError() << "layout strides must not be negative, but got (" << mode.row << ", "
                            << mode.column << ")";
+      if (mode.row > maxStride || mode.column > maxStride)
+        return emitError() << "layout strides must be at most " << maxStride << ", but got ("
+                           << mode.row << ", " << mode.column << ")";
+      // Divided: the product may not fit.
+      if (mode.size > most / values)
+        return emitError() << "layout list must number at most " << most << " values";
+      values *= mode.size;
     }
   }
   if (countValues(lane) != 32)

@@ -52,7 +52,8 @@ LogicalResult ProgramOp::verify() {
     if (!workspace && !isa<LaunchOp, RepeatOp>(op))
       return op.emitOpError(
           "must not be in a program: it holds workspace slices, launches and repetitions");
-    if (workspace && !names.insert(workspace.getName()).second)
+    // Nested ops are verified after this one: a slice may still lack its name.
+    if (workspace && workspace.getNameAttr() && !names.insert(workspace.getName()).second)
       return workspace.emitOpError("buffer name must be new, but got ") << workspace.getNameAttr();
   }
   return success();

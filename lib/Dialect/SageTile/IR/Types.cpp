@@ -28,6 +28,11 @@ static bool isFragmentElement(Type type) {
          type.isInteger(1);
 }
 
+/// Above any tile that fits a chip; sizes of three extents stay inside 64 bits.
+static constexpr int64_t maxExtent = 1 << 16;
+/// A fragment's layout is checked element by element.
+static constexpr int64_t maxFragmentElements = 1 << 18;
+
 static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitError, Type type) {
   if (isFragmentElement(type))
     return success();
@@ -92,8 +97,10 @@ LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> shape, Type elementType, int64_t swizzle) {
   if (shape.empty() || shape.size() > 3)
     return emitError() << "shared tile must have rank 1, 2 or 3, but got " << shape.size();
-  if (llvm::any_of(shape, [](int64_t extent) { return extent <= 0; }))
-    return emitError() << "shared tile must have positive extents";
+  for (int64_t extent : shape)
+    if (extent <= 0 || extent > maxExtent)
+      return emitError() << "shared tile must have extents from 1 to " << maxExtent << ", but got "
+                         << extent;
   if (failed(verifyElementType(emitError, elementType)) ||
       failed(verifySwizzle(emitError, shape.back(), elementType, swizzle)))
     return failure();
@@ -159,8 +166,9 @@ LogicalResult TensorMapType::verify(function_ref<InFlightDiagnostic()> emitError
 //===----------------------------------------------------------------------===//
 
 LogicalResult BarrierType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t count) {
-  if (count <= 0)
-    return emitError() << "barrier count must be positive, but got " << count;
+  // One barrier has 8 bytes of shared memory.
+  if (count <= 0 || count > 1024)
+    return emitError() << "barrier count must be 1 to 1024, but got " << count;
   return success();
 }
 
@@ -232,6 +240,9 @@ LogicalResult FragmentType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "fragment must have rank 2, but got " << shape.size();
   if (shape[0] <= 0 || shape[1] <= 0)
     return emitError() << "fragment must have positive extents";
+  if (shape[0] > maxFragmentElements / shape[1])
+    return emitError() << "fragment must have at most " << maxFragmentElements
+                       << " elements, but got " << shape[0] << "x" << shape[1];
   if (failed(verifyElementType(emitError, elementType)))
     return failure();
   return verifyCoverage(emitError, shape[0], shape[1], layout);

@@ -60,6 +60,7 @@ public:
 
   /// The number of chunks, at most `chunks`, that the columns and layouts allow.
   int64_t fitChunks(int64_t chunks) {
+    chunks = std::min(chunks, exponentials.getResult().getType().getColumns());
     for (; chunks > 1; --chunks)
       if (allows(chunks))
         break;

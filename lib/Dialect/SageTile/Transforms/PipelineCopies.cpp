@@ -262,8 +262,9 @@ struct PipelineCopies : impl::PipelineCopiesBase<PipelineCopies> {
 
   void runOnOperation() override {
     KernelOp kernel = getOperation();
-    if (stages < 1) {
-      kernel.emitError("stages must be positive, but got ") << stages.getValue();
+    // Spec S4. Every stage is a copy of the prologue.
+    if (stages < 1 || stages > 8) {
+      kernel.emitError("stages must be 1 to 8, but got ") << stages.getValue();
       return signalPassFailure();
     }
     if (failed(pipeline(kernel)))

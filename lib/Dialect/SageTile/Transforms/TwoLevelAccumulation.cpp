@@ -209,7 +209,7 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
         return signalPassFailure();
       auto type = cast<FragmentType>(chain.rescale.value.getType());
       // A last chunk that does not end at a register boundary cannot be sliced off.
-      int64_t chunks = valueChunks;
+      int64_t chunks = std::min<int64_t>(valueChunks, type.getColumns());
       while (chunks > 1 &&
              !llvm::all_of(getChunkStarts(type.getColumns(), chunks), [&](int64_t start) {
                return getColumnSliceType(type, type.getColumns() - start);
