@@ -203,6 +203,25 @@ TEST(ReferencePolicy, ElementTypesAreF16AndBf16) {
   }
 }
 
+// P7: scores that overflow float32 count as ±softcap.
+TEST(ReferencePolicy, InfiniteScoresUnderASoftCap) {
+  sage_program program = named("f16");
+  program.problem.element_type = SAGE_BF16;
+  program.problem.softcap = 2;
+  HostCall host(program.problem, 1, 1, 1, 1, 2);
+  constexpr uint16_t large = 0x7149, minusLarge = 0xf149, one = 0x3f80; // ±1e30 and 1 in bf16
+  std::fill(host.query.begin(), host.query.end(), large);
+  for (size_t d = 0; d < 32; ++d) {
+    host.key[d] = large;
+    host.key[32 + d] = minusLarge;
+    host.value[d] = one;
+    host.value[32 + d] = 0;
+  }
+  run(program, host);
+  EXPECT_NEAR(host.lse[0], std::log(std::exp(2.0) + std::exp(-2.0)), 1e-4);
+  EXPECT_NEAR(host.outputs()[0], 1 / (1 + std::exp(-4.0)), 0.01);
+}
+
 TEST(ReferencePolicy, OutputsMustNotOverlapThemselves) {
   sage_program program = named("sage2-8b");
   HostCall host(program.problem, 2, 2, 2, 10, 12);
