@@ -6,8 +6,9 @@
   matrix.py print FILE.json [--gpu-results=FILE] > docs/Matrix.md
 
 A cell is refused (with the compiler's reason), or assembled by ptxas for its chip, with what ptxas says of every kernel:
-registers, bytes of frame and of spills, shared memory; a warning that products are serialized (C75xx) is a failure. The
-list of cells is test/gpu/problems.py. Exit status: 0, 1 if a cell failed (or differs), 2 for wrong usage. Standard library only.
+registers, bytes of frame and of spills, shared memory. A frame of more than 16 bytes is told apart as `spills`, a warning that
+products are serialized (C75xx) is a failure. The list of cells is test/gpu/problems.py. Exit status: 0, 1 if a cell failed (or
+differs), 2 for wrong usage. Standard library only.
 """
 import argparse
 import concurrent.futures
@@ -27,6 +28,7 @@ import problems  # noqa: E402
 
 #: Bytes of frame that a kernel may have; docs/Matrix.md lists those that have any.
 FRAME_LIMIT = 16
+STATUSES = ("assembled", "spills", "refused", "failed")
 
 
 def run(command):
@@ -103,7 +105,7 @@ def make_cell(problem, options):
         if serialized:
             return {**cell, "status": "failed", "reason": "serialized: " + ", ".join(sorted(set(serialized)))}
         if frame > FRAME_LIMIT or (spills and not frame):
-            return {**cell, "status": "failed", "reason": f"a frame of {frame} bytes, {spills} bytes spilled"}
+            return {**cell, "status": "spills", "reason": f"a frame of {frame} bytes, {spills} bytes spilled"}
         return {**cell, "status": "assembled"}
 
 
@@ -139,7 +141,7 @@ def command_make(options):
         chosen = [p for p in chosen if p.name() not in names]
     cells = make_cells(chosen, options, done)
     write(cells, options.out)
-    counts = {status: sum(cell["status"] == status for cell in cells) for status in ("assembled", "refused", "failed")}
+    counts = {status: sum(cell["status"] == status for cell in cells) for status in STATUSES}
     print("matrix: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     return 1 if counts["failed"] else 0
 
@@ -181,7 +183,8 @@ def describe(cell, executed, reasons):
     kernel = attention_kernel(cell)
     mark = "✓" if cell["name"] in executed else "·"
     frame = f"+{kernel['frame']}" if kernel.get("frame") else ""
-    return f"{mark} {kernel.get('registers', '?')}{frame} / {kernel.get('shared', 0) // 1024}K"
+    text = f"{mark} {kernel.get('registers', '?')}{frame} / {kernel.get('shared', 0) // 1024}K"
+    return f"**{text}**" if cell["status"] == "spills" else text
 
 
 def read_executed(path):
@@ -214,7 +217,8 @@ def command_print(options):
     print("Written by `utils/matrix.py`; the cells are those of `test/gpu/problems.py`. **✓** executed on an H100 against the CPU\n"
           "reference, every case inside its bound; **·** assembled by ptxas, not executed; **[n]** refused, reasons below. The\n"
           "figures are the attention kernel's registers (at entry, where warps redistribute them), `+` bytes of frame, and its\n"
-          "dynamic shared memory. Nothing is serialized by ptxas; a frame is at most 16 bytes.")
+          "dynamic shared memory. Nothing is serialized by ptxas; frames are listed below, and are at most 16 bytes but where they\n"
+          "are in bold.")
     plain = [cell for cell in cells if cell["element"] == "f16" and cell["recipe"] in problems.NAMED_RECIPES]
     dims = [f"{a}" if a == b else f"{a}/{b}" for a, b in problems.HEAD_DIMS]
     for mask, title in (("none", "no mask"), ("causal_bottom_right", "causal")):
@@ -231,15 +235,16 @@ def command_print(options):
     print("\n## Refused\n")
     for (reason, remedy), number in reasons.items():
         print(f"{number}. {reason}{f' ({remedy})' if remedy else ''}")
-    framed = [c for c in cells if c["status"] == "assembled" and any(k.get("frame") for k in c["kernels"].values())]
+    framed = [c for c in cells if c["status"] in ("assembled", "spills") and any(k.get("frame") for k in c["kernels"].values())]
     print("\n## Kernels with a frame\n")
     print("\n".join(f"- {c['name']}: " + ", ".join(f"{n} {k['frame']} bytes" for n, k in c["kernels"].items() if k.get("frame"))
                     for c in framed) or "None.")
     times = sorted((c["ptx_seconds"], c["name"]) for c in cells)
     cubin = sorted((c["ptx_seconds"] + c.get("ptxas_seconds", 0), c["name"]) for c in cells)
-    count = {status: sum(c["status"] == status for c in cells) for status in ("assembled", "refused", "failed")}
-    print(f"\n## In numbers\n\n{len(cells)} cells: {count['assembled']} assembled, "
-          f"{sum(c['name'] in executed for c in cells)} of them executed, {count['refused']} refused, {count['failed']} failed. "
+    count = {status: sum(c["status"] == status for c in cells) for status in STATUSES}
+    print(f"\n## In numbers\n\n{len(cells)} cells: {count['assembled'] + count['spills']} assembled ({count['spills']} with a frame of "
+          f"more than 16 bytes), {sum(c['name'] in executed for c in cells)} of them executed, {count['refused']} refused, "
+          f"{count['failed']} failed. "
           f"Slowest to PTX: {times[-1][0]} s ({times[-1][1]}); to a cubin: {cubin[-1][0]:.2f} s ({cubin[-1][1]}), two at a time.")
     return 0
 
