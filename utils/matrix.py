@@ -245,7 +245,7 @@ def command_print(options):
     print(f"\n## In numbers\n\n{len(cells)} cells: {count['assembled'] + count['spills']} assembled ({count['spills']} with a frame of "
           f"more than 16 bytes), {sum(c['name'] in executed for c in cells)} of them executed, {count['refused']} refused, "
           f"{count['failed']} failed. "
-          f"Slowest to PTX: {times[-1][0]} s ({times[-1][1]}); to a cubin: {cubin[-1][0]:.2f} s ({cubin[-1][1]}), two at a time.")
+          f"Slowest to PTX: {times[-1][0]} s ({times[-1][1]}); to a cubin: {cubin[-1][0]:.2f} s ({cubin[-1][1]}), with other compilations running.")
     return 0
 
 
