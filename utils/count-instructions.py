@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 
+from artifact import list_kernels, read_manifest
+
 CLASSES = [
     ("tensor", r"IMMA|HMMA|QMMA|IGMMA|HGMMA|QGMMA"),
     ("mufu", r"MUFU"),
@@ -28,17 +30,6 @@ CLASSES = [
     ("global", r"LDG|STG|LDL|STL|LDC|ULDC|LDCU"),
     ("control", r"BRA|BSSY|BSYNC|BAR|CALL|RET|EXIT|WARPSYNC|WARPGROUP|YIELD|NOP|NANOSLEEP|SHFL|VOTE|R2UR|ELECT"),
 ]
-
-
-def read_manifest(path):
-    text = ""
-    with open(path) as file:
-        for line in file:
-            if line.startswith("// sage-manifest: "):
-                text += line[len("// sage-manifest: "):].rstrip("\n")
-            elif text:
-                break
-    return json.loads(text)
 
 
 def disassemble(cubin, nvdisasm):
@@ -112,8 +103,7 @@ def occupancy(registers, threads, shared, chip):
 def measure_artifact(path, options):
     manifest = read_manifest(path)
     chip = manifest["target"]["chip"]
-    entries = [entry for top in manifest["kernels"] for entry in top.get("kernels", [top])]
-    entry = next(entry for entry in entries if entry["name"].startswith("attention"))
+    entry = next(entry for entry in list_kernels(manifest) if entry["name"].startswith("attention"))
     with tempfile.TemporaryDirectory() as folder:
         cubin = os.path.join(folder, "a.cubin")
         result = subprocess.run([options.ptxas, "-v", "-O3", "-arch=" + chip, path, "-o", cubin], capture_output=True,

@@ -25,6 +25,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "test", "gpu"))
 import problems  # noqa: E402
+from artifact import list_kernels, read_manifest  # noqa: E402
 
 #: Bytes of frame that a kernel may have; docs/Matrix.md lists those that have any.
 FRAME_LIMIT = 16
@@ -61,23 +62,6 @@ def parse_ptxas(text):
     return kernels
 
 
-def read_manifest(path):
-    text = ""
-    with open(path) as file:
-        for line in file:
-            if line.startswith("// sage-manifest: "):
-                text += line[len("// sage-manifest: "):].rstrip("\n")
-            elif text:
-                break
-    return json.loads(text)
-
-
-def list_kernels(entries):
-    """The kernels of a manifest, those in repeated groups too."""
-    for entry in entries:
-        yield from list_kernels(entry["kernels"]) if "kernels" in entry else [entry]
-
-
 def make_cell(problem, options):
     cell = {"name": problem.name(), "chip": problem.chip, "recipe": problem.recipe, "head_dims": problem.dims(),
             "mask": problem.mask_text(), "element": problem.element}
@@ -97,7 +81,7 @@ def make_cell(problem, options):
             return {**cell, "status": "failed", "reason": "ptxas: " + (result.stderr.strip().splitlines() or ["?"])[0]}
         serialized = re.findall(r"C75\d\d", result.stderr)
         kernels = parse_ptxas(result.stderr)
-        for entry in list_kernels(read_manifest(ptx)["kernels"]):
+        for entry in list_kernels(read_manifest(ptx)):
             kernels.setdefault(entry["name"], {})["shared"] = entry["shared_bytes"]
         cell["kernels"] = kernels
         frame = max(kernel.get("frame", 0) for kernel in kernels.values())
