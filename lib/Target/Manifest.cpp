@@ -229,6 +229,10 @@ FailureOr<json::Array> getKernels(Block &block) {
 
 } // namespace
 
+std::string sage::printExpression(AffineExpr expression) {
+  return llvm::formatv("{0}", getExpression(expression)).str();
+}
+
 FailureOr<std::string> sage::emitManifest(tile::ProgramOp program) {
   DictionaryAttr problem = program.getProblem();
   json::Array workspace;

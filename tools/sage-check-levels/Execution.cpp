@@ -71,22 +71,10 @@ static std::string interpretLevel(ModuleOp module, interpret::Tensors &tensors,
   auto programs = module.getOps<tile::ProgramOp>();
   if (programs.empty())
     return "there are kernels, but no host program that launches them";
-  tile::ProblemInstance problem = tile::ProblemInstance::getContiguous(
-      tensors.shape, tensors.problem.head_dim, tensors.problem.value_head_dim,
-      tensors.problem.layout == SAGE_TOKEN_MAJOR, tensors.problem.scale);
-  llvm::StringMap<tile::DeviceBuffer> buffers;
-  auto add = [&](StringRef name, auto &elements) {
-    buffers[name] = {reinterpret_cast<char *>(elements.data()),
-                     static_cast<int64_t>(elements.size() * sizeof(elements[0]))};
-  };
-  add("query", tensors.query);
-  add("key", tensors.key);
-  add("value", tensors.value);
-  add("output", tensors.output);
-  add("lse", tensors.lse);
   tile::InterpreterOptions options;
   options.scheduleSeed = scheduleSeed;
-  if (failed(tile::interpretProgram(*programs.begin(), problem, buffers, options)))
+  if (failed(tile::interpretProgram(*programs.begin(), tensors.getInstance(), tensors.getBuffers(),
+                                    options)))
     return "the interpreter stopped";
   return {};
 }

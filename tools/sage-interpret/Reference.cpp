@@ -3,8 +3,8 @@
 #include "Accuracy.h"
 #include "FloatFormats.h"
 #include "sage/Dialect/Sage/IR/SageOps.h"
+#include "sage/Target/Artifact.h"
 
-#include "mlir/IR/AffineExpr.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -62,34 +62,6 @@ std::optional<sage_problem> getProblem(DictionaryAttr description) {
   return problem;
 }
 
-/// An expression in `n`, as docs/Artifact.md spells it.
-static std::string spell(AffineExpr expr) {
-  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
-    return std::to_string(constant.getValue());
-  if (isa<AffineDimExpr, AffineSymbolExpr>(expr))
-    return "\"n\"";
-  const char *name = "ceildiv";
-  switch (expr.getKind()) {
-  case AffineExprKind::Add:
-    name = "add";
-    break;
-  case AffineExprKind::Mul:
-    name = "mul";
-    break;
-  case AffineExprKind::Mod:
-    name = "mod";
-    break;
-  case AffineExprKind::FloorDiv:
-    name = "floordiv";
-    break;
-  default:
-    break;
-  }
-  auto binary = cast<AffineBinaryOpExpr>(expr);
-  return "[\"" + std::string(name) + "\"," + spell(binary.getLHS()) + "," + spell(binary.getRHS()) +
-         "]";
-}
-
 static sage_recipe getRecipe(RecipeAttr recipe) {
   sage_recipe result{};
   result.name = "custom";
@@ -120,9 +92,9 @@ std::string runReference(DictionaryAttr description, Tensors &tensors,
   if (!recipe || !geometry)
     return "the program must record a recipe and a geometry to be compared with the reference";
   sage_program program{tensors.problem, getRecipe(recipe), {}};
-  std::string queryGroups = spell(geometry.getQueryGroupMap().getResult(0));
-  std::string keyGroups = spell(geometry.getKeyGroupMap().getResult(0));
-  std::string valueOrder = spell(geometry.getValueOrderMap().getResult(0));
+  std::string queryGroups = printExpression(geometry.getQueryGroupMap().getResult(0));
+  std::string keyGroups = printExpression(geometry.getKeyGroupMap().getResult(0));
+  std::string valueOrder = printExpression(geometry.getValueOrderMap().getResult(0));
   program.geometry = {geometry.getQueryBlock(), geometry.getKeyTile(), queryGroups.c_str(),
                       keyGroups.c_str(), valueOrder.c_str()};
 

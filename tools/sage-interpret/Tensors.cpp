@@ -103,4 +103,39 @@ sage_call Tensors::getCall(void *outputData, float *lseData) {
   return call;
 }
 
+llvm::StringMap<tile::DeviceBuffer> Tensors::getBuffers() {
+  llvm::StringMap<tile::DeviceBuffer> buffers;
+  auto add = [&](llvm::StringRef name, auto &elements) {
+    buffers[name] = {reinterpret_cast<char *>(elements.data()),
+                     static_cast<int64_t>(elements.size() * sizeof(elements[0]))};
+  };
+  add("query", query);
+  add("key", key);
+  add("value", value);
+  add("output", output);
+  add("lse", lse);
+  add("bias", operands.bias);
+  add("key_lengths", operands.keyLengths);
+  add("sinks", operands.sinks);
+  add("query_offsets", operands.queryOffsets);
+  add("key_offsets", operands.keyOffsets);
+  return buffers;
+}
+
+tile::ProblemInstance Tensors::getInstance() {
+  tile::ProblemInstance instance =
+      tile::ProblemInstance::getContiguous(shape, problem.head_dim, problem.value_head_dim,
+                                           problem.layout == SAGE_TOKEN_MAJOR, problem.scale);
+  auto set = [&](llvm::StringRef name, int64_t value) {
+    llvm::ArrayRef<llvm::StringLiteral> names = tile::ProgramOp::getSymbolNames();
+    instance.symbols[llvm::find(names, name) - names.begin()] = value;
+  };
+  sage_call call = getCall(nullptr, nullptr);
+  set("S", call.sequences);
+  constexpr llvm::StringLiteral strides[] = {"bias_b", "bias_h", "bias_q", "bias_k"};
+  for (auto [axis, name] : llvm::enumerate(strides))
+    set(name, call.bias.extents[axis] > 1 ? call.bias.strides[axis] : 0);
+  return instance;
+}
+
 } // namespace sage::interpret

@@ -5,6 +5,7 @@
 
 #include "InputDistribution.h"
 #include "MaskInputs.h"
+#include "sage/Dialect/SageTile/Interpreter/Interpreter.h"
 #include "sage/runtime/sage.h"
 
 #include <array>
@@ -31,6 +32,10 @@ struct Tensors {
   std::string write(const std::string &outputPath, const std::string &lsePath) const;
 
   sage_call getCall(void *outputData, float *lseData);
+  /// What a program's launches may name, as the interpreter takes it.
+  llvm::StringMap<tile::DeviceBuffer> getBuffers();
+  /// The symbols of its expressions, for tensors without gaps.
+  tile::ProblemInstance getInstance();
 };
 
 } // namespace sage::interpret

@@ -163,18 +163,6 @@ std::string makeOperands(const Options &options, interpret::Tensors &tensors) {
                        : wrong;
 }
 
-/// What the symbols of expressions say of the operands.
-void describeOperands(const sage_call &call, ProblemInstance &problem) {
-  auto set = [&](StringRef name, int64_t value) {
-    ArrayRef<StringLiteral> names = tile::ProgramOp::getSymbolNames();
-    problem.symbols[llvm::find(names, name) - names.begin()] = value;
-  };
-  set("S", call.sequences);
-  constexpr llvm::StringLiteral strides[] = {"bias_b", "bias_h", "bias_q", "bias_k"};
-  for (auto [axis, name] : llvm::enumerate(strides))
-    set(name, call.bias.extents[axis] > 1 ? call.bias.strides[axis] : 0);
-}
-
 int run(ModuleOp module, const Options &options) {
   tile::ProgramOp program = findProgram(module, options.program);
   if (!program)
@@ -203,24 +191,8 @@ int run(ModuleOp module, const Options &options) {
     if (!wrong.empty())
       return fail(wrong);
     tensors.poisonOutputs();
-    problem = ProblemInstance::getContiguous(
-        tensors.shape, description->head_dim, description->value_head_dim,
-        description->layout == SAGE_TOKEN_MAJOR, description->scale);
-    auto add = [&](StringRef name, auto &elements) {
-      buffers[name] = {reinterpret_cast<char *>(elements.data()),
-                       static_cast<int64_t>(elements.size() * sizeof(elements[0]))};
-    };
-    add("query", tensors.query);
-    add("key", tensors.key);
-    add("value", tensors.value);
-    add("output", tensors.output);
-    add("lse", tensors.lse);
-    add("bias", tensors.operands.bias);
-    add("key_lengths", tensors.operands.keyLengths);
-    add("sinks", tensors.operands.sinks);
-    add("query_offsets", tensors.operands.queryOffsets);
-    add("key_offsets", tensors.operands.keyOffsets);
-    describeOperands(tensors.getCall(nullptr, nullptr), problem);
+    problem = tensors.getInstance();
+    buffers = tensors.getBuffers();
   } else {
     llvm::copy(ArrayRef<int64_t>(options.shape).take_front(problem.symbols.size()),
                problem.symbols.begin());

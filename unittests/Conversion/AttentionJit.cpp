@@ -4,35 +4,21 @@
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/ExecutionEngine/ExecutionEngine.h"
-#include "mlir/ExecutionEngine/OptUtils.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "sage/Conversion/SageToLinalg/Passes.h"
 #include "sage/Dialect/Sage/IR/SageOps.h"
 #include "sage/Dialect/Sage/Transforms/Passes.h"
 #include "sage/InitAll.h"
-#include "llvm/Support/TargetSelect.h"
 
 #include <gtest/gtest.h>
-#include <numeric>
 
 using namespace mlir;
 using namespace sage;
 using namespace sage::test;
-
-Buffer::Buffer(std::vector<int64_t> extents, size_t elementBytes) : extents(std::move(extents)) {
-  bytes.assign(elements() * elementBytes, 0);
-}
-
-int64_t Buffer::elements() const {
-  return std::accumulate(extents.begin(), extents.end(), int64_t(1), std::multiplies<>());
-}
 
 std::vector<int64_t> AttentionText::orderExtents(int64_t heads, int64_t tokens,
                                                  int64_t dims) const {
@@ -166,17 +152,10 @@ bool AttentionJit::lower(ModuleOp module) {
 }
 
 AttentionJit::AttentionJit(const AttentionText &text) : text(text) {
-  static const bool initialized = [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    return true;
-  }();
-  (void)initialized;
   DialectRegistry registry;
   mlir::registerAllDialects(registry);
   registerAllExtensions(registry);
-  registerBuiltinDialectTranslation(registry);
-  registerLLVMDialectTranslation(registry);
+  registerCpuJitTranslations(registry);
   sage::registerAllDialects(registry);
   context = std::make_unique<MLIRContext>(registry);
 
@@ -185,34 +164,15 @@ AttentionJit::AttentionJit(const AttentionText &text) : text(text) {
     ADD_FAILURE() << "not lowered:\n" << text.print();
     return;
   }
-  ExecutionEngineOptions options;
-  // Its memrefCopy copies slices.
-  StringRef libraries[] = {SAGE_MLIR_RUNNER_UTILS};
-  options.sharedLibPaths = libraries;
-  auto optimize = makeOptimizingTransformer(/*optLevel=*/2, /*sizeLevel=*/0, nullptr);
-  options.transformer = optimize;
-  auto created = ExecutionEngine::create(*module, options);
+  auto created = CpuJit::create(*module);
   if (!created) {
     ADD_FAILURE() << llvm::toString(created.takeError());
     return;
   }
-  engine = std::move(*created);
+  jit = std::move(*created);
 }
 
 AttentionJit::~AttentionJit() = default;
-
-/// A memref descriptor: two pointers, the offset, sizes, strides.
-static std::vector<int64_t> describe(Buffer &buffer) {
-  int64_t data = reinterpret_cast<int64_t>(buffer.bytes.data());
-  std::vector<int64_t> words = {data, data, 0};
-  words.insert(words.end(), buffer.extents.begin(), buffer.extents.end());
-  int64_t stride = 1;
-  std::vector<int64_t> strides(buffer.extents.size());
-  for (size_t d = strides.size(); d-- > 0; stride *= buffer.extents[d])
-    strides[d] = stride;
-  words.insert(words.end(), strides.begin(), strides.end());
-  return words;
-}
 
 /// The extents of an intermediate at run time.
 static std::vector<int64_t> getExtents(const AttentionText &text, const std::string &name,
@@ -252,16 +212,7 @@ void AttentionJit::run(Buffer &query, Buffer &key, Buffer &value, Buffer &output
     buffer = Buffer(getExtents(text, sink.name, sink.type), sink.type.getElementTypeBitWidth() / 8);
     buffers.push_back(&buffer);
   }
-  std::vector<std::vector<int64_t>> descriptors;
-  for (Buffer *buffer : buffers)
-    descriptors.push_back(describe(*buffer));
-  std::vector<void *> pointers;
-  for (std::vector<int64_t> &descriptor : descriptors)
-    pointers.push_back(descriptor.data());
-  std::vector<void *> arguments;
-  for (void *&pointer : pointers)
-    arguments.push_back(&pointer);
-  llvm::Error error = engine->invokePacked("_mlir_ciface_run", arguments);
+  llvm::Error error = jit->run("run", buffers);
   if (error)
     ADD_FAILURE() << llvm::toString(std::move(error));
 }

@@ -6,30 +6,16 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "sage/Dialect/Sage/IR/SageAttributes.h"
+#include "sage/ExecutionEngine/CpuJit.h"
 
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-namespace mlir {
-class ExecutionEngine;
-} // namespace mlir
-
 namespace sage::test {
 
-/// A dense row-major tensor in memory.
-struct Buffer {
-  std::vector<int64_t> extents;
-  std::vector<uint8_t> bytes;
-
-  Buffer() = default;
-  Buffer(std::vector<int64_t> extents, size_t elementBytes);
-  template <typename T> T *as() { return reinterpret_cast<T *>(bytes.data()); }
-  template <typename T> const T *as() const { return reinterpret_cast<const T *>(bytes.data()); }
-  int64_t elements() const;
-};
+using Buffer = HostBuffer;
 
 /// An operand besides Q, K and V: `name` in the op's text, and the extents and element type of its
 /// tensor.
@@ -65,7 +51,7 @@ public:
   explicit AttentionJit(const AttentionText &text);
   ~AttentionJit();
 
-  bool isValid() const { return engine != nullptr; }
+  bool isValid() const { return jit != nullptr; }
   /// The recipe that the text names.
   RecipeAttr getRecipe() const { return recipe; }
   /// Runs @run; the intermediates are those of the recipe, and none where there are lengths.
@@ -84,7 +70,7 @@ private:
   AttentionText text;
   RecipeAttr recipe;
   std::unique_ptr<mlir::MLIRContext> context;
-  std::unique_ptr<mlir::ExecutionEngine> engine;
+  std::unique_ptr<CpuJit> jit;
   std::vector<Sink> sinks;
 };
 

@@ -18,6 +18,10 @@ mlir::FailureOr<tile::ProgramOp> findProgram(mlir::ModuleOp module, llvm::String
 /// `sage-to-nvvm`).
 mlir::FailureOr<std::string> emitPtx(tile::ProgramOp program);
 
+/// An expression as the manifest spells it, JSON text: a dimension is `n`, a symbol one of
+/// `sage_tile.program`'s.
+std::string printExpression(mlir::AffineExpr expression);
+
 /// The manifest of `program`: one JSON object, indented.
 mlir::FailureOr<std::string> emitManifest(tile::ProgramOp program);
 
