@@ -155,8 +155,8 @@ Status countTurns(const LaunchGroup &group, const SymbolValues &symbols, int64_t
 
 } // namespace
 
-Status Module::launch(const sage_call &call, void *stream, void *workspace,
-                      uint64_t workspaceBytes) const {
+Status Module::launch(const sage_call &call, void *stream, void *workspace, uint64_t workspaceBytes,
+                      const KernelSelection *only) const {
   SymbolValues symbols{};
   SAGE_RETURN_IF_ERROR(checkCallOfArtifact(*artifact, call, CallUse::Launch, symbols));
   WorkspaceLayout layout;
@@ -171,6 +171,8 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace,
       SAGE_RETURN_IF_ERROR(countTurns(group, symbols, turns));
       for (int64_t &step = symbols[size_t(Symbol::Step)] = 0; step < turns; ++step)
         for (size_t i = group.first; i < group.first + group.count; ++i) {
+          if (only && !only->test(i))
+            continue;
           const Kernel &kernel = artifact->kernels[i];
           Status status = launchKernel(primary.api(), functions[i], kernel, addresses, symbols,
                                        scale, static_cast<cuda::Stream>(stream));

@@ -5,7 +5,12 @@
 #include "Artifact.h"
 #include "Driver.h"
 
+#include <bitset>
+
 namespace sage::runtime {
+
+/// Which of an artifact's kernels, in launch order.
+using KernelSelection = std::bitset<kernelLimit>;
 
 /// Immutable after `load`: launches share it without locks.
 class Module {
@@ -17,8 +22,9 @@ public:
 
   Status load(std::shared_ptr<Driver> driver, std::shared_ptr<const Artifact> artifact,
               int32_t ordinal, const sage_module_options &options);
-  Status launch(const sage_call &call, void *stream, void *workspace,
-                uint64_t workspaceBytes) const;
+  /// With `only`, these kernels alone, on what is in the workspace: for measurements.
+  Status launch(const sage_call &call, void *stream, void *workspace, uint64_t workspaceBytes,
+                const KernelSelection *only = nullptr) const;
 
   PrimaryContext primary;
   std::shared_ptr<const Artifact> artifact;

@@ -67,16 +67,10 @@ void parseBundle(const json &from, Bundle &bundle) {
     bundle.faults.push_back(
         {entry.at("kind"), entry.at("artifact"), parseCases(entry.at("cases"))});
   for (const json &entry : from.at("timing"))
-    bundle.timing.push_back(
-        {parseCase(entry), entry.value("launches", int64_t(20)), entry.at("causal")});
+    bundle.timing.push_back({parseCase(entry), entry.value("launches", int64_t(20))});
 }
 
 } // namespace
-
-std::string Shape::text() const {
-  return "B" + std::to_string(batch) + " H" + std::to_string(queryHeads) + "/" +
-         std::to_string(keyHeads) + " " + std::to_string(queries) + "x" + std::to_string(keys);
-}
 
 std::string Bundle::load(const std::string &path) {
   folder = path;

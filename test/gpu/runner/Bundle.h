@@ -4,21 +4,13 @@
 #ifndef SAGE_GPU_TEST_BUNDLE_H
 #define SAGE_GPU_TEST_BUNDLE_H
 
-#include "InputDistribution.h"
-#include "MaskInputs.h"
+#include "CallTensors.h"
 
 #include <map>
 #include <string>
 #include <vector>
 
 namespace sage::gpu {
-
-using evaluation::InputDistribution;
-
-struct Shape {
-  int64_t batch = 0, queryHeads = 0, keyHeads = 0, queries = 0, keys = 0;
-  std::string text() const;
-};
 
 /// What one launch reads: the same for every artifact that it is given to.
 struct Case {
@@ -57,7 +49,6 @@ struct FaultCase {
 struct TimingCase {
   Case inputs;
   int64_t launches = 20;
-  bool causal = false;
 };
 
 struct Bundle {
@@ -72,6 +63,16 @@ struct Bundle {
   /// Returns an empty text, or what is wrong.
   std::string load(const std::string &path);
 };
+
+/// Draws the case's inputs and edits them:
+/// - `zero-channel`: V's channel 5 is 0 (its scale must not divide by zero).
+/// - `zero-groups`: the first 16 queries and the first 256 keys are 0.
+/// - `nan-key`: one NaN in K: every output that depends on its scale is NaN (P1).
+/// - `inf-query`: an infinity in Q: its group's rows are NaN (P1).
+/// - `large-value`: V times 2^10: outputs near the end of f16's range.
+/// Returns an empty text, or what is wrong.
+std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
+                       HostInputs &inputs);
 
 } // namespace sage::gpu
 

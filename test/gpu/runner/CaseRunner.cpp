@@ -54,7 +54,7 @@ Status CaseRunner::prepare(const Case &from, const LoadedArtifact &artifact) {
   if (key == referencesKey || session.device.isStub)
     return {};
   referencesKey.clear();
-  SAGE_RETURN_IF_ERROR(reference.run(artifact.program, inputs, artifact.conversion()));
+  SAGE_RETURN_IF_ERROR(reference.run(artifact.program, inputs, conversionOf(artifact)));
   referencesKey = key;
   return {};
 }

@@ -1,7 +1,6 @@
 //===- Session.cpp - a bundle on a device ---------------------------------===//
 #include "Session.h"
 
-#include "ArtifactHandle.h"
 #include "ParallelFor.h"
 
 #include <algorithm>
@@ -11,13 +10,8 @@ namespace sage::gpu {
 
 using namespace sage::runtime;
 
-LoadedArtifact::~LoadedArtifact() {
-  sage_module_destroy(module);
-  sage_artifact_destroy(artifact);
-}
-
-ScoreConversion LoadedArtifact::conversion() const {
-  std::string schedule = sage_artifact_schedule(artifact);
+ScoreConversion conversionOf(const LoadedArtifact &artifact) {
+  std::string schedule = sage_artifact_schedule(artifact.artifact);
   return schedule.find("conversion = magic") != std::string::npos ? ScoreConversion::FoldedMagic
                                                                   : ScoreConversion::Exact;
 }
@@ -44,15 +38,7 @@ void Session::loadOne(const std::string &name, LoadedArtifact &into) {
     return;
   }
   std::string path = bundle.folder + "/" + found->second.file;
-  Status status = fromApi(sage_artifact_load(path.c_str(), &into.artifact));
-  if (status.ok()) {
-    sage_artifact_program(into.artifact, &into.program);
-    sage_driver handle{device.driver};
-    sage_module_options moduleOptions{nullptr, options.ignoreCubin};
-    status = fromApi(
-        sage_module_load(&handle, into.artifact, options.device, &moduleOptions, &into.module));
-  }
-  if (!status.ok())
+  if (Status status = into.load(path, device, options.ignoreCubin); !status.ok())
     into.error = name + ": " + status.message();
 }
 
@@ -177,7 +163,7 @@ std::string referenceKey(const LoadedArtifact &artifact) {
       ' ', program.problem.value_head_dim, ' ', recipe.qk, recipe.smooth_q, recipe.smooth_k,
       recipe.smooth_v, recipe.pv, recipe.accumulation, recipe.inner, recipe.row_sum, ' ',
       program.geometry.query_block, ' ', program.geometry.key_tile, program.geometry.query_groups,
-      program.geometry.key_groups, program.geometry.value_order, ' ', int(artifact.conversion()));
+      program.geometry.key_groups, program.geometry.value_order, ' ', int(conversionOf(artifact)));
 }
 
 double lseTolerance(const sage_recipe &recipe) {

@@ -2,28 +2,15 @@
 #ifndef SAGE_GPU_TEST_SESSION_H
 #define SAGE_GPU_TEST_SESSION_H
 
-#include "CaseTensors.h"
+#include "Bundle.h"
 #include "ErrorBound.h"
+#include "LoadedArtifact.h"
 #include "Report.h"
 
 #include <memory>
 #include <regex>
 
 namespace sage::gpu {
-
-/// An artifact that was parsed and put on the device, or why it was not.
-struct LoadedArtifact {
-  sage_artifact *artifact = nullptr;
-  sage_module *module = nullptr;
-  sage_program program{};
-  std::string error;
-
-  LoadedArtifact() = default;
-  LoadedArtifact(const LoadedArtifact &) = delete;
-  LoadedArtifact &operator=(const LoadedArtifact &) = delete;
-  ~LoadedArtifact();
-  ScoreConversion conversion() const;
-};
 
 struct Options {
   std::string bundle, driver, json, filter, suite;
@@ -73,6 +60,9 @@ private:
   Status runEntries(const sage_program &program, const HostInputs &inputs,
                     ScoreConversion conversion);
 };
+
+/// How the artifact's schedule turns integer scores into exponents.
+ScoreConversion conversionOf(const LoadedArtifact &artifact);
 
 /// Equal for programs that the reference treats alike.
 std::string referenceKey(const LoadedArtifact &artifact);

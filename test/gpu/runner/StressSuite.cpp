@@ -166,7 +166,7 @@ private:
     SAGE_RETURN_IF_ERROR(lane.tensors.uploadInputs(second));
     SAGE_RETURN_IF_ERROR(lane.runOnce(direct[1]));
     ReplayGraph graph(device);
-    SAGE_RETURN_IF_ERROR(graph.capture(lane.stream, [&] { return lane.launch(); }, false));
+    SAGE_RETURN_IF_ERROR(graph.capture(lane.stream, [&] { return lane.launch(); }));
     result.figures["nodes"] = graph.nodeCount;
     if (graph.nodeCount == 0)
       result.fail("the captured graph is empty");

@@ -1,7 +1,8 @@
-//===- CaseTensors.cpp - inputs and outputs of one launch -----------------===//
-#include "CaseTensors.h"
+//===- CallTensors.cpp - inputs and outputs of one launch -----------------===//
+#include "CallTensors.h"
 
 #include "HostTensor.h"
+#include "LoadedArtifact.h"
 
 #include <algorithm>
 #include <cstring>
@@ -14,12 +15,6 @@ using namespace sage::runtime;
 
 constexpr uint16_t poisonElement = 0xffff;
 constexpr uint32_t poisonFloat = 0xffffffff;
-
-void fillTokens(std::vector<uint16_t> &tensor, int64_t heads, int64_t tokens, int64_t dims,
-                int64_t count, uint16_t bits) {
-  for (int64_t head = 0; head < heads; ++head)
-    std::fill_n(tensor.begin() + head * tokens * dims, std::min(count, tokens) * dims, bits);
-}
 
 /// Makes tokens `first` to the last of a batch entry NaN.
 void poisonTokens(const Shape &shape, int64_t batch, int64_t first, int64_t dims,
@@ -40,39 +35,11 @@ void poisonPadding(HostInputs &inputs) {
   }
 }
 
-std::string editInputs(const std::string &edit, HostInputs &inputs) {
-  const Shape &shape = inputs.shape;
-  int64_t dims = inputs.headDim;
-  bool isF16 = inputs.type == SAGE_F16;
-  if (edit.empty())
-    return "";
-  if (edit == "zero-channel") {
-    for (size_t i = 5; i < inputs.value.size(); i += size_t(inputs.valueHeadDim))
-      inputs.value[i] = 0;
-  } else if (edit == "zero-groups") {
-    fillTokens(inputs.query, shape.batch * shape.queryHeads, shape.queries, dims, 16, 0);
-    fillTokens(inputs.key, shape.batch * shape.keyHeads, shape.keys, dims, 256, 0);
-  } else if (edit == "nan-key" && !inputs.key.empty()) {
-    inputs.key[7] = isF16 ? 0x7e00 : 0x7fc0;
-  } else if (edit == "inf-query" && !inputs.query.empty()) {
-    inputs.query[9] = isF16 ? 0x7c00 : 0x7f80;
-  } else if (edit == "large-value") {
-    for (uint16_t &bits : inputs.value)
-      bits = encodeElement(inputs.type, 1024 * decodeElement(inputs.type, bits));
-  } else {
-    return "unknown edit '" + edit + "'";
-  }
-  return "";
-}
-
 } // namespace
 
-Status fromApi(sage_status *status) {
-  if (!status)
-    return {};
-  Status result(status->code, status->message, status->remedy);
-  sage_status_destroy(status);
-  return result;
+std::string Shape::text() const {
+  return "B" + std::to_string(batch) + " H" + std::to_string(queryHeads) + "/" +
+         std::to_string(keyHeads) + " " + std::to_string(queries) + "x" + std::to_string(keys);
 }
 
 sage_call HostInputs::call(uint16_t *output, float *lse) const {
@@ -97,13 +64,12 @@ int64_t HostInputs::unownedRows() const {
   return shape.queryHeads * (shape.queries - owned);
 }
 
-std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
+std::string makeInputs(const sage_problem &problem, const Shape &shape, const InputChoice &choice,
                        HostInputs &inputs) {
-  const Shape &shape = from.shape;
   inputs = {shape, problem.head_dim, problem.value_head_dim, problem.element_type, {}, {}, {}, {}};
   auto draw = [&](evaluation::InputTensor tensor, int64_t heads, int64_t tokens, int64_t dims) {
-    return evaluation::makeInput(from.distribution, seed, tensor, problem.element_type, shape.batch,
-                                 heads, tokens, dims);
+    return evaluation::makeInput(choice.distribution, choice.seed, tensor, problem.element_type,
+                                 shape.batch, heads, tokens, dims);
   };
   using evaluation::InputTensor;
   inputs.query = draw(InputTensor::Query, shape.queryHeads, shape.queries, problem.head_dim);
@@ -111,11 +77,10 @@ std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t s
   inputs.value = draw(InputTensor::Value, shape.keyHeads, shape.keys, problem.value_head_dim);
   std::string wrong = evaluation::makeMaskInputs(
       problem, {shape.batch, shape.queryHeads, shape.keyHeads, shape.queries, shape.keys},
-      from.operands, seed, inputs.operands);
-  if (!wrong.empty())
-    return wrong;
-  poisonPadding(inputs);
-  return editInputs(from.edit, inputs);
+      choice.operands, choice.seed, inputs.operands);
+  if (wrong.empty())
+    poisonPadding(inputs);
+  return wrong;
 }
 
 std::string TensorView::create(const std::string &name, const Shape &shape, bool isQuery,
@@ -247,9 +212,9 @@ Status DeviceTensors::poison() {
   return device.synchronize();
 }
 
-Status DeviceTensors::launch(const sage_module *module, cuda::Stream stream) const {
-  return fromApi(
-      sage_module_launch(module, &call, stream, bytes ? workspace.data() : nullptr, bytes));
+Status DeviceTensors::launch(const sage_module *module, cuda::Stream stream,
+                             const runtime::KernelSelection *only) const {
+  return module->module.launch(call, stream, bytes ? workspace.data() : nullptr, bytes, only);
 }
 
 Status DeviceTensors::downloadOutput(Results &results) const {

@@ -1,6 +1,6 @@
 //===- Device.h - one GPU, its memory and its streams -----------*- C++ -*-===//
-#ifndef SAGE_GPU_TEST_DEVICE_H
-#define SAGE_GPU_TEST_DEVICE_H
+#ifndef SAGE_GPU_DEVICE_H
+#define SAGE_GPU_DEVICE_H
 
 #include "Driver.h"
 
@@ -24,14 +24,12 @@ struct GraphApi {
   cuda::Result (*instantiate)(GraphExec *, Graph, unsigned long long) = nullptr;
   cuda::Result (*launch)(GraphExec, cuda::Stream) = nullptr;
   cuda::Result (*nodes)(Graph, GraphNode *, size_t *) = nullptr;
-  cuda::Result (*dependents)(GraphNode, GraphNode *, size_t *) = nullptr;
-  cuda::Result (*destroyNode)(GraphNode) = nullptr;
   cuda::Result (*destroyGraph)(Graph) = nullptr;
   cuda::Result (*destroyExec)(GraphExec) = nullptr;
 
   bool available() const {
-    return beginCapture && endCapture && instantiate && launch && nodes && dependents &&
-           destroyNode && destroyGraph && destroyExec;
+    return beginCapture && endCapture && instantiate && launch && nodes && destroyGraph &&
+           destroyExec;
   }
 };
 
@@ -110,9 +108,8 @@ public:
   ReplayGraph &operator=(const ReplayGraph &) = delete;
   ~ReplayGraph();
 
-  /// Captures what `enqueue` puts on the stream; of its nodes only the last is
-  /// kept if `lastOnly`.
-  template <typename Enqueue> Status capture(const Stream &stream, Enqueue enqueue, bool lastOnly) {
+  /// Captures what `enqueue` puts on the stream.
+  template <typename Enqueue> Status capture(const Stream &stream, Enqueue enqueue) {
     constexpr int threadLocal = 1;
     SAGE_RETURN_IF_ERROR(device.api().check(device.graphs.beginCapture(stream.handle, threadLocal),
                                             "cuStreamBeginCapture"));
@@ -121,13 +118,13 @@ public:
         device.api().check(device.graphs.endCapture(stream.handle, &graph), "cuStreamEndCapture");
     SAGE_RETURN_IF_ERROR(std::move(status));
     SAGE_RETURN_IF_ERROR(std::move(ended));
-    return instantiate(lastOnly);
+    return instantiate();
   }
   Status launch(const Stream &stream) const;
-  size_t nodeCount = 0; ///< before any was dropped
+  size_t nodeCount = 0;
 
 private:
-  Status instantiate(bool lastOnly);
+  Status instantiate();
 
   const Device &device;
   Graph graph = nullptr;

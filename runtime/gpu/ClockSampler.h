@@ -1,6 +1,6 @@
 //===- ClockSampler.h - the clock that a GPU holds --------------*- C++ -*-===//
-#ifndef SAGE_GPU_TEST_CLOCKSAMPLER_H
-#define SAGE_GPU_TEST_CLOCKSAMPLER_H
+#ifndef SAGE_GPU_CLOCKSAMPLER_H
+#define SAGE_GPU_CLOCKSAMPLER_H
 
 #include <atomic>
 #include <string>

@@ -1,11 +1,20 @@
-//===- CaseTensors.h - inputs and outputs of one launch ---------*- C++ -*-===//
-#ifndef SAGE_GPU_TEST_CASETENSORS_H
-#define SAGE_GPU_TEST_CASETENSORS_H
+//===- CallTensors.h - inputs and outputs of one launch ---------*- C++ -*-===//
+#ifndef SAGE_GPU_CALLTENSORS_H
+#define SAGE_GPU_CALLTENSORS_H
 
-#include "Bundle.h"
 #include "Device.h"
+#include "InputDistribution.h"
+#include "MaskInputs.h"
+#include "Module.h"
 
 namespace sage::gpu {
+
+using evaluation::InputDistribution;
+
+struct Shape {
+  int64_t batch = 0, queryHeads = 0, keyHeads = 0, queries = 0, keys = 0;
+  std::string text() const;
+};
 
 /// Dense B×H×N×D on the host.
 struct HostInputs {
@@ -22,15 +31,16 @@ struct HostInputs {
   int64_t rows() const { return shape.batch * shape.queryHeads * shape.queries; }
 };
 
-/// Draws the case's inputs and edits them:
-/// - `zero-channel`: V's channel 5 is 0 (its scale must not divide by zero).
-/// - `zero-groups`: the first 16 queries and the first 256 keys are 0.
-/// - `nan-key`: one NaN in K: every output that depends on its scale is NaN (P1).
-/// - `inf-query`: an infinity in Q: its group's rows are NaN (P1).
-/// - `large-value`: V times 2^10: outputs near the end of f16's range.
+/// What is drawn; `operands` of those that the problem has.
+struct InputChoice {
+  InputDistribution distribution = InputDistribution::Normal;
+  uint64_t seed = 0;
+  evaluation::MaskChoice operands;
+};
+
 /// Keys and values behind a length, or in no sequence, are NaN: nobody may read them.
 /// Returns an empty text, or what is wrong.
-std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
+std::string makeInputs(const sage_problem &problem, const Shape &shape, const InputChoice &choice,
                        HostInputs &inputs);
 
 /// How a logical B×H×N×D tensor lies in memory.
@@ -66,7 +76,9 @@ public:
   /// Output, LSE and workspace become poison again.
   Status poison();
   Status uploadInputs(const HostInputs &inputs);
-  Status launch(const sage_module *module, cuda::Stream stream) const;
+  /// Of the program's kernels those that `only` names, or all.
+  Status launch(const sage_module *module, cuda::Stream stream,
+                const runtime::KernelSelection *only = nullptr) const;
 
   struct Results {
     std::vector<uint16_t> output; ///< dense B×H×N×D
@@ -92,9 +104,6 @@ private:
   uint64_t bytes = 0;
   bool hasLse = false;
 };
-
-/// Takes over a status of the C API.
-Status fromApi(sage_status *status);
 
 } // namespace sage::gpu
 

@@ -22,8 +22,6 @@ GraphApi openGraphApi(const char *path) {
   resolve(library, "cuGraphInstantiateWithFlags", api.instantiate);
   resolve(library, "cuGraphLaunch", api.launch);
   resolve(library, "cuGraphGetNodes", api.nodes);
-  resolve(library, "cuGraphNodeGetDependentNodes", api.dependents);
-  resolve(library, "cuGraphDestroyNode", api.destroyNode);
   resolve(library, "cuGraphDestroy", api.destroyGraph);
   resolve(library, "cuGraphExecDestroy", api.destroyExec);
   return api;
@@ -129,27 +127,11 @@ ReplayGraph::~ReplayGraph() {
     (void)device.graphs.destroyGraph(graph);
 }
 
-Status ReplayGraph::instantiate(bool lastOnly) {
+Status ReplayGraph::instantiate() {
   const GraphApi &api = device.graphs;
-  auto check = [&](cuda::Result result, const char *what) {
-    return device.api().check(result, what);
-  };
-  SAGE_RETURN_IF_ERROR(check(api.nodes(graph, nullptr, &nodeCount), "cuGraphGetNodes"));
-  std::vector<GraphNode> nodes(nodeCount);
-  SAGE_RETURN_IF_ERROR(check(api.nodes(graph, nodes.data(), &nodeCount), "cuGraphGetNodes"));
-  // One stream was captured: the nodes are a chain, and nothing depends on the last.
-  std::vector<GraphNode> earlier;
-  for (GraphNode node : nodes) {
-    size_t count = 0;
-    SAGE_RETURN_IF_ERROR(
-        check(api.dependents(node, nullptr, &count), "cuGraphNodeGetDependentNodes"));
-    if (count > 0)
-      earlier.push_back(node);
-  }
-  for (GraphNode node : earlier)
-    if (lastOnly)
-      SAGE_RETURN_IF_ERROR(check(api.destroyNode(node), "cuGraphDestroyNode"));
-  return check(api.instantiate(&exec, graph, 0), "cuGraphInstantiateWithFlags");
+  SAGE_RETURN_IF_ERROR(
+      device.api().check(api.nodes(graph, nullptr, &nodeCount), "cuGraphGetNodes"));
+  return device.api().check(api.instantiate(&exec, graph, 0), "cuGraphInstantiateWithFlags");
 }
 
 Status ReplayGraph::launch(const Stream &stream) const {
