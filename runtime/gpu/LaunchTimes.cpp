@@ -77,8 +77,8 @@ int LaunchTimes::medianMegahertz() const { return int(quantileOf(megahertz, 0.5)
 Status timeLaunches(const Device &device, const Stream &stream, const LaunchPlan &plan,
                     const Launch &launch, LaunchTimes &times) {
   LaunchTimes warm;
-  SAGE_RETURN_IF_ERROR(launchBetweenEvents(device, stream, launch, plan.warmUps, plan.inputSets,
-                                           warm.milliseconds));
+  SAGE_RETURN_IF_ERROR(
+      launchBetweenEvents(device, stream, launch, plan.warmUps, plan.inputSets, warm.milliseconds));
   double each = std::max(warm.median(), 1e-3);
   int64_t count = std::clamp(int64_t(plan.leastMilliseconds / each), plan.launches,
                              std::max(plan.launches, plan.mostLaunches));

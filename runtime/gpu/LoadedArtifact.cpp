@@ -8,11 +8,11 @@ LoadedArtifact::~LoadedArtifact() {
   sage_artifact_destroy(artifact);
 }
 
-Status LoadedArtifact::load(const std::string &path, const Device &device, bool ignoreCubin) {
+Status LoadedArtifact::load(const std::string &path, const Device &device,
+                            const sage_module_options &options) {
   SAGE_RETURN_IF_ERROR(fromApi(sage_artifact_load(path.c_str(), &artifact)));
   sage_artifact_program(artifact, &program);
   sage_driver driver{device.driver};
-  sage_module_options options{nullptr, ignoreCubin};
   return fromApi(sage_module_load(&driver, artifact, device.info.ordinal, &options, &module));
 }
 

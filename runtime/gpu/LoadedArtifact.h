@@ -20,7 +20,7 @@ struct LoadedArtifact {
   ~LoadedArtifact();
 
   /// `error` stays as it was.
-  Status load(const std::string &path, const Device &device, bool ignoreCubin);
+  Status load(const std::string &path, const Device &device, const sage_module_options &options);
 };
 
 /// Takes over a status of the C API.

@@ -72,8 +72,8 @@ Status addRow(const CallEntry &entry, int64_t row, std::vector<double> &got,
   SAGE_RETURN_IF_ERROR(fromApi(sage_exact_run(&problem, &part, exact.data(), nullptr, nullptr)));
   expected.insert(expected.end(), exact.begin(), exact.end());
   for (int64_t d = 0; d < problem.value_head_dim; ++d)
-    got.push_back(decodeElement(problem.element_type,
-                                static_cast<const uint16_t *>(part.output.data)[d]));
+    got.push_back(
+        decodeElement(problem.element_type, static_cast<const uint16_t *>(part.output.data)[d]));
   return {};
 }
 

@@ -1,100 +1,21 @@
 //===- Options.cpp - the command line of sage-run -------------------------===//
 #include "Options.h"
 
-#include <cerrno>
+#include "CommandLine.h"
+
 #include <cstdlib>
-#include <functional>
-#include <initializer_list>
 #include <sstream>
-#include <vector>
 
 namespace sage::run {
 namespace {
 
-/// `parse` returns an empty text, or what the value must be.
-struct Option {
-  const char *name;
-  const char *value; // null: a flag
-  std::string help;
-  std::function<std::string(const std::string &)> parse;
-};
-
-std::string parseInteger(const std::string &text, int64_t least, int64_t &result) {
-  char *end;
-  errno = 0;
-  long long value = std::strtoll(text.c_str(), &end, 10);
-  if (text.empty() || *end || errno || value < least)
-    return "an integer of at least " + std::to_string(least);
-  result = value;
-  return {};
-}
-
-template <typename Value>
-Option integerOption(const char *name, const char *value, std::string help, int64_t least,
-                     Value &result) {
-  return {name, value, std::move(help), [least, &result](const auto &text) {
-            int64_t parsed = 0;
-            std::string wrong = parseInteger(text, least, parsed);
-            if (wrong.empty())
-              result = static_cast<Value>(parsed);
-            return wrong;
-          }};
-}
-
-Option textOption(const char *name, const char *value, std::string help, std::string &result) {
-  return {name, value, std::move(help), [&result](const std::string &text) {
-            result = text;
-            return text.empty() ? std::string("not empty") : std::string();
-          }};
-}
-
-Option flag(const char *name, std::string help, bool &result) {
-  return {name, nullptr, std::move(help), [&result](const std::string &) {
-            result = true;
-            return std::string();
-          }};
-}
-
-/// One of `names`; the result is the index.
-template <typename Target>
-Option choiceOption(const char *name, std::string help, std::vector<std::string> names,
-                    Target &result, std::function<void(Target &, int)> assign) {
-  std::string all;
-  for (const std::string &candidate : names)
-    all += (all.empty() ? "" : ", ") + candidate;
-  return {name, "NAME", help + ": " + all, [names, all, &result, assign](const std::string &text) {
-            for (size_t i = 0; i < names.size(); ++i)
-              if (names[i] == text) {
-                assign(result, int(i));
-                return std::string();
-              }
-            return "one of " + all;
-          }};
-}
-
-template <typename Enumeration>
-Option enumOption(const char *name, std::string help, std::vector<std::string> names,
-                  std::optional<Enumeration> &result) {
-  return choiceOption<std::optional<Enumeration>>(
-      name, std::move(help), std::move(names), result,
-      [](std::optional<Enumeration> &target, int index) {
-        target = static_cast<Enumeration>(index);
-      });
-}
-
-std::string parseShape(const std::string &text, std::optional<std::array<int64_t, 5>> &shape) {
-  std::array<int64_t, 5> parsed{};
-  std::istringstream stream(text);
-  std::string part;
-  size_t count = 0;
-  while (std::getline(stream, part, ','))
-    if (count == 5 || !parseInteger(part, 0, parsed[count++]).empty())
-      return "B,Hq,Hkv,Nq,Nk: five integers of at least 0";
-  if (count != 5)
-    return "B,Hq,Hkv,Nq,Nk: five integers of at least 0";
-  shape = parsed;
-  return {};
-}
+using evaluation::choiceOption;
+using evaluation::enumOption;
+using evaluation::flag;
+using evaluation::integerOption;
+using evaluation::Option;
+using evaluation::parseInteger;
+using evaluation::textOption;
 
 std::string parseDevice(const std::string &text, std::optional<int32_t> &device) {
   device.reset();
@@ -179,13 +100,14 @@ std::vector<Option> maskOptions(Options &o) {
 
 std::vector<Option> optionTable(Options &o) {
   using evaluation::inputDistributionNames;
+  const std::vector<std::string> recipes = {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16"};
   std::vector<Option> table = {
       {"device", "cpu|cuda:N", "where to run: the CPU reference (default), or a GPU",
        [&o](const auto &text) { return parseDevice(text, o.device); }},
       {"shape", "B,Hq,Hkv,Nq,Nk",
        "extents of random inputs; default: the artifact's, with 1,8,8,1024,1024 "
        "where it takes any",
-       [&o](const auto &text) { return parseShape(text, o.shape); }},
+       [&o](const auto &text) { return evaluation::parseShape(text, o.shape.emplace()); }},
       {"inputs", "NAME", "random inputs: " + inputDistributionNames() + " (default normal)",
        [&o](const auto &text) {
          return evaluation::parseInputDistribution(text, o.inputs)
@@ -224,18 +146,13 @@ std::vector<Option> optionTable(Options &o) {
                  o.driver),
       flag("json", "print one JSON object", o.json),
       flag("quiet", "no progress on standard error", o.quiet),
-      choiceOption<std::string>("recipe", "instead of an artifact, on the CPU",
-                                {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16"}, o.recipe,
-                                [](std::string &target, int index) {
-                                  static const char *const names[] = {"sage2-8b", "sage2-4b",
-                                                                      "sage1", "sage2pp", "f16"};
-                                  target = names[index];
-                                }),
-      choiceOption<sage_fragment>("fragment",
-                                  "with --recipe: whose lanes the scale groups follow "
-                                  "(default wgmma)",
-                                  {"mma-sync-16", "mma-sync-32", "wgmma"}, o.fragment,
-                                  [](sage_fragment &target, int i) { target = sage_fragment(i); }),
+      choiceOption("recipe", "instead of an artifact, on the CPU", recipes,
+                   [&o, recipes](int index) { o.recipe = recipes[size_t(index)]; }),
+      choiceOption("fragment",
+                   "with --recipe: whose lanes the scale groups follow "
+                   "(default wgmma)",
+                   {"mma-sync-16", "mma-sync-32", "wgmma"},
+                   [&o](int index) { o.fragment = sage_fragment(index); }),
       enumOption("granularity", "with --recipe",
                  {"per_tensor", "per_block", "per_warp", "per_thread", "per_token"}, o.granularity),
       {"smooth", "LETTERS",
@@ -265,13 +182,6 @@ std::vector<Option> optionTable(Options &o) {
   return table;
 }
 
-std::string acceptedNames(const std::vector<Option> &table) {
-  std::string all;
-  for (const Option &option : table)
-    all += std::string(all.empty() ? "" : ", ") + "--" + option.name;
-  return all;
-}
-
 /// What belongs together.
 std::string checkTogether(const Options &options) {
   if (options.artifact.empty() == options.recipe.empty())
@@ -299,34 +209,17 @@ std::string checkTogether(const Options &options) {
 } // namespace
 
 std::string parseOptions(int count, const char *const *arguments, Options &options) {
-  std::vector<Option> table = optionTable(options);
-  for (int i = 1; i < count; ++i) {
-    std::string argument = arguments[i];
-    if (argument.rfind("--", 0) != 0) {
-      if (!options.artifact.empty())
-        return "one artifact must be given, but got '" + options.artifact + "' and '" + argument +
-               "'";
-      options.artifact = argument;
-      continue;
-    }
-    size_t equals = argument.find('=');
-    std::string name = argument.substr(2, equals - 2), value;
-    const Option *found = nullptr;
-    for (const Option &option : table)
-      if (option.name == name)
-        found = &option;
-    if (!found)
-      return "unknown option '--" + name + "'; accepted: " + acceptedNames(table);
-    if (equals != std::string::npos)
-      value = argument.substr(equals + 1);
-    else if (found->value && i + 1 < count)
-      value = arguments[++i];
-    if (!found->value && equals != std::string::npos)
-      return "--" + name + " takes no value";
-    std::string wrong = found->parse(value);
-    if (!wrong.empty())
-      return "--" + name + " must be " + wrong + ", but got '" + value + "'";
-  }
+  auto takeArtifact = [&](const std::string &argument) {
+    if (!options.artifact.empty())
+      return "one artifact must be given, but got '" + options.artifact + "' and '" + argument +
+             "'";
+    options.artifact = argument;
+    return std::string();
+  };
+  std::string wrong =
+      evaluation::parseCommandLine(count, arguments, optionTable(options), takeArtifact);
+  if (!wrong.empty())
+    return wrong;
   return options.help || options.version ? "" : checkTogether(options);
 }
 
@@ -335,14 +228,8 @@ std::string helpText() {
   std::ostringstream out;
   out << "Runs an artifact of sage-compile, or a recipe's CPU reference.\n\n"
          "usage: sage-run ARTIFACT.ptx [options]\n"
-         "       sage-run --recipe=NAME [options]\n\n"
-         "An option's value follows after '=' or as the next word.\n\n";
-  for (const Option &option : optionTable(defaults)) {
-    out << "  --" << option.name;
-    if (option.value)
-      out << "=" << option.value;
-    out << "\n        " << option.help << "\n";
-  }
+         "       sage-run --recipe=NAME [options]\n\n";
+  out << evaluation::describeOptions(optionTable(defaults));
   out << "\nFigures: cosine Σab/√(Σa²Σb²), relative L1 Σ|a-b|/Σ|b|, RMSE, "
          "largest |a-b|.\nExit status: 0 success, 1 failure, 2 wrong usage.\n";
   return out.str();

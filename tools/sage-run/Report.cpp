@@ -35,14 +35,15 @@ nlohmann::json jsonOf(const Accuracy &accuracy) {
 } // namespace
 
 void printText(const Report &report) {
-  const Tensors &t = *report.tensors;
+  const gpu::HostInputs &t = *report.tensors;
+  const gpu::Shape &shape = t.shape;
   std::printf("%s: recipe %s%s%s, on %s\n", report.program.c_str(), report.recipe.c_str(),
               report.chip.empty() ? "" : ", chip ", report.chip.c_str(), report.device.c_str());
   std::printf("B %lld  Hq %lld  Hkv %lld  Nq %lld  Nk %lld  D %lld  Dv %lld\n",
-              static_cast<long long>(t.batch), static_cast<long long>(t.queryHeads),
-              static_cast<long long>(t.keyHeads), static_cast<long long>(t.queries),
-              static_cast<long long>(t.keys), static_cast<long long>(t.problem.head_dim),
-              static_cast<long long>(t.problem.value_head_dim));
+              static_cast<long long>(shape.batch), static_cast<long long>(shape.queryHeads),
+              static_cast<long long>(shape.keyHeads), static_cast<long long>(shape.queries),
+              static_cast<long long>(shape.keys), static_cast<long long>(t.headDim),
+              static_cast<long long>(t.valueHeadDim));
   if (report.gpu) {
     const GpuTiming &gpu = *report.gpu;
     std::printf("code: %s\nworkspace: %llu bytes\n", gpu.origin.c_str(),
@@ -63,13 +64,15 @@ void printText(const Report &report) {
 }
 
 void printJson(const Report &report) {
-  const Tensors &t = *report.tensors;
-  nlohmann::json json = {{"program", report.program},
-                         {"recipe", report.recipe},
-                         {"device", report.device},
-                         {"shape", {t.batch, t.queryHeads, t.keyHeads, t.queries, t.keys}},
-                         {"head_dim", t.problem.head_dim},
-                         {"value_head_dim", t.problem.value_head_dim}};
+  const gpu::HostInputs &t = *report.tensors;
+  const gpu::Shape &shape = t.shape;
+  nlohmann::json json = {
+      {"program", report.program},
+      {"recipe", report.recipe},
+      {"device", report.device},
+      {"shape", {shape.batch, shape.queryHeads, shape.keyHeads, shape.queries, shape.keys}},
+      {"head_dim", t.headDim},
+      {"value_head_dim", t.valueHeadDim}};
   if (!report.chip.empty())
     json["chip"] = report.chip;
   if (report.gpu)

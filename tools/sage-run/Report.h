@@ -4,7 +4,6 @@
 
 #include "Accuracy.h"
 #include "GpuRun.h"
-#include "Tensors.h"
 
 #include <optional>
 #include <string>
@@ -21,7 +20,7 @@ struct Comparison {
 struct Report {
   std::string program; // the artifact's path or the recipe's name
   std::string recipe, chip, device;
-  const Tensors *tensors = nullptr;
+  const gpu::HostInputs *tensors = nullptr;
   double cpuSeconds = 0; // on the CPU only
   std::optional<GpuTiming> gpu;
   std::vector<Comparison> comparisons;

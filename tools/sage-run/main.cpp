@@ -15,14 +15,13 @@ struct Failure {
   std::string message;
 };
 
-void check(sage_status *status) {
-  if (!status)
-    return;
-  std::string message = sage_status_get_message(status);
-  std::string remedy = sage_status_get_remedy(status);
-  sage_status_destroy(status);
-  throw Failure{remedy.empty() ? message : message + "\n  remedy: " + remedy};
+void check(const gpu::Status &status) {
+  if (!status.ok())
+    throw Failure{status.remedy().empty() ? status.message()
+                                          : status.message() + "\n  remedy: " + status.remedy()};
 }
+
+void check(sage_status *status) { check(gpu::fromApi(status)); }
 
 void check(const std::string &wrong) {
   if (!wrong.empty())
@@ -113,25 +112,25 @@ sage_reference_options referenceOptions(const Options &options, Progress &progre
           options.quiet ? nullptr : Progress::report, &progress};
 }
 
-void runReference(const sage_program &program, const Options &options, Tensors &tensors,
-                  std::vector<uint16_t> &output, std::vector<float> &lse) {
+void runReference(const sage_program &program, const Options &options,
+                  const gpu::HostInputs &tensors, std::vector<uint16_t> &output,
+                  std::vector<float> &lse) {
   Progress progress{"CPU reference"};
-  output.resize(size_t(tensors.outputElements()));
+  output.resize(size_t(tensors.rows() * tensors.valueHeadDim));
   lse.resize(size_t(tensors.rows()));
-  sage_call call = tensors.callOn(tensors.query.data(), tensors.key.data(), tensors.value.data(),
-                                  output.data(), lse.data());
+  sage_call call = tensors.call(output.data(), lse.data());
   sage_reference_options chosen = referenceOptions(options, progress);
   check(sage_reference_run(&program, &call, &chosen, nullptr));
 }
 
-Comparison compareWithExact(const Options &options, Tensors &tensors,
-                            const std::vector<double> &output, const std::vector<double> &lse) {
+Comparison compareWithExact(const sage_problem &problem, const Options &options,
+                            const gpu::HostInputs &tensors, const std::vector<double> &output,
+                            const std::vector<double> &lse) {
   Progress progress{"float64 attention"};
   std::vector<double> exact(output.size()), exactLse(size_t(tensors.rows()));
-  sage_call call = tensors.callOn(tensors.query.data(), tensors.key.data(), tensors.value.data(),
-                                  nullptr, nullptr);
+  sage_call call = tensors.call(nullptr, nullptr);
   sage_reference_options chosen = referenceOptions(options, progress);
-  check(sage_exact_run(&tensors.problem, &call, exact.data(), exactLse.data(), &chosen));
+  check(sage_exact_run(&problem, &call, exact.data(), exactLse.data(), &chosen));
   Comparison result{"float64", evaluation::compare(output, exact), {}};
   if (!lse.empty())
     result.lse = evaluation::compare(lse, exactLse);
@@ -139,7 +138,7 @@ Comparison compareWithExact(const Options &options, Tensors &tensors,
 }
 
 Comparison compareWithReference(const sage_program &program, const Options &options,
-                                Tensors &tensors, const std::vector<double> &output,
+                                const gpu::HostInputs &tensors, const std::vector<double> &output,
                                 const std::vector<double> &lse) {
   std::vector<uint16_t> reference;
   std::vector<float> referenceLse;
@@ -171,14 +170,14 @@ void run(const Options &options) {
   report.device = "CPU reference";
 
   checkOperands(options, program.problem);
-  Tensors tensors;
+  gpu::HostInputs tensors;
   check(makeTensors(program.problem, options, tensors));
   report.tensors = &tensors;
   std::vector<uint16_t> output;
   std::vector<float> lse;
   if (options.device) {
     GpuTiming timing;
-    check(runOnGpu(artifact.get(), options, tensors, output, lse, timing));
+    check(runOnGpu(options, tensors, output, lse, timing));
     report.device = timing.device;
     report.gpu = timing;
   } else {
@@ -193,7 +192,8 @@ void run(const Options &options) {
   if (options.check) {
     std::vector<double> values = outputAsDouble(tensors, output);
     std::vector<double> lseValues(lse.begin(), lse.end());
-    report.comparisons.push_back(compareWithExact(options, tensors, values, lseValues));
+    report.comparisons.push_back(
+        compareWithExact(program.problem, options, tensors, values, lseValues));
     if (options.device)
       report.comparisons.push_back(
           compareWithReference(program, options, tensors, values, lseValues));

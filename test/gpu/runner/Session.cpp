@@ -38,7 +38,7 @@ void Session::loadOne(const std::string &name, LoadedArtifact &into) {
     return;
   }
   std::string path = bundle.folder + "/" + found->second.file;
-  if (Status status = into.load(path, device, options.ignoreCubin); !status.ok())
+  if (Status status = into.load(path, device, {nullptr, options.ignoreCubin}); !status.ok())
     into.error = name + ": " + status.message();
 }
 
