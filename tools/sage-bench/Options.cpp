@@ -18,8 +18,7 @@ std::string parseDevice(const std::string &text, Options &options) {
   options.isStub = text == "stub";
   if (options.isStub)
     return {};
-  if (text.rfind("cuda:", 0) != 0 ||
-      !evaluation::parseInteger(text.substr(5), 0, ordinal).empty())
+  if (text.rfind("cuda:", 0) != 0 || !evaluation::parseInteger(text.substr(5), 0, ordinal).empty())
     return "cuda:N or stub";
   options.device = int32_t(ordinal);
   return {};
@@ -41,9 +40,7 @@ std::vector<Option> optionTable(Options &o) {
       {"shape", "B,Hq,Hkv,Nq,Nk",
        "one shape; may be given again. Default: 4 batches of 32 heads at 1K, 2K, 4K and 8K tokens, "
        "1 batch of 32 heads at 16K and 32K; of these, what an artifact of fixed extents accepts",
-       [&o](const auto &text) {
-         return evaluation::parseShape(text, o.shapes.emplace_back());
-       }},
+       [&o](const auto &text) { return evaluation::parseShape(text, o.shapes.emplace_back()); }},
       integerOption("passes", "N",
                     "all artifacts are timed in turn, N times, so that a clock that drifts drifts "
                     "for all (default 3)",

@@ -86,7 +86,8 @@ bool Row::isSameAs(const Row &other) const {
 
 bool Row::isComparableWith(const Row &other) const {
   // Both alignments are the same mask on a square.
-  bool sameMask = mask == other.mask || (isCausal(*this) && isCausal(other) && shape[3] == shape[4]);
+  bool sameMask =
+      mask == other.mask || (isCausal(*this) && isCausal(other) && shape[3] == shape[4]);
   return sameMask && headDim == other.headDim && shape == other.shape;
 }
 
@@ -112,8 +113,11 @@ std::string Results::read(const std::string &path) {
 }
 
 std::string Results::write(const std::string &path) const {
-  Json json = {{"version", 1},     {"tool", "sage-bench"}, {"date", today()},
-               {"device", device}, {"runtime", runtime},
+  Json json = {{"version", 1},
+               {"tool", "sage-bench"},
+               {"date", today()},
+               {"device", device},
+               {"runtime", runtime},
                {"copy_gb_s", copyGigabytesPerSecond > 0 ? Json(copyGigabytesPerSecond) : Json()},
                {"rows", Json::array()}};
   for (const Row &row : rows)

@@ -51,10 +51,9 @@ size_t countSets(const Options &options, const gpu::HostInputs &inputs, uint64_t
 
 Status InputSource::get(const sage_problem &problem, const CallShape &shape, size_t set,
                         std::shared_ptr<const gpu::HostInputs> &inputs) {
-  std::string wanted =
-      text(textOf(shape), ' ', problem.element_type, ' ', problem.head_dim, ' ',
-           problem.value_head_dim, ' ', problem.has_bias, problem.bias_type, problem.key_lengths,
-           problem.sinks, problem.packed);
+  std::string wanted = text(textOf(shape), ' ', problem.element_type, ' ', problem.head_dim, ' ',
+                            problem.value_head_dim, ' ', problem.has_bias, problem.bias_type,
+                            problem.key_lengths, problem.sinks, problem.packed);
   if (wanted != key)
     sets.clear();
   key = wanted;
@@ -64,8 +63,14 @@ Status InputSource::get(const sage_problem &problem, const CallShape &shape, siz
     std::string wrong;
     if (device.isStub) {
       // Nobody reads the elements.
-      *drawn = {shapeOf(shape), problem.head_dim, problem.value_head_dim, problem.element_type,
-                {},             {},               {},                     {}};
+      *drawn = {shapeOf(shape),
+                problem.head_dim,
+                problem.value_head_dim,
+                problem.element_type,
+                {},
+                {},
+                {},
+                {}};
       wrong = evaluation::makeMaskInputs(problem, shape, {}, seed, drawn->operands);
     } else {
       wrong = gpu::makeInputs(problem, shapeOf(shape),
@@ -110,8 +115,8 @@ Status Subject::addProbe(const gpu::Stream &stream, const std::string &scope,
   std::vector<std::unique_ptr<gpu::ReplayGraph>> graphs;
   for (size_t set = 0; set < sets.size() && asGraph && device.graphs.available(); ++set) {
     graphs.push_back(std::make_unique<gpu::ReplayGraph>(device));
-    SAGE_RETURN_IF_ERROR(graphs.back()->capture(
-        stream, [&] { return launch(probe, set, stream); }));
+    SAGE_RETURN_IF_ERROR(
+        graphs.back()->capture(stream, [&] { return launch(probe, set, stream); }));
   }
   probe.graphs = std::move(graphs);
   return {};
@@ -136,8 +141,7 @@ Status Subject::measure(const Options &options, const gpu::Stream &stream) {
     plan.leastMilliseconds = 0;
   for (Probe &probe : probes)
     SAGE_RETURN_IF_ERROR(gpu::timeLaunches(
-        device, stream, plan, [&](size_t set) { return launch(probe, set, stream); },
-        probe.times));
+        device, stream, plan, [&](size_t set) { return launch(probe, set, stream); }, probe.times));
   return {};
 }
 
@@ -147,8 +151,8 @@ Status Subject::check() {
   const sage_program &program = artifact.program;
   gpu::DeviceTensors::Results results;
   SAGE_RETURN_IF_ERROR(sets[0]->download(results));
-  int64_t unowned = firstInputs->unownedRows() *
-                    (program.problem.value_head_dim + (program.problem.lse ? 1 : 0));
+  int64_t unowned =
+      firstInputs->unownedRows() * (program.problem.value_head_dim + (program.problem.lse ? 1 : 0));
   if (results.unwritten > unowned || !results.gapsIntact)
     return failure(SAGE_UNSUPPORTED, "outputs are not written, or memory beside them is");
   evaluation::Accuracy accuracy;

@@ -54,8 +54,8 @@ private:
     gpu::LaunchTimes times;
   };
 
-  Status addProbe(const gpu::Stream &stream, const std::string &scope,
-                  std::optional<size_t> kernel, bool asGraph);
+  Status addProbe(const gpu::Stream &stream, const std::string &scope, std::optional<size_t> kernel,
+                  bool asGraph);
   Status launch(const Probe &probe, size_t set, const gpu::Stream &stream) const;
   Row rowOf(const Probe &probe) const;
   std::vector<KernelFigures> preparation() const;

@@ -51,9 +51,9 @@ Line lineOf(const Row &row, const Comparison &comparison, std::optional<size_t> 
                row.relativeL1 ? format("%.4f", *row.relativeL1) : "-"};
   if (comparison.hasBaseline()) {
     std::optional<double> ratio = index ? comparison.ratio(*index) : std::nullopt;
-    line.push_back(!ratio ? (index ? "new" : "-")
-                          : format("%.3f", *ratio) +
-                                (comparison.isSlower(*index) ? " SLOWER" : ""));
+    line.push_back(!ratio
+                       ? (index ? "new" : "-")
+                       : format("%.3f", *ratio) + (comparison.isSlower(*index) ? " SLOWER" : ""));
   }
   return line;
 }

@@ -73,7 +73,8 @@ int main(int count, char **arguments) {
   if (std::string wrong = parseOptions(count, arguments, options); !wrong.empty())
     return complain(wrong + "\nsage-bench --help says more", exitUsage);
   if (options.help || options.version) {
-    std::string text = options.help ? helpText() : std::string("sage-bench ") + sage_runtime_version();
+    std::string text =
+        options.help ? helpText() : std::string("sage-bench ") + sage_runtime_version();
     std::printf("%s\n", text.c_str());
     return 0;
   }
