@@ -44,7 +44,9 @@ TEST(SampledRows, AgreeUnderEveryMask) {
     Shape shape;
   } cases[] = {
       {"none", [](sage_problem &) {}, {2, 4, 2, 70, 90}},
-      {"causal", [](sage_problem &p) { p.mask = SAGE_MASK_CAUSAL_BOTTOM_RIGHT; }, {1, 2, 1, 60, 99}},
+      {"causal",
+       [](sage_problem &p) { p.mask = SAGE_MASK_CAUSAL_BOTTOM_RIGHT; },
+       {1, 2, 1, 60, 99}},
       {"bias", [](sage_problem &p) { p.has_bias = 1, p.bias_type = SAGE_F32; }, {1, 2, 1, 40, 50}},
       {"hiding bias and sinks",
        [](sage_problem &p) { p.has_bias = p.sinks = 1, p.bias_type = SAGE_BOOL; },
