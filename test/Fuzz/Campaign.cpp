@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -52,7 +53,8 @@ void store(const Options &options, const char *name, const char *extension, cons
            Findings &findings) {
   std::string path = options.folder + "/" + name + "-" + std::to_string(options.seed) + "-" +
                      std::to_string(outcome.index) + extension;
-  std::ofstream(path, std::ios::binary) << outcome.input;
+  if (!(std::ofstream(path, std::ios::binary) << outcome.input))
+    std::cerr << name << ": cannot write '" << path << "'\n";
   std::ofstream(path + ".log", std::ios::binary) << outcome.reason << "\n" << outcome.log;
   std::string signature = signatureOf(outcome.log, outcome.reason);
   ++findings.total;
@@ -90,6 +92,13 @@ void report(const Options &options, const char *name, const Target &target, cons
 }
 
 int search(const Options &options, const char *name, const char *extension, Target &target) {
+  std::error_code failed;
+  std::filesystem::create_directories(options.folder, failed);
+  if (failed) {
+    std::cerr << name << ": cannot make the folder '" << options.folder
+              << "' for findings: " << failed.message() << "\n";
+    return 2;
+  }
   std::cerr << name << ": seed " << options.seed << ", cases " << options.first << " to "
             << options.first + options.count - 1 << "\n";
   Worker worker(target, options.watchdog, /*logs=*/true);

@@ -51,3 +51,13 @@ func.func @half_inner(%x: tensor<1x8x?x64xf16>) -> tensor<1x8x?x64xf16> {
       {recipe = #sage.recipe<"sage2pp", qk = e4m3, smooth = none>, geometry = #geometry} -> tensor<1x8x?x64xf16>
   return %o : tensor<1x8x?x64xf16>
 }
+
+// An odd head dim has no pairs to pack; sage-decompose lowers it.
+// CHECK-LABEL: func @odd_int4
+// CHECK: sage.quantize %{{.+}} {groups = #{{.+}}, type = #sage.score_type<int4>} : tensor<1x8x?x63xf16> -> tensor<1x8x?x63xi8>, tensor<
+// CHECK-NOT: packed
+func.func @odd_int4(%x: tensor<1x8x?x63xf16>) -> tensor<1x8x?x63xf16> {
+  %o = sage.attention ins(%x, %x, %x : tensor<1x8x?x63xf16>, tensor<1x8x?x63xf16>, tensor<1x8x?x63xf16>) outs(%x : tensor<1x8x?x63xf16>)
+      {recipe = #sage.recipe<"sage2-4b", smooth = none>, geometry = #geometry, target = #target} -> tensor<1x8x?x63xf16>
+  return %o : tensor<1x8x?x63xf16>
+}

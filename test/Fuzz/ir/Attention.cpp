@@ -108,6 +108,98 @@ std::string attributes(Random &random, bool hostile) {
   return text + "}";
 }
 
+/// Extents and types of one attention, and its text.
+class Generator {
+public:
+  Generator(Random &random, bool hostile);
+  std::string run();
+
+private:
+  std::string type(const std::string &heads, const std::string &tokens, const std::string &dim) {
+    return container + "<" + batch + "x" + (tokenMajor ? tokens : heads) + "x" +
+           (tokenMajor ? heads : tokens) + "x" + dim + "x" + element + ">";
+  }
+  void addOperand(const std::string &name, const std::string &type) {
+    operands += ", %" + name + ": " + type;
+    masks += "\n      " + name + "(%" + name + " : " + type + ")";
+  }
+  void addMasks();
+  std::string biasType();
+
+  Random &random;
+  bool hostile, packed, tokenMajor;
+  std::string attributeText, batch, keyHeads, queryHeads, queries, keys, dim, valueDim, element,
+      container, operands, masks;
+};
+
+Generator::Generator(Random &random, bool hostile)
+    : random(random), hostile(hostile), packed(random.oneIn(5)),
+      attributeText(attributes(random, hostile)), batch(extent(random, hostile)),
+      keyHeads(extent(random, hostile)), queryHeads(keyHeads), queries(extent(random, hostile)),
+      keys(extent(random, hostile)), dim(headDim(random, hostile)),
+      valueDim(random.oneIn(4) ? headDim(random, hostile) : dim),
+      element(random.pick<std::string>({"f16", "f16", "bf16"})),
+      container(hostile && random.oneIn(6) ? "memref" : "tensor") {
+  tokenMajor = attributeText.find("token_major") != std::string::npos;
+  if (packed && !random.oneIn(hostile ? 3 : 50))
+    batch = random.pick<std::string>({"1", "1", "?"});
+  if (hostile && random.oneIn(6))
+    element = random.pick<std::string>({"f32", "i8", "f8E4M3FN", "index", "f64"});
+  if (random.oneIn(3) && keyHeads != "?" && keyHeads.size() < 6)
+    queryHeads = std::to_string(std::stoll(keyHeads) * random.pick({1, 2, 3, 8}));
+  if (hostile && random.oneIn(5))
+    queryHeads = extent(random, true);
+}
+
+/// Every extent may be 1, which repeats.
+std::string Generator::biasType() {
+  std::string text = container + "<";
+  for (const std::string &extent : {batch, queryHeads, queries, keys})
+    text += (random.oneIn(3) ? "1" : extent) + "x";
+  if (hostile && random.oneIn(4))
+    return text + random.pick<std::string>({"i8", "f64", "1xf32", "i32", "f8E4M3FN"}) + ">";
+  return text + random.pick<std::string>({"i1", "f16", "bf16", "f32"}) + ">";
+}
+
+/// In the order of the op's assembly.
+void Generator::addMasks() {
+  auto vector = [&](const std::string &size, const char *type) {
+    return container + "<" + (hostile && random.oneIn(6) ? extent(random, true) : size) + "x" +
+           (hostile && random.oneIn(6) ? "i64" : type) + ">";
+  };
+  if (random.oneIn(4))
+    addOperand("bias", biasType());
+  if (!packed && random.oneIn(5))
+    addOperand("key_lengths", vector(batch, "i32"));
+  if (random.oneIn(6))
+    addOperand("sinks", vector(queryHeads, "f32"));
+  if (!packed)
+    return;
+  std::string sequences = random.pick<std::string>({"?", "1", "2", "5", "1000"});
+  addOperand("query_offsets", vector(sequences, "i32"));
+  if (!random.oneIn(hostile ? 4 : 50))
+    addOperand("key_offsets", vector(sequences, "i32"));
+}
+
+std::string Generator::run() {
+  std::string q = type(queryHeads, queries, dim), k = type(keyHeads, keys, dim),
+              v = type(keyHeads, keys, valueDim), o = type(queryHeads, queries, valueDim),
+              l = container + "<" + batch + "x" + queryHeads + "x" + queries + "xf32>";
+  operands = "%q: " + q + ", %k: " + k + ", %v: " + v + ", %o: " + o;
+  addMasks();
+  bool lse = random.oneIn(2);
+  std::string results = lse ? o + ", " + l : o;
+  operands += lse ? ", %l: " + l : "";
+  std::string op = "sage.attention ins(%q, %k, %v : " + q + ", " + k + ", " + v + ")" + masks +
+                   "\n      outs(%o" + (lse ? ", %l : " : " : ") + results + ")\n      " +
+                   attributeText;
+  std::string head = "func.func @attention(" + operands + ")";
+  if (container == "memref")
+    return head + " {\n  " + op + "\n  return\n}\n";
+  return head + " -> (" + results + ") {\n  %r" + (lse ? ":2" : "") + " = " + op + " -> " +
+         results + "\n  return " + (lse ? "%r#0, %r#1" : "%r") + " : " + results + "\n}\n";
+}
+
 } // namespace
 
 std::string randomChip(Random &random) {
@@ -120,50 +212,6 @@ std::string randomRecipeName(Random &random) {
       {"sage2-8b", "sage2-8b", "sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16", "f16"});
 }
 
-std::string randomAttention(Random &random, bool hostile) {
-  std::string batch = extent(random, hostile), keyHeads = extent(random, hostile),
-              queries = extent(random, hostile), keys = extent(random, hostile),
-              dim = headDim(random, hostile),
-              valueDim = random.oneIn(4) ? headDim(random, hostile) : dim,
-              element = random.pick<std::string>({"f16", "f16", "bf16"});
-  if (hostile && random.oneIn(6))
-    element = random.pick<std::string>({"f32", "i8", "f8E4M3FN", "index", "f64"});
-  std::string queryHeads = keyHeads;
-  if (random.oneIn(3) && keyHeads != "?" && keyHeads.size() < 6)
-    queryHeads = std::to_string(std::stoll(keyHeads) * random.pick({1, 2, 3, 8}));
-  if (hostile && random.oneIn(5))
-    queryHeads = extent(random, true);
-  std::string container = hostile && random.oneIn(6) ? "memref" : "tensor";
-  std::string text = attributes(random, hostile);
-  bool tokenMajor = text.find("token_major") != std::string::npos;
-  auto type = [&](const std::string &heads, const std::string &tokens, const std::string &d) {
-    return container + "<" + batch + "x" + (tokenMajor ? tokens : heads) + "x" +
-           (tokenMajor ? heads : tokens) + "x" + d + "x" + element + ">";
-  };
-  std::string q = type(queryHeads, queries, dim), k = type(keyHeads, keys, dim),
-              v = type(keyHeads, keys, valueDim), o = type(queryHeads, queries, valueDim),
-              l = container + "<" + batch + "x" + queryHeads + "x" + queries + "xf32>";
-  std::string operands = "%q: " + q + ", %k: " + k + ", %v: " + v + ", %o: " + o, extra;
-  auto operand = [&](const std::string &name, const std::string &type) {
-    if (!random.oneIn(10))
-      return;
-    operands += ", %" + name + ": " + type;
-    extra += "\n      " + name + "(%" + name + " : " + type + ")";
-  };
-  operand("bias", container + "<1x1x1x" + keys + "x" +
-                      random.pick<std::string>({"i1", "f16", "f32"}) + ">");
-  operand("key_lengths", container + "<" + batch + "xi32>");
-  operand("sinks", container + "<" + queryHeads + "xf32>");
-  bool lse = random.oneIn(2), memory = container == "memref";
-  std::string results = lse ? o + ", " + l : o;
-  operands += lse ? ", %l: " + l : "";
-  std::string op = "sage.attention ins(%q, %k, %v : " + q + ", " + k + ", " + v + ")" + extra +
-                   "\n      outs(%o" + (lse ? ", %l : " : " : ") + results + ")\n      " + text;
-  std::string head = "func.func @attention(" + operands + ")";
-  if (memory)
-    return head + " {\n  " + op + "\n  return\n}\n";
-  return head + " -> (" + results + ") {\n  %r" + (lse ? ":2" : "") + " = " + op + " -> " +
-         results + "\n  return " + (lse ? "%r#0, %r#1" : "%r") + " : " + results + "\n}\n";
-}
+std::string randomAttention(Random &random, bool hostile) { return Generator(random, hostile).run(); }
 
 } // namespace sage::fuzz

@@ -11,9 +11,11 @@ std::string number(Random &random) {
 }
 
 std::string tilePass(Random &random) {
-  switch (random.below(9)) {
+  switch (random.below(10)) {
   case 0:
-    return "sage-tile-two-level-accumulation{value-chunks=" + number(random) + "}";
+    return "sage-tile-two-level-accumulation{value-chunks=" + number(random) +
+           random.pick<std::string>({"", " inner=f16", " inner=f64"}) +
+           (random.oneIn(3) ? " in-flight=" + number(random) : "") + "}";
   case 1:
     return "sage-tile-fold-score-conversion{conversion=" +
            random.pick<std::string>({"magic", "convert", "other"}) + "}";
@@ -35,13 +37,21 @@ std::string tilePass(Random &random) {
            random.pick<std::string>({"", "{drop-guards=true}"});
   case 7:
     return "sage-tile-apply-schedule";
+  case 8:
+    return "sage-tile-inject-fault{kind=" +
+           random.pick<std::string>(
+               {"wrong-scale-index", "missing-rescale", "mask-off-by-one", "swapped-value-order",
+                "dropped-lse-correction", "missing-value-scale", "wrong-tile-order",
+                "unmasked-tail", "stale-stage", "missing-full-wait", "missing-empty-wait",
+                "other"}) +
+           "}";
   default:
     return random.pick<std::string>({"sage-tile-distribute", "canonicalize", "cse"});
   }
 }
 
 std::string sagePass(Random &random) {
-  switch (random.below(7)) {
+  switch (random.below(9)) {
   case 0:
     return "sage-legalize-recipe{chip=" + randomChip(random) +
            random.pick<std::string>(
@@ -56,7 +66,13 @@ std::string sagePass(Random &random) {
   case 4:
     return "sage-decompose" + random.pick<std::string>({"", "{family=wgmma}", "{expand-f8=false}"});
   case 5:
-    return "convert-sage-to-sage-tile";
+    return "convert-sage-to-sage-tile" + random.pick<std::string>({"", "{preparation-only=true}"});
+  case 6:
+    return "sage-unpack-sequences";
+  case 7:
+    return "convert-sage-program-to-gpu" +
+           random.pick<std::string>(
+               {"", "{checks=false}", "{workspace=host}", "{workspace=host checks=false}"});
   default:
     return random.pick<std::string>({"canonicalize", "cse"});
   }
@@ -79,7 +95,7 @@ std::string roadOptions(Random &random) {
 } // namespace
 
 std::string randomAttentionPipeline(Random &random, bool generated) {
-  switch (random.below(10)) {
+  switch (random.below(12)) {
   case 0:
   case 1:
     return "builtin.module(sage-to-tile" + roadOptions(random) + ")";
@@ -90,7 +106,11 @@ std::string randomAttentionPipeline(Random &random, bool generated) {
                                         : "builtin.module(sage-to-nvvm" + roadOptions(random) + ")";
   case 4:
   case 5:
-    return "builtin.module(sage-decompose,canonicalize)";
+    return "builtin.module(sage-unpack-sequences,sage-decompose,canonicalize)";
+  case 6:
+    return "builtin.module(sage-to-tile" + roadOptions(random) + ",convert-sage-program-to-gpu)";
+  case 7:
+    return "builtin.module(sage-unpack-sequences,sage-decompose{family=wgmma expand-f8=false})";
   default:
     return "builtin.module(" + passes(random, sagePass) + ")";
   }

@@ -1,6 +1,8 @@
 #include "TextMutator.h"
 
+#include <algorithm>
 #include <cctype>
+#include <regex>
 
 namespace sage::fuzz {
 namespace {
@@ -90,6 +92,26 @@ void splicePiece(Random &random, const Corpus &corpus, std::vector<std::string> 
                tokens.begin() + std::ptrdiff_t(std::min(end + 1, tokens.size())));
 }
 
+/// Whether the text has what upstream's parsers do not survive: see docs/Robustness.md, "results" and
+/// "iterators".
+bool hitsUpstreamLimit(const std::string &text) {
+  // `%x#99999999` makes room for that many results.
+  constexpr size_t mostDigits = 5;
+  for (size_t at = text.find('#'); at != std::string::npos; at = text.find('#', at + 1)) {
+    size_t end = std::min(text.find_first_not_of("0123456789", at + 1), text.size());
+    if (end - at - 1 > mostDigits)
+      return true;
+  }
+  // The ops of linalg take the elements of `iterator_types` for strings unchecked.
+  static const std::string key = "iterator_types";
+  static const std::regex strings(key + R"re( = \[("\w*"(, "\w*")*)?\])re");
+  for (size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1))
+    if (!std::regex_search(text.begin() + std::ptrdiff_t(at), text.end(), strings,
+                           std::regex_constants::match_continuous))
+      return true;
+  return false;
+}
+
 void nest(Random &random, std::vector<std::string> &tokens, size_t at) {
   // Upstream's parsers recurse without a bound: see docs/Robustness.md, "nesting".
   static constexpr size_t nestingLimit = 150;
@@ -160,7 +182,7 @@ std::string mutateText(Random &random, const Corpus &corpus, const std::string &
   std::string text;
   for (const std::string &token : tokens)
     text += token;
-  return text;
+  return hitsUpstreamLimit(text) ? module : text;
 }
 
 } // namespace sage::fuzz

@@ -120,10 +120,11 @@ std::string IrTarget::run(const std::string &input) {
   if (!context || ++casesOfContext % 2000 == 0)
     context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   unsigned errors = 0;
-  bool unlocated = false;
+  std::string unlocated;
   ScopedDiagnosticHandler handler(context.get(), [&](Diagnostic &diagnostic) {
     errors += diagnostic.getSeverity() == DiagnosticSeverity::Error;
-    unlocated |= isa<UnknownLoc>(diagnostic.getLocation());
+    if (isa<UnknownLoc>(diagnostic.getLocation()))
+      unlocated = diagnostic.str();
     return success();
   });
   llvm::StringRef text = input;
@@ -147,8 +148,8 @@ std::string IrTarget::run(const std::string &input) {
   if (pipeline.empty())
     return "";
   std::string wrong = runPipeline(*module, pipeline);
-  if (wrong.empty() && unlocated)
-    return "an error has no location";
+  if (wrong.empty() && !unlocated.empty())
+    return "a diagnostic has no location: " + unlocated;
   return wrong;
 }
 

@@ -49,9 +49,11 @@ static LogicalResult quantize(AttentionLike op, const Corrections &corrections) 
   Location loc = op.getLoc();
   Layout layout = op.getLayout();
   // Where the tensor cores do not multiply INT4, its values go through INT8 products and are stored
-  // as such.
-  bool packed =
-      recipe.getQk() == ScoreType::Int4 && op.getTargetAttr() && op.getTargetAttr().getInt4Mma();
+  // as such; so are those of an odd head dim, which have no pairs (Spec Q2).
+  int64_t headDim = op.getShape().headDim;
+  bool packed = recipe.getQk() == ScoreType::Int4 && op.getTargetAttr() &&
+                op.getTargetAttr().getInt4Mma() &&
+                (ShapedType::isDynamic(headDim) || headDim % 2 == 0);
   auto quantizeScores = [&](Value operand, Value lengths, Value offsets, AffineMap groups) {
     return QuantizeOp::create(builder, loc, operand, lengths, offsets, recipe.getQk(), groups,
                               packed,

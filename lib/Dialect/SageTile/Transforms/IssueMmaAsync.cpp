@@ -147,12 +147,24 @@ void issue(MmaOp product) {
   product.erase();
 }
 
+WalkResult refuse(MmaOp product) {
+  auto diagnostic = product.emitOpError("result must be a fragment, but got ")
+                    << product.getType();
+  diagnostic.attachNote() << "run sage-tile-issue-mma-async before sage-tile-distribute";
+  return WalkResult::interrupt();
+}
+
 struct IssueMmaAsync : impl::IssueMmaAsyncBase<IssueMmaAsync> {
   void runOnOperation() override {
     if (getOperation().getUnit() != Unit::Warpgroup)
       return;
     llvm::SetVector<Block *> blocks;
-    getOperation().walk([&](MmaOp product) { blocks.insert(product->getBlock()); });
+    WalkResult walk = getOperation().walk([&](MmaOp product) {
+      blocks.insert(product->getBlock());
+      return isa<FragmentType>(product.getType()) ? WalkResult::advance() : refuse(product);
+    });
+    if (walk.wasInterrupted())
+      return signalPassFailure();
     for (Block *block : blocks) {
       SmallVector<MmaOp> products(block->getOps<MmaOp>());
       for (size_t i = 1; i < products.size(); ++i)
