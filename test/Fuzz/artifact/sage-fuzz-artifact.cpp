@@ -69,6 +69,41 @@ private:
   sage_driver *driver = nullptr;
 };
 
+/// Valid masks, and a kernel that takes their operands.
+void addMasks(Random &random, nlohmann::json &manifest) {
+  nlohmann::json &problem = manifest["problem"];
+  if (random.oneIn(2)) {
+    problem["mask"] = random.pick<const char *>({"window_top_left", "window_bottom_right"});
+    problem["window_left"] = random.below(1000);
+    if (random.oneIn(2))
+      problem["sink_tokens"] = random.below(10);
+  }
+  if (random.oneIn(3))
+    problem["softcap"] = 30;
+  nlohmann::json &arguments = manifest["kernels"][0]["arguments"];
+  auto addPointer = [&](const char *buffer) {
+    arguments.push_back({{"kind", "pointer"}, {"buffer", buffer}});
+  };
+  if (random.oneIn(2)) {
+    problem["bias"] = random.pick<const char *>({"f16", "bf16", "f32", "bool"});
+    addPointer("bias");
+    arguments.push_back({{"kind", "i64"}, {"value", "bias_h"}});
+  }
+  if (random.oneIn(3)) {
+    problem["sinks"] = true;
+    addPointer("sinks");
+  }
+  if (random.oneIn(3)) {
+    problem["packed"] = true;
+    addPointer("query_offsets");
+    addPointer("key_offsets");
+    arguments.push_back({{"kind", "i64"}, {"value", "S"}});
+  } else if (random.oneIn(3)) {
+    problem["key_lengths"] = true;
+    addPointer("key_lengths");
+  }
+}
+
 std::string ArtifactTarget::generate(uint64_t seed, uint64_t index) {
   Random random(seed, index);
   std::string head = std::to_string(random.next()) + "\n";
@@ -76,6 +111,8 @@ std::string ArtifactTarget::generate(uint64_t seed, uint64_t index) {
   if (random.oneIn(5))
     return head + damage(random, test::sealed(sample.manifest, sample.ptx));
   nlohmann::json manifest = sample.manifest;
+  if (random.oneIn(2))
+    addMasks(random, manifest);
   if (!random.oneIn(4))
     mutateJson(random, manifest);
   std::string text = manifest.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -166,6 +203,18 @@ std::string ArtifactTarget::launch(Random &random, const sage_artifact *artifact
     tensor->data = random.oneIn(30) ? nullptr : address();
   if (program.problem.lse)
     call.lse = static_cast<float *>(address());
+  const sage_problem &problem = program.problem;
+  auto given = [&](int32_t wanted) { return (wanted != 0) != random.oneIn(30); };
+  if (given(problem.has_bias))
+    call.bias.data = address();
+  if (given(problem.key_lengths))
+    call.key_lengths = static_cast<int32_t *>(address());
+  if (given(problem.sinks))
+    call.sinks = static_cast<float *>(address());
+  if (given(problem.packed))
+    call.query_offsets = static_cast<int32_t *>(address());
+  if (given(problem.packed))
+    call.key_offsets = static_cast<int32_t *>(address());
   if (random.oneIn(2))
     makeHostile(random, call);
   uint64_t bytes = 0;

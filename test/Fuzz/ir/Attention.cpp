@@ -212,6 +212,8 @@ std::string randomRecipeName(Random &random) {
       {"sage2-8b", "sage2-8b", "sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16", "f16"});
 }
 
-std::string randomAttention(Random &random, bool hostile) { return Generator(random, hostile).run(); }
+std::string randomAttention(Random &random, bool hostile) {
+  return Generator(random, hostile).run();
+}
 
 } // namespace sage::fuzz

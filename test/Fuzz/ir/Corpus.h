@@ -26,7 +26,8 @@ struct Corpus {
 Corpus makeCorpus(const mlir::DialectRegistry &registry, const std::string &folder,
                   unsigned generated);
 
-/// A module with an attention: any recipe, mask, layout, shape; `hostile` ones mostly do not verify.
+/// A module with an attention: any recipe, mask, layout, shape; `hostile` ones mostly do not
+/// verify.
 std::string randomAttention(Random &random, bool hostile);
 /// A chip that exists, or rarely not.
 std::string randomChip(Random &random);

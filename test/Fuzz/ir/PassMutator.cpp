@@ -39,11 +39,11 @@ std::string tilePass(Random &random) {
     return "sage-tile-apply-schedule";
   case 8:
     return "sage-tile-inject-fault{kind=" +
-           random.pick<std::string>(
-               {"wrong-scale-index", "missing-rescale", "mask-off-by-one", "swapped-value-order",
-                "dropped-lse-correction", "missing-value-scale", "wrong-tile-order",
-                "unmasked-tail", "stale-stage", "missing-full-wait", "missing-empty-wait",
-                "other"}) +
+           random.pick<std::string>({"wrong-scale-index", "missing-rescale", "mask-off-by-one",
+                                     "swapped-value-order", "dropped-lse-correction",
+                                     "missing-value-scale", "wrong-tile-order", "unmasked-tail",
+                                     "stale-stage", "missing-full-wait", "missing-empty-wait",
+                                     "other"}) +
            "}";
   default:
     return random.pick<std::string>({"sage-tile-distribute", "canonicalize", "cse"});

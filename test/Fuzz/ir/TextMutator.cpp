@@ -92,8 +92,8 @@ void splicePiece(Random &random, const Corpus &corpus, std::vector<std::string> 
                tokens.begin() + std::ptrdiff_t(std::min(end + 1, tokens.size())));
 }
 
-/// Whether the text has what upstream's parsers do not survive: see docs/Robustness.md, "results" and
-/// "iterators".
+/// Whether the text has what upstream's parsers do not survive: see docs/Robustness.md, "results"
+/// and "iterators".
 bool hitsUpstreamLimit(const std::string &text) {
   // `%x#99999999` makes room for that many results.
   constexpr size_t mostDigits = 5;

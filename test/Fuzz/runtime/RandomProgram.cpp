@@ -41,8 +41,39 @@ void corruptRecipe(Random &random, sage_recipe &recipe) {
   }
 }
 
+void corruptMasks(Random &random, sage_problem &problem) {
+  switch (random.below(8)) {
+  case 0:
+    problem.window_left = random.pick(boundaryIntegers);
+    return;
+  case 1:
+    problem.window_right = random.pick(boundaryIntegers);
+    return;
+  case 2:
+    problem.sink_tokens = random.pick(boundaryIntegers);
+    return;
+  case 3:
+    problem.softcap =
+        random.pick({-1.0, 1e-320, 1e-30, 1e30, 1e308, __builtin_nan(""), __builtin_inf()});
+    return;
+  case 4:
+    return corrupt(random, problem.bias_type);
+  case 5:
+    problem.has_window_left = randomNumber(random);
+    return;
+  case 6:
+    problem.has_window_right = randomNumber(random);
+    return;
+  default: // together where one excludes the other
+    problem.packed = randomNumber(random);
+    problem.key_lengths = randomNumber(random);
+  }
+}
+
 void corruptProblem(Random &random, sage_problem &problem) {
-  switch (random.below(7)) {
+  switch (random.below(8)) {
+  case 7:
+    return corruptMasks(random, problem);
   case 0:
     problem.head_dim = random.pick(boundaryIntegers);
     return;
@@ -82,6 +113,28 @@ void corruptGeometry(Random &random, sage_geometry &geometry) {
   }
 }
 
+void addMasks(Random &random, sage_problem &problem) {
+  problem.mask =
+      random.pick({SAGE_MASK_NONE, SAGE_MASK_CAUSAL_TOP_LEFT, SAGE_MASK_CAUSAL_BOTTOM_RIGHT,
+                   SAGE_MASK_WINDOW_TOP_LEFT, SAGE_MASK_WINDOW_BOTTOM_RIGHT});
+  auto bound = [&] { return random.oneIn(8) ? int64_t(1) << 30 : int64_t(random.below(20)); };
+  bool isWindow =
+      problem.mask == SAGE_MASK_WINDOW_TOP_LEFT || problem.mask == SAGE_MASK_WINDOW_BOTTOM_RIGHT;
+  problem.has_window_right = isWindow && random.oneIn(2);
+  problem.has_window_left = (isWindow && !problem.has_window_right) ||
+                            (problem.mask != SAGE_MASK_NONE && random.oneIn(4));
+  problem.window_left = problem.has_window_left ? bound() : 0;
+  problem.window_right = problem.has_window_right ? bound() : 0;
+  problem.sink_tokens = problem.has_window_left && random.oneIn(3) ? bound() : 0;
+  problem.softcap = random.oneIn(4) ? random.pick({50.0, 2.0, 1e-18, 1e18}) : 0;
+  problem.has_bias = random.oneIn(3);
+  problem.bias_type =
+      problem.has_bias ? random.pick({SAGE_F16, SAGE_BF16, SAGE_F32, SAGE_BOOL}) : SAGE_F16;
+  problem.sinks = random.oneIn(4);
+  problem.packed = random.oneIn(4);
+  problem.key_lengths = !problem.packed && random.oneIn(4);
+}
+
 } // namespace
 
 sage_program randomProgram(Random &random) {
@@ -99,8 +152,7 @@ sage_program randomProgram(Random &random) {
   if (random.oneIn(3))
     problem.value_head_dim = random.pick({1, 8, 24});
   problem.element_type = random.pick({SAGE_F16, SAGE_BF16});
-  problem.mask =
-      random.pick({SAGE_MASK_NONE, SAGE_MASK_CAUSAL_TOP_LEFT, SAGE_MASK_CAUSAL_BOTTOM_RIGHT});
+  addMasks(random, problem);
   program.recipe.smooth_q = int32_t(random.below(2));
   program.recipe.smooth_k = int32_t(random.below(2));
   program.geometry.query_block = random.pick({16, 32, 128});

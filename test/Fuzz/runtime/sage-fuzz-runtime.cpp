@@ -27,6 +27,60 @@ public:
   std::unique_ptr<uint16_t[]> data;
 };
 
+/// A copy on the heap of exactly its size.
+template <typename T> std::unique_ptr<T[]> exactCopy(const std::vector<T> &elements) {
+  std::unique_ptr<T[]> copy(new T[elements.size()]);
+  std::copy(elements.begin(), elements.end(), copy.get());
+  return copy;
+}
+
+/// What a call has besides tensors of 16-bit elements. Any bits are a bias, NaN and infinities too.
+class MaskStorage {
+public:
+  MaskStorage(Random &random, const sage_problem &problem, sage_call &call) {
+    constexpr int64_t limit = 1000;
+    // A hostile problem has any number in the enumeration.
+    int biasType;
+    static_assert(sizeof(biasType) == sizeof(problem.bias_type));
+    std::memcpy(&biasType, &problem.bias_type, sizeof(biasType));
+    int64_t batch = call.query.extents[0], heads = call.query.extents[1];
+    if (problem.has_bias && spanOf(call.bias) >= 0) {
+      size_t elementBytes = biasType == SAGE_F32 ? 4 : biasType == SAGE_BOOL ? 1 : 2,
+             bytes = size_t(spanOf(call.bias)) * elementBytes;
+      bias.reset(new uint8_t[bytes]);
+      for (size_t i = 0; i < bytes; ++i)
+        bias[i] = uint8_t(random.next() & (biasType == SAGE_BOOL ? 1 : 0xff));
+      call.bias.data = bytes ? bias.get() : nullptr;
+    }
+    if (problem.key_lengths && batch >= 0 && batch < limit)
+      call.key_lengths = keep(lengths, randomLengths(random, batch, call.key.extents[2]));
+    if (problem.packed && call.sequences >= 0 && call.sequences < limit) {
+      call.query_offsets =
+          keep(queryOffsets, randomOffsets(random, call.sequences, call.query.extents[2]));
+      call.key_offsets =
+          keep(keyOffsets, randomOffsets(random, call.sequences, call.key.extents[2]));
+    }
+    if (problem.sinks && heads < limit) {
+      std::vector<float> values;
+      for (int64_t h = 0; h < heads; ++h)
+        values.push_back(
+            random.pick({0.0f, 1.0f, -3.0f, 1e30f, -__builtin_inff(), __builtin_nanf("")}));
+      call.sinks = keep(sinks, values);
+    }
+  }
+
+private:
+  template <typename T>
+  static const T *keep(std::unique_ptr<T[]> &storage, const std::vector<T> &elements) {
+    storage = exactCopy(elements);
+    return storage.get();
+  }
+
+  std::unique_ptr<uint8_t[]> bias;
+  std::unique_ptr<int32_t[]> lengths, queryOffsets, keyOffsets;
+  std::unique_ptr<float[]> sinks;
+};
+
 size_t offsetOf(const sage_tensor &tensor, size_t element) {
   size_t offset = 0;
   for (int axis = 3; axis >= 0; --axis) {
@@ -83,13 +137,16 @@ std::string RuntimeTarget::run(const std::string &input) {
     makeHostile(random, program);
   if (random.oneIn(3))
     makeHostile(random, call);
-  bool ok;
+  MaskStorage masks(random, program.problem, call);
+  bool ok = true;
   sage_reference_sizes sizes;
-  std::string wrong = checkStatus(sage_reference_get_sizes(&program, &call, &sizes), ok);
-  if (!wrong.empty())
-    return wrong;
+  // Problems with lengths have no sizes; their entries do.
+  if (!program.problem.key_lengths && !program.problem.packed)
+    if (std::string wrong = checkStatus(sage_reference_get_sizes(&program, &call, &sizes), ok);
+        !wrong.empty())
+      return wrong;
   bool small = true;
-  for (const sage_tensor *tensor : {&call.query, &call.key, &call.value, &call.output})
+  for (const sage_tensor *tensor : {&call.query, &call.key, &call.value, &call.output, &call.bias})
     small &= spanOf(*tensor) >= 0;
   int64_t rows = 1;
   for (size_t axis = 0; axis < 3 && small; ++axis)
@@ -111,8 +168,9 @@ std::string RuntimeTarget::runBoth(Random &random, const sage_program &program,
   sage_tensor *denseTensors[] = {&dense.query, &dense.key, &dense.value, &dense.output};
   for (size_t i = 0; i < 4; ++i) {
     sage_tensor &from = *tensors[i], &to = *denseTensors[i];
-    to = sage_tensor_dense(nullptr, SAGE_HEAD_MAJOR, from.element_type, from.extents[0],
-                           from.extents[1], from.extents[2], from.extents[3]);
+    to = from; // with an element type that may be any number
+    for (size_t axis = 4, stride = 1; axis-- > 0; stride *= size_t(from.extents[axis]))
+      to.strides[axis] = int64_t(stride);
     storage.emplace_back(from);
     storage.emplace_back(to);
     if (i == 3 || storage.back().elements == 0)

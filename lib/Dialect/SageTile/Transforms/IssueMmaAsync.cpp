@@ -148,8 +148,7 @@ void issue(MmaOp product) {
 }
 
 WalkResult refuse(MmaOp product) {
-  auto diagnostic = product.emitOpError("result must be a fragment, but got ")
-                    << product.getType();
+  auto diagnostic = product.emitOpError("result must be a fragment, but got ") << product.getType();
   diagnostic.attachNote() << "run sage-tile-issue-mma-async before sage-tile-distribute";
   return WalkResult::interrupt();
 }
