@@ -20,10 +20,6 @@ enum Stream : uint32_t { biasStream = 100, lengthStream, sinkStream, sequenceStr
 
 constexpr const char *typeNames[] = {"<f2", "<u2", "<f4", "|b1"};
 
-size_t elementBytes(sage_element_type type) {
-  return type == SAGE_BOOL ? 1 : type == SAGE_F32 ? 4 : 2;
-}
-
 std::vector<std::string> split(const std::string &text) {
   std::vector<std::string> parts;
   std::istringstream stream(text);
@@ -69,7 +65,7 @@ void drawBias(uint64_t seed, MaskInputs &inputs) {
   Random random(seed, biasStream);
   int64_t count = std::accumulate(inputs.biasExtents.begin(), inputs.biasExtents.end(), int64_t(1),
                                   std::multiplies<>());
-  size_t bytes = elementBytes(inputs.biasType);
+  size_t bytes = getElementBytes(inputs.biasType);
   inputs.bias.resize(size_t(count) * bytes);
   for (int64_t i = 0; i < count; ++i) {
     uint8_t *place = inputs.bias.data() + size_t(i) * bytes;
@@ -111,7 +107,9 @@ std::string makeKeyLengths(const CallShape &shape, const MaskChoice &choice, uin
 /// Offsets 0 ≤ … ≤ total of `parts` random sequences.
 std::vector<int32_t> drawOffsets(uint64_t seed, uint64_t first, int64_t parts, int64_t total) {
   Random random(seed, sequenceStream);
-  std::vector<int32_t> offsets = {0, int32_t(total)};
+  std::vector<int32_t> offsets = {0};
+  if (parts > 0)
+    offsets.push_back(int32_t(total));
   for (int64_t i = 1; i < parts; ++i)
     offsets.push_back(int32_t(random.uniform(first + uint64_t(i)) * double(total + 1)));
   std::sort(offsets.begin(), offsets.end());
@@ -123,9 +121,9 @@ std::string makeSequences(const CallShape &shape, const MaskChoice &choice, uint
   if (shape[0] != 1)
     return "the batch must be 1 with packed sequences, but got " + std::to_string(shape[0]);
   if (!choice.sequences) {
-    constexpr int64_t parts = 4;
+    int64_t parts = choice.drawnSequences;
     inputs.queryOffsets = drawOffsets(seed, 0, parts, shape[3]);
-    inputs.keyOffsets = drawOffsets(seed, parts, parts, shape[4]);
+    inputs.keyOffsets = drawOffsets(seed, uint64_t(parts), parts, shape[4]);
     return {};
   }
   int64_t queries = 0, keys = 0;
@@ -159,6 +157,10 @@ std::string makeSinks(const CallShape &shape, const MaskChoice &choice, uint64_t
 }
 
 } // namespace
+
+size_t getElementBytes(sage_element_type type) {
+  return type == SAGE_BOOL ? 1 : type == SAGE_F32 ? 4 : 2;
+}
 
 MaskInputs::Addresses MaskInputs::here() const {
   auto of = [](const auto &elements) -> const void * {

@@ -20,6 +20,7 @@ struct SequenceLengths {
 struct MaskChoice {
   std::optional<std::vector<int64_t>> keyLengths;
   std::optional<std::vector<SequenceLengths>> sequences;
+  int64_t drawnSequences = 4; ///< where `sequences` are not given
   std::optional<std::vector<float>> sinks;
   /// Which extents of the bias are not 1: some of the letters b, h, q and k.
   std::string biasAxes = "qk";
@@ -49,9 +50,11 @@ struct MaskInputs {
 
 /// Returns an empty text, or what is wrong with the choice. Without one, biases
 /// and sinks are N(0, 1) (a boolean one hides an eighth), lengths uniform, and
-/// the tokens four sequences of random lengths.
+/// the tokens sequences of random lengths.
 std::string makeMaskInputs(const sage_problem &problem, const CallShape &shape,
                            const MaskChoice &choice, uint64_t seed, MaskInputs &inputs);
+
+size_t getElementBytes(sage_element_type type);
 
 /// Texts of options. An empty result is success.
 std::string parseLengths(const std::string &text, std::vector<int64_t> &lengths);

@@ -12,8 +12,8 @@
 // PACKED: out = [0, 4, 3, 0]
 // COUNT: there must be 2 key lengths, one for each batch entry, but got 1
 // TEXT: --key-lengths must be integers of at least 0, separated by commas, but got '5,q'
-// NONE: --sinks: the program has no such operand
-// BIAS: --bias-file: the program has no such operand
+// NONE: --sinks: the problem has no such operand
+// BIAS: --bias-file: the problem has no such operand
 
 #one = #sage_tile.layout<lane = [32:(0, 0)], reg = []>
 

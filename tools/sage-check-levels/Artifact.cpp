@@ -55,8 +55,18 @@ template <typename T> DeviceCopy copy(const std::vector<T> &elements) {
 std::string launch(sage_module *module, sage_artifact *artifact, interpret::Tensors &tensors) {
   DeviceCopy query = copy(tensors.query), key = copy(tensors.key), value = copy(tensors.value),
              output = copy(tensors.output), lse = copy(tensors.lse);
+  const evaluation::MaskInputs &masks = tensors.operands;
+  DeviceCopy bias = copy(masks.bias), keyLengths = copy(masks.keyLengths),
+             sinks = copy(masks.sinks), queryOffsets = copy(masks.queryOffsets),
+             keyOffsets = copy(masks.keyOffsets);
   sage_call call = tensors.getCall(
       output.data(), tensors.problem.lse ? static_cast<float *>(lse.data()) : nullptr);
+  // An operand that the problem has not must be null.
+  auto at = [](const DeviceCopy &copy, const auto &elements) {
+    return elements.empty() ? nullptr : copy.data();
+  };
+  masks.addTo(call, {at(bias, masks.bias), at(keyLengths, masks.keyLengths), at(sinks, masks.sinks),
+                     at(queryOffsets, masks.queryOffsets), at(keyOffsets, masks.keyOffsets)});
   call.query.data = query.data();
   call.key.data = key.data();
   call.value.data = value.data();

@@ -12,28 +12,58 @@ using namespace mlir;
 namespace sage::check {
 
 Means findMeans(ModuleOp module) {
-  bool hasKernels = false, isDistributed = false, isQuantized = false;
+  bool hasKernels = false, isDistributed = false, isQuantized = false, hasLengths = false;
   module.walk([&](Operation *op) {
     hasKernels |= isa<tile::KernelOp>(op);
     isDistributed |= isa<tile::LaneLoadOp, tile::LaneStoreOp>(op);
     if (auto attention = dyn_cast<AttentionOp>(op))
       isQuantized |= attention.getGeometry().has_value();
     isQuantized |= isa<SmoothedAttentionOp, QuantizedAttentionOp>(op);
+    if (auto smoothed = dyn_cast<SmoothedAttentionOp>(op))
+      hasLengths |= smoothed.hasLengths();
+    if (auto quantized = dyn_cast<QuantizedAttentionOp>(op))
+      hasLengths |= quantized.hasLengths();
   });
+  if (hasLengths)
+    return Means::Lengths;
   if (isQuantized)
     return Means::Decomposition;
   return hasKernels && !isDistributed ? Means::Interpreter : Means::None;
 }
 
 template <typename T>
-static HostBuffer toBuffer(const std::vector<T> &elements, std::vector<int64_t> extents) {
-  HostBuffer buffer(std::move(extents), sizeof(T));
+static HostBuffer toBuffer(const std::vector<T> &elements, std::vector<int64_t> extents,
+                           size_t elementBytes = sizeof(T)) {
+  HostBuffer buffer(std::move(extents), elementBytes);
   std::memcpy(buffer.bytes.data(), elements.data(), buffer.bytes.size());
   return buffer;
 }
 
 template <typename T> static void fromBuffer(const HostBuffer &buffer, std::vector<T> &elements) {
   std::memcpy(elements.data(), buffer.bytes.data(), buffer.bytes.size());
+}
+
+/// The operands of `sage.attention` between V and O, in its order.
+static std::vector<HostBuffer> getMaskBuffers(const interpret::Tensors &tensors) {
+  const sage_problem &problem = tensors.problem;
+  const evaluation::MaskInputs &operands = tensors.operands;
+  std::vector<HostBuffer> buffers;
+  auto addVector = [&](const auto &elements) {
+    buffers.push_back(toBuffer(elements, {static_cast<int64_t>(elements.size())}));
+  };
+  if (problem.has_bias)
+    buffers.push_back(toBuffer(operands.bias,
+                               {operands.biasExtents.begin(), operands.biasExtents.end()},
+                               evaluation::getElementBytes(operands.biasType)));
+  if (problem.key_lengths)
+    addVector(operands.keyLengths);
+  if (problem.sinks)
+    addVector(operands.sinks);
+  if (problem.packed) {
+    addVector(operands.queryOffsets);
+    addVector(operands.keyOffsets);
+  }
+  return buffers;
 }
 
 static std::string decompose(ModuleOp module, interpret::Tensors &tensors) {
@@ -56,7 +86,11 @@ static std::string decompose(ModuleOp module, interpret::Tensors &tensors) {
   HostBuffer value = toBuffer(tensors.value, extents(keyHeads, keys, valueHeadDim));
   HostBuffer output = toBuffer(tensors.output, extents(queryHeads, queries, valueHeadDim));
   HostBuffer lse = toBuffer(tensors.lse, {batch, queryHeads, queries});
-  SmallVector<HostBuffer *> buffers = {&query, &key, &value, &output};
+  std::vector<HostBuffer> masks = getMaskBuffers(tensors);
+  SmallVector<HostBuffer *> buffers = {&query, &key, &value};
+  for (HostBuffer &mask : masks)
+    buffers.push_back(&mask);
+  buffers.push_back(&output);
   if (tensors.problem.lse)
     buffers.push_back(&lse);
   if (llvm::Error error = (*jit)->run(functionName, buffers))

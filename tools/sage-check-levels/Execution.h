@@ -9,10 +9,11 @@
 
 namespace sage::check {
 
-enum class Means { None, Decomposition, Interpreter };
+enum class Means { None, Lengths, Decomposition, Interpreter };
 
 /// How `module` can be executed: by decomposition while it has sage ops whose geometry is fixed, by
-/// the interpreter once it has tile kernels on fragments.
+/// the interpreter once it has tile kernels on fragments. Lengths: it has sage ops with key lengths
+/// or sequences below sage.attention, which nothing executes (sage-unpack-sequences).
 Means findMeans(mlir::ModuleOp module);
 
 /// Fills the outputs of `tensors`. `module` is used up by a decomposition. Returns an empty text or

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "sage/Dialect/Sage/IR/AttentionShape.h"
 
 using namespace mlir;
@@ -25,10 +26,6 @@ std::string makeExample(StringRef recipe) {
       .str();
 }
 
-/// Attributes that change scores or hide keys besides the mask's kind.
-static constexpr StringLiteral unsupportedAttributes[] = {"window_left", "window_right",
-                                                          "sink_tokens", "softcap"};
-
 FailureOr<AttentionOp> findAttention(ModuleOp module) {
   SmallVector<AttentionOp> ops;
   module.walk([&](AttentionOp op) { ops.push_back(op); });
@@ -40,21 +37,11 @@ FailureOr<AttentionOp> findAttention(ModuleOp module) {
     return diagnostic;
   }
   AttentionOp op = ops.front();
-  auto refuse = [&](const Twine &what, StringRef remedy) {
-    InFlightDiagnostic diagnostic = op.emitOpError() << what;
-    diagnostic.attachNote() << remedy;
+  if (!isa<RankedTensorType>(op.getQuery().getType())) {
+    InFlightDiagnostic diagnostic = op.emitOpError() << "must be on tensors to be checked";
+    diagnostic.attachNote() << "wrap its buffers in bufferization.to_tensor";
     return diagnostic;
-  };
-  if (!isa<RankedTensorType>(op.getQuery().getType()))
-    return refuse("must be on tensors to be checked",
-                  "wrap its buffers in bufferization.to_tensor");
-  if (op.getNumOperands() != 3 + op.getOutputs().size())
-    return refuse("must have no operands but query, key, value and outputs to be checked",
-                  "inputs are drawn for these; leave the others out");
-  for (StringRef name : unsupportedAttributes)
-    if (op->hasAttr(name))
-      return refuse("must not have " + name + " to be checked",
-                    "the levels of such an attention are compared by the unit tests");
+  }
   return op;
 }
 
@@ -102,8 +89,22 @@ DictionaryAttr describe(AttentionOp op) {
   list.set("recipe", op.getRecipe());
   if (op.getGeometry())
     list.set("geometry", *op.getGeometry());
-  if (op.getScaleAttr())
-    list.set("scale", op.getScaleAttr());
+  const std::pair<StringRef, Attribute> optional[] = {{"scale", op.getScaleAttr()},
+                                                      {"softcap", op.getSoftcapAttr()},
+                                                      {"sink_tokens", op.getSinkTokensAttr()},
+                                                      {"window_left", op.getWindowLeftAttr()},
+                                                      {"window_right", op.getWindowRightAttr()}};
+  for (auto [name, attribute] : optional)
+    if (attribute)
+      list.set(name, attribute);
+  if (Value bias = op.getBias())
+    list.set("bias", TypeAttr::get(getElementTypeOrSelf(bias)));
+  for (auto [name, given] :
+       {std::pair<StringRef, bool>{"key_lengths", op.getKeyLengths() != nullptr},
+        {"packed", op.isPacked()},
+        {"sinks", op.getSinks() != nullptr}})
+    if (given)
+      list.set(name, builder.getUnitAttr());
   return list.getDictionary(op.getContext());
 }
 
@@ -122,6 +123,36 @@ LogicalResult fixShape(AttentionOp op, bool isGiven, std::array<int64_t, 5> &sha
   }
   if (ShapedType::isDynamic(types.headDim) || ShapedType::isDynamic(types.valueHeadDim))
     return op.emitOpError("head dims must be static to be checked");
+  return success();
+}
+
+evaluation::MaskChoice chooseMasks(AttentionOp op) {
+  evaluation::MaskChoice choice;
+  choice.biasAxes.clear();
+  if (Value bias = op.getBias())
+    for (auto [axis, extent] : llvm::enumerate(cast<ShapedType>(bias.getType()).getShape()))
+      if (extent != 1)
+        choice.biasAxes += "bhqk"[axis];
+  for (Value offsets : {op.getQueryOffsets(), op.getKeyOffsets()})
+    if (offsets && !cast<ShapedType>(offsets.getType()).isDynamicDim(0))
+      choice.drawnSequences = cast<ShapedType>(offsets.getType()).getDimSize(0) - 1;
+  return choice;
+}
+
+LogicalResult checkMasks(AttentionOp op, const evaluation::MaskInputs &inputs) {
+  int64_t size = int64_t(inputs.queryOffsets.size());
+  for (Value offsets : {op.getQueryOffsets(), op.getKeyOffsets()})
+    if (offsets && !cast<ShapedType>(offsets.getType()).isDynamicDim(0) &&
+        cast<ShapedType>(offsets.getType()).getDimSize(0) != size)
+      return op.emitOpError("sequences must be as many as the types of the offsets say, but got ")
+             << size - 1 << " and " << offsets.getType();
+  if (!op.getBias())
+    return success();
+  auto type = cast<ShapedType>(op.getBias().getType());
+  for (auto [extent, given] : llvm::zip_equal(type.getShape(), inputs.biasExtents))
+    if (!ShapedType::isDynamic(extent) && extent != given)
+      return op.emitOpError("extents of the bias must be its type's, but got ")
+             << given << " and " << type;
   return success();
 }
 

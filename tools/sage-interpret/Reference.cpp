@@ -98,8 +98,9 @@ std::string runReference(DictionaryAttr description, Tensors &tensors,
   program.geometry = {geometry.getQueryBlock(), geometry.getKeyTile(), queryGroups.c_str(),
                       keyGroups.c_str(), valueOrder.c_str()};
 
-  output.resize(tensors.output.size());
-  lse.resize(tensors.lse.size());
+  // Rows in no sequence stay what they were.
+  output.assign(tensors.output.size(), Tensors::poison);
+  lse.assign(tensors.lse.size(), Tensors::lsePoison);
   sage_call call = tensors.getCall(output.data(), tensors.problem.lse ? lse.data() : nullptr);
   if (sage_status *status = sage_reference_run(&program, &call, nullptr, nullptr)) {
     std::string message = sage_status_get_message(status);

@@ -64,8 +64,8 @@ std::string Tensors::read(const std::string &queryPath, const std::string &keyPa
 }
 
 void Tensors::poisonOutputs() {
-  output.assign(shape[0] * shape[1] * shape[3] * problem.value_head_dim, 0xFFFF);
-  lse.assign(shape[0] * shape[1] * shape[3], __builtin_nanf(""));
+  output.assign(shape[0] * shape[1] * shape[3] * problem.value_head_dim, poison);
+  lse.assign(shape[0] * shape[1] * shape[3], lsePoison);
 }
 
 template <typename T>

@@ -9,12 +9,17 @@
 #include "sage/runtime/sage.h"
 
 #include <array>
+#include <limits>
 #include <string>
 #include <vector>
 
 namespace sage::interpret {
 
 struct Tensors {
+  /// NaN in either format, and in float32.
+  static constexpr uint16_t poison = 0xFFFF;
+  static constexpr float lsePoison = std::numeric_limits<float>::quiet_NaN();
+
   sage_problem problem{};
   std::array<int64_t, 5> shape{}; ///< B, Hq, Hkv, Nq, Nk
   std::vector<uint16_t> query, key, value, output;

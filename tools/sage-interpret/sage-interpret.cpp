@@ -1,5 +1,6 @@
 // sage-interpret: runs a sage_tile.program on the CPU, on random inputs or on files, and checks it.
 
+#include "MaskOptions.h"
 #include "Reference.h"
 #include "Tensors.h"
 
@@ -42,16 +43,7 @@ struct Options {
   cl::opt<std::string> query{"query", cl::desc("B×Hq×Nq×D .npy file"), cl::cat(category)};
   cl::opt<std::string> key{"key", cl::desc("B×Hkv×Nk×D .npy file"), cl::cat(category)};
   cl::opt<std::string> value{"value", cl::desc("B×Hkv×Nk×D .npy file"), cl::cat(category)};
-  cl::opt<std::string> keyLengths{"key-lengths",
-                                  cl::desc("N,N,…: keys of each batch entry; default: random"),
-                                  cl::cat(category)};
-  cl::opt<std::string> sequences{
-      "sequences", cl::desc("Q:K,Q:K,…: lengths of the packed sequences; default: four at random"),
-      cl::cat(category)};
-  cl::opt<std::string> sinks{"sinks", cl::desc("X,X,…: one for each query head; default: random"),
-                             cl::cat(category)};
-  cl::opt<std::string> biasFile{"bias-file", cl::desc("The bias, a .npy file; default: random"),
-                                cl::cat(category)};
+  interpret::MaskOptions masks{category};
   cl::opt<std::string> biasAxes{
       "bias-axes", cl::desc("Extents of the random bias that are not 1: letters of bhqk, or none"),
       cl::cat(category), cl::init("qk")};
@@ -137,30 +129,11 @@ std::string dumpBuffer(StringRef text, const llvm::StringMap<std::vector<char>> 
 /// The operands besides Q, K and V. Returns an empty text or an error.
 std::string makeOperands(const Options &options, interpret::Tensors &tensors) {
   evaluation::MaskChoice choice;
-  choice.biasFile = options.biasFile;
-  const sage_problem &problem = tensors.problem;
   std::string wrong = evaluation::parseBiasAxes(options.biasAxes, choice.biasAxes);
   if (!wrong.empty())
     return "--bias-axes must be " + wrong + ", but got '" + options.biasAxes + "'";
-  auto parse = [&](const cl::opt<std::string> &option, bool present, auto parseText, auto &target) {
-    if (option.empty() || !wrong.empty())
-      return;
-    target.emplace();
-    std::string wanted = parseText(option, *target);
-    std::string name = ("--" + option.ArgStr).str();
-    if (!present)
-      wrong = name + ": the program has no such operand";
-    else if (!wanted.empty())
-      wrong = name + " must be " + wanted + ", but got '" + option + "'";
-  };
-  parse(options.keyLengths, problem.key_lengths, evaluation::parseLengths, choice.keyLengths);
-  parse(options.sequences, problem.packed, evaluation::parseSequences, choice.sequences);
-  parse(options.sinks, problem.sinks, evaluation::parseSinks, choice.sinks);
-  if (wrong.empty() && !options.biasFile.empty() && !problem.has_bias)
-    wrong = "--bias-file: the program has no such operand";
-  return wrong.empty() ? evaluation::makeMaskInputs(problem, tensors.shape, choice, options.seed,
-                                                    tensors.operands)
-                       : wrong;
+  return options.masks.makeOperands(tensors.problem, tensors.shape, choice, options.seed,
+                                    tensors.operands);
 }
 
 int run(ModuleOp module, const Options &options) {

@@ -45,7 +45,9 @@ public:
     std::memcpy(&biasType, &problem.bias_type, sizeof(biasType));
     int64_t batch = call.query.extents[0], heads = call.query.extents[1];
     if (problem.has_bias && spanOf(call.bias) >= 0) {
-      size_t elementBytes = biasType == SAGE_F32 ? 4 : biasType == SAGE_BOOL ? 1 : 2,
+      size_t elementBytes = biasType == SAGE_F32    ? 4
+                            : biasType == SAGE_BOOL ? 1
+                                                    : 2,
              bytes = size_t(spanOf(call.bias)) * elementBytes;
       bias.reset(new uint8_t[bytes]);
       for (size_t i = 0; i < bytes; ++i)
