@@ -22,24 +22,23 @@ constexpr std::array<sage_recipe, 5> recipes = {{
 
 /// The tokens whose scores one lane holds in an accumulator fragment: rows t,
 /// t+8, … of its warp, and of every eight key columns the pair 2c, 2c+1.
+/// Blocks and tiles are those of the compiler's schedules up to head dim 128.
 struct FragmentGroups {
-  int64_t keyTile;
-  const char *queryPerWarp, *queryPerThread, *keyPerBlock, *keyPerThread;
+  int64_t queryBlock, keyTile;
+  const char *queryPerBlock, *queryPerWarp, *queryPerThread, *keyPerBlock, *keyPerThread;
 };
 constexpr std::array<FragmentGroups, 3> fragments = {{
-    {64, R"(["floordiv","n",16])", R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])",
-     R"(["floordiv","n",64])",
+    {128, 64, R"(["floordiv","n",128])", R"(["floordiv","n",16])",
+     R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])", R"(["floordiv","n",64])",
      R"(["add",["mul",["floordiv","n",64],4],["floordiv",["mod","n",8],2]])"},
-    {64, R"(["floordiv","n",32])", R"(["add",["mul",["floordiv","n",32],8],["mod","n",8]])",
-     R"(["floordiv","n",64])",
+    {128, 64, R"(["floordiv","n",128])", R"(["floordiv","n",32])",
+     R"(["add",["mul",["floordiv","n",32],8],["mod","n",8]])", R"(["floordiv","n",64])",
      R"(["add",["mul",["floordiv","n",64],4],["floordiv",["mod","n",8],2]])"},
-    {128, R"(["floordiv","n",16])", R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])",
-     R"(["floordiv","n",128])",
+    {192, 128, R"(["floordiv","n",192])", R"(["floordiv","n",16])",
+     R"(["add",["mul",["floordiv","n",16],8],["mod","n",8]])", R"(["floordiv","n",128])",
      R"(["add",["mul",["floordiv","n",128],4],["floordiv",["mod","n",8],2]])"},
 }};
 
-constexpr const char *queryPerBlock = R"(["floordiv","n",128])";
-constexpr int64_t namedQueryBlock = 128;
 /// Spec N6.
 constexpr const char *valueOrder =
     R"(["add",["mul",["floordiv","n",16],16],["add",["mul",8,["floordiv",)"
@@ -56,7 +55,7 @@ Status setGranularity(sage_program &program, sage_granularity granularity, sage_
     query = key = "0";
     break;
   case SAGE_PER_BLOCK:
-    query = queryPerBlock, key = groups.keyPerBlock;
+    query = groups.queryPerBlock, key = groups.keyPerBlock;
     break;
   case SAGE_PER_WARP:
     query = groups.queryPerWarp, key = groups.keyPerBlock;
@@ -71,7 +70,7 @@ Status setGranularity(sage_program &program, sage_granularity granularity, sage_
   if (!query)
     return invalidArgument("granularity must be a sage_granularity, but got ", int(granularity));
   program.recipe.granularity = granularity;
-  program.geometry = {namedQueryBlock, groups.keyTile, query, key, valueOrder};
+  program.geometry = {groups.queryBlock, groups.keyTile, query, key, valueOrder};
   return {};
 }
 

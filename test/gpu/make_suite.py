@@ -87,6 +87,10 @@ def correctness_cases(base):
             cases.append(case("policy-" + edit, artifacts, [1, 2, 1, 65, 200], "normal", seed=16, edit=edit))
     cases.append(case("heads", base["none", "f16"], [3, 32, 8, 65, 129], "normal", seed=17))
     cases.append(case("many-batches", base["none", "f16"], [70000, 1, 1, 1, 2], "normal", seed=18))
+    # Many tiles: rounding adds up, and offsets and counts grow.
+    for mask in ("none", "causal_bottom_right"):
+        cases.append(case("keys-200000", base[mask, "f16"], [1, 2, 1, 3, 200000], "channel-bias", seed=23))
+    cases.append(case("tokens-20001", base["causal_bottom_right", "f16"], [1, 1, 1, 20001, 20001], "normal", seed=24))
     cases.append(case("far", base["causal_bottom_right", "f16"], [1, 2, 1, 140, 131], "normal", seed=19, view="far"))
     return cases
 

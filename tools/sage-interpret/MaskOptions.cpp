@@ -12,8 +12,8 @@ MaskOptions::MaskOptions(cl::OptionCategory &category)
                 cl::cat(category)),
       sinks("sinks", cl::desc("X,X,…: one for each query head; default: random"),
             cl::cat(category)),
-      biasFile("bias-file", cl::desc("The bias, a .npy file; default: random"),
-               cl::cat(category)) {}
+      biasFile("bias-file", cl::desc("The bias, a .npy file; default: random"), cl::cat(category)) {
+}
 
 std::string MaskOptions::makeOperands(const sage_problem &problem,
                                       const evaluation::CallShape &shape,

@@ -273,6 +273,9 @@ const Case cases[] = {
      InputDistribution::GroupMagnitudes},
     {"Int8E5M2", text("\"sage2-8b\", pv = e5m2", {1, 2, 2, 96, 160, 64, 64})},
     {"Int4", text("\"sage2-4b\"", {1, 4, 2, 300, 260, 64, 64}, "causal_bottom_right")},
+    // The compiler's default query blocks are the reference's: 192 tokens.
+    {"Int4Wgmma", text("\"sage2-4b\"", {1, 2, 1, 300, 260, 64, 64}, "none", "wgmma")},
+    {"PerBlockWgmma", text("\"sage1\"", {1, 2, 1, 300, 260, 64, 64}, "none", "wgmma")},
     {"Int4PackedBF16",
      with(text("\"sage2-4b\"", {1, 2, 1, 200, 150, 128, 128}),
           [](AttentionText &t) { t.isPacked = t.isBF16 = t.isDynamic = true; }),

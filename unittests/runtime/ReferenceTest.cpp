@@ -263,7 +263,7 @@ TEST(Reference, TwoLevelsHelpA22BitAccumulator) {
 TEST(Reference, ExposesItsIntermediates) {
   for (const char *recipe : {"sage2-8b", "sage2-4b", "sage1", "f16"}) {
     sage_program program = named(recipe, 32);
-    HostCall host(program.problem, 1, 2, 1, 140, 75, InputDistribution::ChannelBias);
+    HostCall host(program.problem, 1, 2, 1, 200, 75, InputDistribution::ChannelBias);
     sage_reference_sizes sizes;
     ASSERT_EQ(sage_reference_get_sizes(&program, &host.call, &sizes), nullptr);
     EXPECT_EQ(sizes.query_blocks, 2);
@@ -271,7 +271,7 @@ TEST(Reference, ExposesItsIntermediates) {
     std::vector<float> queryMean(size_t(2 * sizes.query_blocks * 32)), keyMean(32),
         queryScales(size_t(2 * sizes.query_groups)), keyScales(size_t(sizes.key_groups)),
         valueScales(32), valueMean(32), correction(size_t(2 * sizes.query_blocks * 75), -1);
-    std::vector<int8_t> q8(2 * 140 * 32), k8(75 * 32);
+    std::vector<int8_t> q8(2 * 200 * 32), k8(75 * 32);
     std::vector<uint8_t> v8(size_t(32 * sizes.value_positions));
     sage_reference_intermediates wanted{queryMean.data(), keyMean.data(),     valueMean.data(),
                                         q8.data(),        queryScales.data(), k8.data(),

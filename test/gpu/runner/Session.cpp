@@ -59,51 +59,49 @@ LoadedArtifact &Session::artifact(const std::string &name) {
   return *loaded[name];
 }
 
-Status ReferenceResults::run(const sage_program &program, const HostInputs &inputs,
-                             ScoreConversion conversion) {
-  size_t elements = size_t(inputs.rows() * inputs.valueHeadDim);
-  // What nobody writes is NaN on both sides.
-  output32.assign(elements, 0xffff);
-  output22.assign(elements, 0xffff);
-  lse32.assign(size_t(inputs.rows()), NAN);
-  if (hasEntries(program.problem))
-    return runEntries(program, inputs, conversion);
-  sage_call call = inputs.call(output32.data(), lse32.data());
+/// Elements of a 16-bit tensor, dense.
+static std::vector<uint16_t> copyDense(const sage_tensor &tensor) {
+  std::vector<uint16_t> elements;
+  const auto *data = static_cast<const uint16_t *>(tensor.data);
+  for (int64_t b = 0; b < tensor.extents[0]; ++b)
+    for (int64_t h = 0; h < tensor.extents[1]; ++h)
+      for (int64_t n = 0; n < tensor.extents[2]; ++n) {
+        const uint16_t *row =
+            data + b * tensor.strides[0] + h * tensor.strides[1] + n * tensor.strides[2];
+        elements.insert(elements.end(), row, row + tensor.extents[3]);
+      }
+  return elements;
+}
+
+Status EntryIntermediates::run(const sage_program &program, const sage_call &call,
+                               ReferenceOperands &operands) {
   sage_reference_sizes sizes;
   SAGE_RETURN_IF_ERROR(fromApi(sage_reference_get_sizes(&program, &call, &sizes)));
-  int64_t queryHeads = inputs.shape.batch * inputs.shape.queryHeads;
-  int64_t keyHeads = inputs.shape.batch * inputs.shape.keyHeads;
-  keyMean.assign(size_t(keyHeads * inputs.headDim), 0);
-  valueScales.assign(size_t(keyHeads * inputs.valueHeadDim), 0);
-  queryScales.assign(size_t(queryHeads * sizes.query_groups), 0);
-  keyScales.assign(size_t(keyHeads * sizes.key_groups), 0);
-  queryMean.clear();
-  if (program.recipe.smooth_q)
-    queryMean.assign(size_t(queryHeads * sizes.query_blocks * inputs.headDim), 0);
-  query.assign(inputs.query.size(), 0);
-  key.assign(inputs.key.size(), 0);
-  value.assign(size_t(keyHeads * inputs.valueHeadDim * sizes.value_positions), 0);
+  batches = call.query.extents[0];
+  queries = call.query.extents[2];
+  keys = call.key.extents[2];
+  originalQuery = copyDense(call.query);
+  originalKey = copyDense(call.key);
+  originalValue = copyDense(call.value);
+  int64_t queryHeads = batches * call.query.extents[1], keyHeads = batches * call.key.extents[1];
+  int64_t headDim = call.query.extents[3], valueHeadDim = call.value.extents[3];
+  auto make = [](auto &vector, int64_t elements) {
+    vector.assign(size_t(elements), 0);
+    return vector.data();
+  };
   sage_reference_intermediates intermediates{};
-  intermediates.query_mean = queryMean.empty() ? nullptr : queryMean.data();
-  intermediates.key_mean = keyMean.data();
-  intermediates.query_values = query.data();
-  intermediates.query_scales = queryScales.data();
-  intermediates.key_values = key.data();
-  intermediates.key_scales = keyScales.data();
-  intermediates.value_values = value.data();
-  intermediates.value_scales = valueScales.data();
-
+  if (program.recipe.smooth_q)
+    intermediates.query_mean = make(queryMean, queryHeads * sizes.query_blocks * headDim);
+  intermediates.key_mean = make(keyMean, keyHeads * headDim);
+  intermediates.query_values = make(query, int64_t(originalQuery.size()));
+  intermediates.query_scales = make(queryScales, queryHeads * sizes.query_groups);
+  intermediates.key_values = make(key, int64_t(originalKey.size()));
+  intermediates.key_scales = make(keyScales, keyHeads * sizes.key_groups);
+  intermediates.value_values = make(value, keyHeads * valueHeadDim * sizes.value_positions);
+  intermediates.value_scales = make(valueScales, keyHeads * valueHeadDim);
   operands = {};
   SAGE_RETURN_IF_ERROR(prepareReference(program, call, CallUse::Host, operands));
-  SAGE_RETURN_IF_ERROR(quantizeOperands(call, 0, intermediates, operands));
-  sage_reference_options options{};
-  RowPlacement rows{0, inputs.shape.queries};
-  attend(operands, call, lse32.data(), rows, options);
-  options.tensor_core_accumulator = 1;
-  sage_call modelled = inputs.call(output22.data(), nullptr);
-  attend(operands, modelled, nullptr, rows, options);
-  bounds = computeErrorBounds(operands, call, queryMean, conversion);
-  return {};
+  return quantizeOperands(call, 0, intermediates, operands);
 }
 
 /// Puts the bounds of an entry's rows where they lie in the whole.
@@ -119,34 +117,39 @@ static void placeBounds(const ErrorBounds &part, const CallEntry &entry, ErrorBo
   }
 }
 
-Status ReferenceResults::runEntries(const sage_program &program, const HostInputs &inputs,
-                                    ScoreConversion conversion) {
+Status ReferenceResults::run(const sage_program &program, const HostInputs &inputs,
+                             ScoreConversion conversion) {
+  size_t rows = size_t(inputs.rows()), elements = rows * size_t(inputs.valueHeadDim);
+  // What nobody writes is NaN on both sides.
+  output32.assign(elements, 0xffff);
+  output22.assign(elements, 0xffff);
+  lse32.assign(rows, NAN);
+  entries.clear();
+  const sage_problem &problem = program.problem;
   sage_call call32 = inputs.call(output32.data(), lse32.data());
   sage_call call22 = inputs.call(output22.data(), nullptr);
-  size_t rows = size_t(inputs.rows()), elements = output32.size();
   bounds = {std::vector<float>(elements), std::vector<float>(elements), std::vector<float>(rows),
             std::vector<float>(rows),
             program.recipe.pv != SAGE_VALUE_F16 && program.recipe.inner == SAGE_INNER_F32};
-  for (int64_t i = 0; i < countEntries(program.problem, call32); ++i) {
-    CallEntry entry = entryOf(program.problem, call32, i);
+  for (int64_t i = 0; i < countEntries(problem, call32); ++i) {
+    CallEntry entry = entryOf(problem, call32, i);
     sage_program part = program;
     part.problem = entry.problem;
-    operands = {};
-    SAGE_RETURN_IF_ERROR(prepareReference(part, entry.call, CallUse::Host, operands));
-    sage_reference_intermediates intermediates{};
-    queryMean.clear();
-    if (program.recipe.smooth_q)
-      queryMean.assign(size_t(entry.call.query.extents[0] * inputs.shape.queryHeads *
-                              operands.queryBlocks() * inputs.headDim),
-                       0);
-    intermediates.query_mean = queryMean.empty() ? nullptr : queryMean.data();
-    SAGE_RETURN_IF_ERROR(quantizeOperands(entry.call, 0, intermediates, operands));
+    EntryIntermediates &intermediates = entries.emplace_back();
+    intermediates.index = i;
+    intermediates.batch = problem.key_lengths ? i : 0;
+    if (problem.packed) {
+      intermediates.firstQuery = inputs.operands.queryOffsets[size_t(i)];
+      intermediates.firstKey = inputs.operands.keyOffsets[size_t(i)];
+    }
+    SAGE_RETURN_IF_ERROR(intermediates.run(part, entry.call, operands));
     sage_reference_options options{};
     attend(operands, entry.call, lse32.data(), entry.rows, options);
     options.tensor_core_accumulator = 1;
-    attend(operands, entryOf(program.problem, call22, i).call, nullptr, entry.rows, options);
+    attend(operands, entryOf(problem, call22, i).call, nullptr, entry.rows, options);
     if (entry.call.query.extents[2] > 0)
-      placeBounds(computeErrorBounds(operands, entry.call, queryMean, conversion), entry, bounds);
+      placeBounds(computeErrorBounds(operands, entry.call, intermediates.queryMean, conversion),
+                  entry, bounds);
   }
   return {};
 }

@@ -42,23 +42,33 @@ private:
   std::regex filter;
 };
 
-/// What the CPU says about one program on one set of inputs.
-struct ReferenceResults {
-  runtime::ReferenceOperands operands;
-  std::vector<uint16_t> output32, output22;
-  std::vector<float> lse32;
-  ErrorBounds bounds;
+/// What the first phase of a call makes of one batch entry with a length, of one sequence, or of
+/// all of a call without either.
+struct EntryIntermediates {
+  int64_t index = 0;
+  int64_t batch = 0, batches = 0; ///< in the whole call
+  int64_t firstQuery = 0, queries = 0, firstKey = 0, keys = 0;
   // As sage_reference_intermediates.
   std::vector<float> queryMean, keyMean, queryScales, keyScales, valueScales;
   std::vector<int8_t> query, key;
   std::vector<uint8_t> value;
+  /// What was quantized, dense.
+  std::vector<uint16_t> originalQuery, originalKey, originalValue;
+
+  /// Sets `operands` too.
+  Status run(const sage_program &program, const sage_call &call,
+             runtime::ReferenceOperands &operands);
+};
+
+/// What the CPU says about one program on one set of inputs.
+struct ReferenceResults {
+  runtime::ReferenceOperands operands; ///< of the last entry
+  std::vector<uint16_t> output32, output22;
+  std::vector<float> lse32;
+  ErrorBounds bounds;
+  std::vector<EntryIntermediates> entries;
 
   Status run(const sage_program &program, const HostInputs &inputs, ScoreConversion conversion);
-
-private:
-  /// With lengths or sequences: one after the other, without the intermediates.
-  Status runEntries(const sage_program &program, const HostInputs &inputs,
-                    ScoreConversion conversion);
 };
 
 /// How the artifact's schedule turns integer scores into exponents.

@@ -166,19 +166,22 @@ typedef struct sage_program {
 /** The instruction family whose lanes the per-warp and per-thread groups
  *  follow. */
 typedef enum sage_fragment {
-  SAGE_MMA_SYNC_16 = 0, /**< mma.sync, 16 query rows a warp; key tile 64 */
-  SAGE_MMA_SYNC_32 = 1, /**< mma.sync, 32 query rows a warp; key tile 64 */
-  SAGE_WGMMA = 2        /**< wgmma, 16 query rows a warp; key tile 128 */
+  SAGE_MMA_SYNC_16 = 0, /**< mma.sync, 16 query rows a warp; query block 128, key tile 64 */
+  SAGE_MMA_SYNC_32 = 1, /**< mma.sync, 32 query rows a warp; query block 128, key tile 64 */
+  SAGE_WGMMA = 2        /**< wgmma, 16 query rows a warp; query block 192, key tile 128 */
 } sage_fragment;
 
 /** Fills `program->recipe` with a named recipe ("sage2-8b", "sage2-4b",
  *  "sage1", "sage2pp", "f16") and `program->geometry` with that fragment's
- *  groups for query blocks of 128; `problem` becomes head dim 128, f16, any
- *  shape, no mask, LSE on. The texts are static. An unknown name is an error
- *  that lists the accepted ones. Thread safe. */
+ *  groups, query block and key tile: what the compiler chooses up to head dim
+ *  128 with SAGE_MMA_SYNC_16 and SAGE_WGMMA (an artifact's own geometry is in
+ *  sage_artifact_program). `problem` becomes head dim 128, f16, any shape, no
+ *  mask, LSE on. The texts are static. An unknown name is an error that lists
+ *  the accepted ones. Thread safe. */
 SAGE_API sage_status *sage_program_named(const char *name, sage_fragment fragment,
                                          sage_program *program);
-/** Replaces the groups and the key tile by those of another granularity. */
+/** Replaces the groups, the query block and the key tile by those of another
+ *  granularity. */
 SAGE_API sage_status *sage_program_set_granularity(sage_program *program,
                                                    sage_granularity granularity,
                                                    sage_fragment fragment);
