@@ -19,7 +19,7 @@ void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe)
     // Products of warps are complete at once: one fresh fragment does.
     manager.addPass(tile::createTwoLevelAccumulation(
         {schedule.getValueChunks(), stringifyInnerType(recipe.getInner()).str(),
-         schedule.getFamily() == Family::Wgmma ? 2 : 1}));
+         schedule.getFamily() == Family::Wgmma ? 2 : 1, recipe.getInterval()}));
   // The folded constant is too coarse for the large scales of INT4 values.
   bool isMagic = schedule.getConversion() == Conversion::Magic && recipe.getQk() == ScoreType::Int8;
   manager.addPass(tile::createFoldScoreConversion({isMagic ? "magic" : "convert"}));
@@ -28,9 +28,13 @@ void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe)
     manager.addPass(tile::createSpecializeWarps(
         {schedule.getProducerRegisters(), schedule.getConsumerRegisters()}));
   manager.addPass(tile::createPipelineCopies({schedule.getStages()}));
-  manager.addPass(tile::createPeelMasks());
+  // Sums of integer products are never the integer that stands for a masked score.
+  bool isInteger = recipe.getQk() == ScoreType::Int8 || recipe.getQk() == ScoreType::Int4;
+  manager.addPass(tile::createPeelMasks({/*dropsGuards=*/isInteger}));
   if (schedule.getExpChunks() > 1)
     manager.addPass(tile::createInterleaveExponentials({schedule.getExpChunks()}));
+  if (schedule.getLateConversions())
+    manager.addPass(tile::createSinkConversions());
 }
 
 class ApplySchedulePass : public sage::impl::ApplyScheduleBase<ApplySchedulePass> {

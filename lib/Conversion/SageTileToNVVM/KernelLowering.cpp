@@ -200,13 +200,17 @@ LogicalResult KernelLowering::run() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult KernelLowering::lowerRegion(Region &region) {
+  fenced = false;
   for (Block &block : region)
     for (Operation &op : llvm::make_early_inc_range(block)) {
       // What a lowering emits is not lowered again: it lies before `op`.
       builder.setInsertionPoint(&op);
       loc = op.getLoc();
+      bool keepsFence = fenced && (isa<SubtileOp, StageOp>(op) || op.hasTrait<OpTrait::ConstantLike>());
+      bool isProduct = isa<MmaAsyncOp>(op);
       if (failed(lower(&op)))
         return failure();
+      fenced = isProduct || keepsFence;
     }
   return success();
 }

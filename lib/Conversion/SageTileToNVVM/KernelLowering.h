@@ -104,6 +104,8 @@ public:
   llvm::SmallVector<mlir::Value> &getRegistersRead(mlir::Value async) {
     return registersRead[async];
   }
+  /// Whether nothing but products touched registers since a fence of theirs (PTX ISA, "wgmma.fence").
+  bool isFenced() const { return fenced; }
 
 private:
   struct SharedPlan {
@@ -139,7 +141,7 @@ private:
   mlir::LLVM::LLVMFuncOp function;
   mlir::Location loc;
   Role role = Role::AllUnits;
-  bool specialized = false, asyncProxy = false;
+  bool specialized = false, asyncProxy = false, fenced = false;
   SharedPlan plan;
   mlir::Value thread, unitOfBlock, shared;
   llvm::DenseMap<mlir::Value, SharedTile> tiles;

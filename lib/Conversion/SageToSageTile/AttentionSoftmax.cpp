@@ -3,6 +3,7 @@
 #include "AttentionKernel.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace sage;
@@ -21,11 +22,11 @@ Value AttentionKernel::findMaximum(const Scores &scores) {
   return b.reduce(tile::ReduceKind::MaximumF, maxima, getRow(b.getF32Type()));
 }
 
-/// A row that has seen no key yet subtracts 0, so that exp2 gives 0 and not NaN.
+/// A row that has seen no key yet subtracts a finite number, so that exp2 gives 0 and not NaN. Which one makes no
+/// difference: every score and the previous maximum of such a row are -∞.
 Value AttentionKernel::getSubtrahend(Value maximum) {
   return b.map(getRow(b.getF32Type()), {maximum}, [&](ValueRange e) -> Value {
-    Value unseen = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[0], b.f32(-INFINITY));
-    return arith::SelectOp::create(b, unseen, b.f32(0.0f), e[0]);
+    return arith::MaximumFOp::create(b, e[0], b.f32(std::numeric_limits<float>::lowest()));
   });
 }
 

@@ -133,7 +133,8 @@ FailureOr<SmallVector<Value>> emitProduct(Op op, KernelLowering &lowering,
   if (!isa<SharedType>(op.getA().getType()))
     read = toRegisters(lowering, op.getA());
 
-  NVVM::WgmmaFenceAlignedOp::create(builder, loc);
+  if (!lowering.isFenced())
+    NVVM::WgmmaFenceAlignedOp::create(builder, loc);
   SmallVector<Value> results;
   int64_t depth = product->b.getElementType().getIntOrFloatBitWidth() == 8 ? 32 : 16;
   for (int64_t column = 0, width; column < product->columns; column += width) {

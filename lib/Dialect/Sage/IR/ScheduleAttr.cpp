@@ -110,7 +110,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t keyTile, int64_t stages, int64_t valueChunks,
                                    int64_t expChunks, Conversion conversion,
                                    int64_t producerRegisters, int64_t consumerRegisters,
-                                   bool scoreTerms) {
+                                   bool scoreTerms, bool lateConversions) {
   if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
     return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
                        << headDim << " [S1]";

@@ -1,5 +1,5 @@
-// mma(p1, v1, mma(p0, v0, O * alpha)) -> O = fma(O, alpha, mma(p0, v0, 0)) + mma(p1, v1, 0), in
-// column chunks.
+// mma(p1, v1, mma(p0, v0, O * alpha)) -> O = fma(O, alpha, mma(p1, v1, mma(p0, v0, 0))), in column chunks; a promotion for
+// each interval of tokens.
 
 #include "ColumnSlices.h"
 #include "Maps.h"
@@ -79,15 +79,19 @@ std::optional<Chain> matchChain(MmaOp product) {
 /// Rewrites the products of one chain, chunk by chunk.
 class Promoter {
 public:
-  Promoter(Chain products, int64_t chunks, int64_t inFlight, bool isHalf)
+  Promoter(Chain products, int64_t chunks, int64_t inFlight, int64_t interval, bool isHalf)
       : chain(std::move(products)), loc(chain.products.front()->getLoc()),
         type(cast<FragmentType>(chain.rescale.value.getType())),
-        starts(getChunkStarts(type.getColumns(), chunks)), inFlight(inFlight), isHalf(isHalf) {}
+        starts(getChunkStarts(type.getColumns(), chunks)), inFlight(inFlight), interval(interval),
+        isHalf(isHalf) {}
 
   void run() {
     SmallVector<Value> sums;
-    for (MmaOp product : chain.products)
-      sums = promote(product, sums);
+    for (ArrayRef<MmaOp> rest = chain.products; !rest.empty();) {
+      size_t count = countProducts(rest);
+      sums = promote(rest.take_front(count), sums);
+      rest = rest.drop_front(count);
+    }
     MmaOp last = chain.products.back();
     OpBuilder builder(last);
     last.getResult().replaceAllUsesWith(createColumnConcat(builder, loc, type, sums));
@@ -102,14 +106,24 @@ private:
     return (chunk + 1 < starts.size() ? starts[chunk + 1] : type.getColumns()) - starts[chunk];
   }
 
-  /// The chunks of one product and their sums; `previous` are the sums of the product before. Only
-  /// `inFlight` fresh fragments exist at a time.
-  SmallVector<Value> promote(MmaOp product, ArrayRef<Value> previous) {
-    OpBuilder builder(product);
+  /// How many of `products` one promotion covers: those of an interval, or all.
+  size_t countProducts(ArrayRef<MmaOp> products) const {
+    size_t count = 0;
+    for (int64_t tokens = 0; count < products.size() && (interval == 0 || tokens < interval);) {
+      MmaOp product = products[count++];
+      tokens += product.getB().getType().getShape()[1];
+    }
+    return count;
+  }
+
+  /// The chunks of the sum of `group`, added to `previous`, the sums before. Only `inFlight` fresh fragments exist
+  /// at a time.
+  SmallVector<Value> promote(ArrayRef<MmaOp> group, ArrayRef<Value> previous) {
+    OpBuilder builder(group.back());
     SmallVector<Value> products, sums;
     while (sums.size() < starts.size()) {
       if (products.size() < starts.size())
-        products.push_back(createProduct(builder, product, products.size()));
+        products.push_back(createProduct(builder, group, products.size()));
       if (products.size() == starts.size() || products.size() - sums.size() >= size_t(inFlight)) {
         size_t chunk = sums.size();
         Value before = previous.empty() ? Value() : previous[chunk];
@@ -119,20 +133,25 @@ private:
     return sums;
   }
 
-  Value createProduct(OpBuilder &builder, MmaOp product, size_t chunk) {
-    SharedType bType = product.getB().getType();
+  Value createProduct(OpBuilder &builder, ArrayRef<MmaOp> group, size_t chunk) {
     Type element = isHalf ? Type(builder.getF16Type()) : Type(builder.getF32Type());
     Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
-    Value b = product.getB();
-    if (starts.size() > 1) {
-      auto chunkType = SharedType::get(builder.getContext(), {getWidth(chunk), bType.getShape()[1]},
-                                       bType.getElementType(), bType.getSwizzle());
-      Value row = arith::ConstantIndexOp::create(builder, loc, starts[chunk]);
-      b = SubtileOp::create(builder, loc, chunkType, b, row);
-    }
     FragmentType sliceType = getColumnSliceType(type, getWidth(chunk)).withElementType(element);
-    Value fresh = SplatOp::create(builder, loc, sliceType, zero);
-    return MmaOp::create(builder, loc, sliceType, product.getA(), b, fresh);
+    Value sum = SplatOp::create(builder, loc, sliceType, zero);
+    for (MmaOp product : group)
+      sum = MmaOp::create(builder, loc, sliceType, product.getA(),
+                          getChunk(builder, product.getB(), chunk), sum);
+    return sum;
+  }
+
+  Value getChunk(OpBuilder &builder, Value b, size_t chunk) {
+    if (starts.size() == 1)
+      return b;
+    auto bType = cast<SharedType>(b.getType());
+    auto chunkType = SharedType::get(builder.getContext(), {getWidth(chunk), bType.getShape()[1]},
+                                     bType.getElementType(), bType.getSwizzle());
+    Value row = arith::ConstantIndexOp::create(builder, loc, starts[chunk]);
+    return SubtileOp::create(builder, loc, chunkType, b, row);
   }
 
   /// The first sum rescales what was accumulated before.
@@ -163,7 +182,7 @@ private:
   Location loc;
   FragmentType type;
   SmallVector<int64_t> starts;
-  int64_t inFlight;
+  int64_t inFlight, interval;
   bool isHalf;
 };
 
@@ -194,6 +213,10 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
       getOperation().emitError("in-flight must be positive, but got ") << inFlight.getValue();
       return signalPassFailure();
     }
+    if (interval < 0) {
+      getOperation().emitError("interval must not be negative, but got ") << interval.getValue();
+      return signalPassFailure();
+    }
     if (inner != "f32" && inner != "f16") {
       getOperation().emitError("inner must be f32 or f16, but got ") << inner.getValue();
       return signalPassFailure();
@@ -215,7 +238,7 @@ struct TwoLevelAccumulation : impl::TwoLevelAccumulationBase<TwoLevelAccumulatio
                return getColumnSliceType(type, type.getColumns() - start);
              }))
         --chunks;
-      Promoter(chain, chunks, inFlight, isHalf).run();
+      Promoter(chain, chunks, inFlight, interval, isHalf).run();
     }
   }
 };

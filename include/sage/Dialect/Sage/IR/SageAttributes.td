@@ -153,7 +153,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     that many groups (0: not chained); `magic` starts int32 accumulators at the bits of 1.5·2^23, so that they read as
     floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
     specialized. `score_terms` says whether the registers suffice for scores that have a term or a factor of their own
-    for every element: dS under smooth Q, scales per token, a bias, a soft cap (Spec S7).
+    for every element: dS under smooth Q, scales per token, a bias, a soft cap (Spec S7). `late_conversions` converts scores behind their
+    maximum, and probabilities behind the wait for V (sage-tile-sink-conversions).
 
     `head_dim` is what Q, K and V are padded to: 64, 128, 192 or 256, for the larger of the head dims of Q and V.
 
@@ -172,7 +173,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     DefaultValuedParameter<"::sage::Conversion", "::sage::Conversion::Convert">:$conversion,
     DefaultValuedParameter<"int64_t", "0">:$producer_registers,
     DefaultValuedParameter<"int64_t", "0">:$consumer_registers,
-    Sage_FlagByDefault:$score_terms);
+    Sage_FlagByDefault:$score_terms,
+    Sage_FlagByDefault:$late_conversions);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

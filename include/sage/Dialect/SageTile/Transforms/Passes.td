@@ -22,8 +22,8 @@ def TwoLevelAccumulation : SageTile_Pass<"sage-tile-two-level-accumulation"> {
     `O = fma(O, alpha, T)` in float32 (Spec N10), which costs registers, but no instructions. With `value-chunks`
     the columns of the product (the rows of `v`) are cut into products of their own, so that fewer
     registers hold T; boundaries are multiples of 8, and what is left over joins the last chunk.
-    Products that add to one another, `mma(p1, v1, mma(p0, v0, O * alpha))`, are promoted one by one: the
-    first with the rescale, later ones by additions. With `inner=f16` they accumulate in float16, which is
+    Products that add to one another, `mma(p1, v1, mma(p0, v0, O * alpha))`, are promoted together, or after every
+    `interval` tokens (columns of `v`): the first time with the rescale, then by additions. With `inner=f16` they accumulate in float16, which is
     twice as fast on some chips and takes half of the registers.
 
     ```mlir
@@ -42,7 +42,8 @@ def TwoLevelAccumulation : SageTile_Pass<"sage-tile-two-level-accumulation"> {
            "Number of products into which the columns of the output are cut">,
     Option<"inner", "inner", "std::string", "\"f32\"", "Type in which a product accumulates: f32 or f16">,
     Option<"inFlight", "in-flight", "int64_t", "2",
-           "Products of column chunks that are made before the first of them is added">
+           "Products of column chunks that are made before the first of them is added">,
+    Option<"interval", "interval", "int64_t", "0", "Tokens between two promotions; 0: the whole chain">
   ];
 }
 
@@ -155,6 +156,29 @@ def PeelMasks : SageTile_Pass<"sage-tile-peel-masks"> {
            "Remove comparisons with the score of a masked key from the unmasked loop; valid if every unmasked score is "
            "above -infinity, which holds for scores that come from integer products with finite scales">
   ];
+}
+
+def SinkConversions : SageTile_Pass<"sage-tile-sink-conversions"> {
+  let summary = "Converts scores where their exponentials are, and probabilities below the barrier of their product";
+  let description = [{
+    Conversions of the scores to floats, and masks of floats, move behind the maximum, which is taken of integers: then they
+    fill the time in which its lanes wait for each other.
+
+    The assembler packs two probabilities as soon as they are there, and an instruction that waits for the special
+    function unit holds up all behind it, the next exponentials among them. Waiting for the barrier of V
+    ends a basic block, over which the assembler moves nothing: with the packing below it the exponentials
+    stream. Packing that anything but products uses stays, and so does what would pass a product in flight.
+
+    ```mlir
+    %p = sage_tile.convert %y order #order : ...
+    sage_tile.barrier_wait %full[%slot] parity(%parity) : <2>
+    %T = sage_tile.mma_async %p, %v, %zero : ...
+    // becomes
+    sage_tile.barrier_wait %full[%slot] parity(%parity) : <2>
+    %p = sage_tile.convert %y order #order : ...
+    %T = sage_tile.mma_async %p, %v, %zero : ...
+    ```
+  }];
 }
 
 def Distribute : SageTile_Pass<"sage-tile-distribute"> {
