@@ -101,7 +101,8 @@ bool PreparationRun::attachSchedule(ModuleOp module) {
   bool hasInt4 = tested.chip == std::string("sm_80") || tested.chip == std::string("sm_89");
   auto schedule =
       ScheduleAttr::get(context.get(), family, isWgmma ? Copy::Tma : Copy::CpAsync, widest, units,
-                        rows, keyTile, 2, 1, 0, Conversion::Convert, 0, 0, /*scoreTerms=*/true);
+                        rows, keyTile, 2, 1, 0, Conversion::Convert, 0, 0, /*scoreTerms=*/true,
+                        /*lateConversions=*/true);
   auto target =
       TargetAttr::get(context.get(), tested.chip, family, 86, 166912, true, hasInt4, "unused");
   module.walk([&](Operation *op) {

@@ -121,11 +121,11 @@ TEST_F(ScheduleLookupTest, SmoothQueriesNeedBlocksOfWholeTiles) {
 
 TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsAreRefused) {
   ScheduleAttr row = schedule(target("sm_89"), 64, "sage2-8b");
-  ScheduleAttr lean = ScheduleAttr::get(&context, row.getFamily(), row.getCopy(), row.getHeadDim(),
-                                        row.getUnits(), row.getRowsPerUnit(), row.getKeyTile(),
-                                        row.getStages(), row.getValueChunks(), row.getExpChunks(),
-                                        row.getConversion(), row.getProducerRegisters(),
-                                        row.getConsumerRegisters(), /*scoreTerms=*/false);
+  ScheduleAttr lean = ScheduleAttr::get(
+      &context, row.getFamily(), row.getCopy(), row.getHeadDim(), row.getUnits(),
+      row.getRowsPerUnit(), row.getKeyTile(), row.getStages(), row.getValueChunks(),
+      row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
+      row.getConsumerRegisters(), /*scoreTerms=*/false, row.getLateConversions());
   RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));

@@ -206,7 +206,8 @@ LogicalResult KernelLowering::lowerRegion(Region &region) {
       // What a lowering emits is not lowered again: it lies before `op`.
       builder.setInsertionPoint(&op);
       loc = op.getLoc();
-      bool keepsFence = fenced && (isa<SubtileOp, StageOp>(op) || op.hasTrait<OpTrait::ConstantLike>());
+      bool keepsFence =
+          fenced && (isa<SubtileOp, StageOp>(op) || op.hasTrait<OpTrait::ConstantLike>());
       bool isProduct = isa<MmaAsyncOp>(op);
       if (failed(lower(&op)))
         return failure();

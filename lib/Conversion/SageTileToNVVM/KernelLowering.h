@@ -104,7 +104,8 @@ public:
   llvm::SmallVector<mlir::Value> &getRegistersRead(mlir::Value async) {
     return registersRead[async];
   }
-  /// Whether nothing but products touched registers since a fence of theirs (PTX ISA, "wgmma.fence").
+  /// Whether nothing but products touched registers since a fence of theirs (PTX ISA,
+  /// "wgmma.fence").
   bool isFenced() const { return fenced; }
 
 private:

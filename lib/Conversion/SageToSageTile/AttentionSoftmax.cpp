@@ -22,8 +22,8 @@ Value AttentionKernel::findMaximum(const Scores &scores) {
   return b.reduce(tile::ReduceKind::MaximumF, maxima, getRow(b.getF32Type()));
 }
 
-/// A row that has seen no key yet subtracts a finite number, so that exp2 gives 0 and not NaN. Which one makes no
-/// difference: every score and the previous maximum of such a row are -∞.
+/// A row that has seen no key yet subtracts a finite number, so that exp2 gives 0 and not NaN.
+/// Which one makes no difference: every score and the previous maximum of such a row are -∞.
 Value AttentionKernel::getSubtrahend(Value maximum) {
   return b.map(getRow(b.getF32Type()), {maximum}, [&](ValueRange e) -> Value {
     return arith::MaximumFOp::create(b, e[0], b.f32(std::numeric_limits<float>::lowest()));

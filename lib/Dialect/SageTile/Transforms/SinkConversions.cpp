@@ -1,4 +1,5 @@
-// Conversions move down: of scores to their exponentials, of probabilities below the barrier of their product.
+// Conversions move down: of scores to their exponentials, of probabilities below the barrier of
+// their product.
 
 #include "Maps.h"
 
@@ -16,9 +17,7 @@ using namespace mlir;
 namespace sage::tile {
 namespace {
 
-bool isPacking(Operation *op) {
-  return isa_and_nonnull<ConvertOp, ConcatOp, SliceOp>(op);
-}
+bool isPacking(Operation *op) { return isa_and_nonnull<ConvertOp, ConcatOp, SliceOp>(op); }
 
 /// What packs `value` in `block`, in no order.
 void collectPacking(Value value, Block *block, llvm::SetVector<Operation *> &packing) {

@@ -1,5 +1,5 @@
-// mma(p1, v1, mma(p0, v0, O * alpha)) -> O = fma(O, alpha, mma(p1, v1, mma(p0, v0, 0))), in column chunks; a promotion for
-// each interval of tokens.
+// mma(p1, v1, mma(p0, v0, O * alpha)) -> O = fma(O, alpha, mma(p1, v1, mma(p0, v0, 0))), in column
+// chunks; a promotion for each interval of tokens.
 
 #include "ColumnSlices.h"
 #include "Maps.h"
@@ -116,8 +116,8 @@ private:
     return count;
   }
 
-  /// The chunks of the sum of `group`, added to `previous`, the sums before. Only `inFlight` fresh fragments exist
-  /// at a time.
+  /// The chunks of the sum of `group`, added to `previous`, the sums before. Only `inFlight` fresh
+  /// fragments exist at a time.
   SmallVector<Value> promote(ArrayRef<MmaOp> group, ArrayRef<Value> previous) {
     OpBuilder builder(group.back());
     SmallVector<Value> products, sums;

@@ -1,12 +1,16 @@
-// RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation)))" | FileCheck %s
+// RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{interval=32})))" | FileCheck %s
 // RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{value-chunks=2})))" | FileCheck %s --check-prefix=CHUNKS
 // RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{value-chunks=0})))" 2>&1 | FileCheck %s --check-prefix=ERROR
 
-// RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{inner=f16})))" | FileCheck %s --check-prefix=HALF
+// RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{inner=f16 interval=32})))" | FileCheck %s --check-prefix=HALF
 // RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{inner=bf16})))" 2>&1 | FileCheck %s --check-prefix=INNER
 
 // RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{value-chunks=5 in-flight=1})))" | FileCheck %s --check-prefix=ONE
+// RUN: sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation)))" | FileCheck %s --check-prefix=WHOLE
+// RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{interval=-1})))" 2>&1 | FileCheck %s --check-prefix=INTERVAL
 // RUN: not sage-opt %s --pass-pipeline="builtin.module(gpu.module(sage_tile.kernel(sage-tile-two-level-accumulation{in-flight=0})))" 2>&1 | FileCheck %s --check-prefix=FLIGHT
+
+// INTERVAL: error: interval must not be negative, but got -1
 
 // One fresh fragment at a time: each chunk is added before the next is made.
 // ONE-LABEL: sage_tile.kernel @rescaled
@@ -85,8 +89,16 @@ sage_tile.kernel @plain(%buffer: memref<?x40xf32>, %p8: memref<?x32xf8E4M3FN>) a
   sage_tile.return
 }
 
-// Tokens in two panels: two products, each in a fresh fragment; the second sum only adds.
+// Tokens in two panels: two products. Under interval=32 each has a fresh fragment, and the second sum only adds; else one
+// fragment takes both.
 // CHECK-LABEL: sage_tile.kernel @panels
+// WHOLE-LABEL: sage_tile.kernel @panels
+// WHOLE: %[[Z:.+]] = sage_tile.splat %{{.+}} : f32
+// WHOLE: %[[T0:.+]] = sage_tile.mma %{{.+}}, %{{.+}}, %[[Z]]
+// WHOLE: %[[T1:.+]] = sage_tile.mma %{{.+}}, %{{.+}}, %[[T0]]
+// WHOLE: %[[N:.+]] = sage_tile.map ins(%{{.+}}, %{{.+}}, %[[T1]]
+// WHOLE: math.fma
+// WHOLE: sage_tile.store %[[N]]
 // HALF-LABEL: sage_tile.kernel @panels
 sage_tile.kernel @panels(%buffer: memref<?x40xf32>, %p8: memref<?x32xf8E4M3FN>, %alphas: memref<?xf32>) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
   %c0 = arith.constant 0 : index
