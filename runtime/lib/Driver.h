@@ -43,8 +43,14 @@ public:
 template <typename Body> Status withContext(const PrimaryContext &primary, Body body) {
   SAGE_RETURN_IF_ERROR(
       primary.api().check(primary.api().ctxPushCurrent(primary.context), "cuCtxPushCurrent"));
-  Status status = body();
   cuda::Context popped;
+  Status status;
+  try {
+    status = body();
+  } catch (...) { // out of host memory
+    primary.api().ctxPopCurrent(&popped);
+    throw;
+  }
   Status left = primary.api().check(primary.api().ctxPopCurrent(&popped), "cuCtxPopCurrent");
   return status.ok() ? std::move(left) : std::move(status);
 }

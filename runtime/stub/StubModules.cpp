@@ -53,13 +53,13 @@ Parameter parseParameter(const std::string &text) {
 void parseEntries(const std::string &ptx, ModuleObject &module) {
   for (size_t at = ptx.find(".entry"); at != std::string::npos; at = ptx.find(".entry", at + 1)) {
     size_t name = ptx.find_first_not_of(" \t", at + 6);
-    size_t open = ptx.find_first_of("( \t\n", name);
-    FunctionObject function;
-    function.name = ptx.substr(name, open - name);
-    open = ptx.find('(', name);
+    size_t open = ptx.find('(', name);
     size_t close = ptx.find(')', open);
-    if (open == std::string::npos || close == std::string::npos)
+    // Cut off behind `.entry`, its name or its parameters.
+    if (name == std::string::npos || open == std::string::npos || close == std::string::npos)
       break;
+    FunctionObject function;
+    function.name = ptx.substr(name, ptx.find_first_of("( \t\n", name) - name);
     std::string list = ptx.substr(open + 1, close - open - 1);
     for (size_t begin = list.find(".param"); begin != std::string::npos;) {
       size_t end = list.find(',', begin);
