@@ -2,6 +2,8 @@
 
 #include "Operands.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 using namespace sage;
 
@@ -72,14 +74,22 @@ FailureOr<SmallVector<Value>> sage::findOperands(AttentionOp op) {
   return operands;
 }
 
-void sage::eraseUnused(SmallVector<Value> operands) {
-  while (!operands.empty()) {
-    Operation *source = operands.pop_back_val().getDefiningOp();
-    if (!source || !source->use_empty() ||
+void sage::eraseUnused(ValueRange operands) {
+  // By op: several values may come from one, and none may be looked at after it is erased.
+  llvm::SetVector<Operation *> sources;
+  auto add = [&](ValueRange values) {
+    for (Value value : values)
+      if (Operation *source = value.getDefiningOp())
+        sources.insert(source);
+  };
+  add(operands);
+  while (!sources.empty()) {
+    Operation *source = sources.pop_back_val();
+    if (!source->use_empty() ||
         !isa<QuantizeOp, QuantizeValueOp, CenterOp, MeanOp, LseCorrectionOp, ScoreCorrectionOp>(
             source))
       continue;
-    llvm::append_range(operands, source->getOperands());
+    add(source->getOperands());
     source->erase();
   }
 }

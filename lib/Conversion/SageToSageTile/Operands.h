@@ -16,7 +16,7 @@ mlir::FailureOr<llvm::SmallVector<mlir::Value>> findOperands(QuantizedAttentionO
 mlir::FailureOr<llvm::SmallVector<mlir::Value>> findOperands(AttentionOp op);
 
 /// Erases what fed an attention that is gone, from its operands up.
-void eraseUnused(llvm::SmallVector<mlir::Value> operands);
+void eraseUnused(mlir::ValueRange operands);
 
 } // namespace sage
 

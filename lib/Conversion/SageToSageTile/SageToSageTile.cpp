@@ -118,7 +118,7 @@ LogicalResult ConvertSageToSageTilePass::convert(AttentionLike op) {
   op->replaceAllUsesWith(invoke);
   SmallVector<Value> operands(op->getOperands());
   op.erase();
-  eraseUnused(std::move(operands));
+  eraseUnused(operands);
   return success();
 }
 
