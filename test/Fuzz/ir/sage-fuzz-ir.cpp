@@ -196,6 +196,11 @@ Target *makeTarget() {
 } // namespace
 } // namespace sage::fuzz
 
+#if defined(__SANITIZE_ADDRESS__)
+/// LLVM's allocators mark their memory, but only where they are inlined into instrumented code.
+extern "C" const char *__asan_default_options() { return "allow_user_poisoning=0"; }
+#endif
+
 int main(int argc, char **argv) {
   using namespace sage::fuzz;
   llvm::sys::PrintStackTraceOnErrorSignal(argv[0]);
