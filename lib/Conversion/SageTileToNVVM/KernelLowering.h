@@ -142,7 +142,7 @@ private:
   mlir::LLVM::LLVMFuncOp function;
   mlir::Location loc;
   Role role = Role::AllUnits;
-  bool specialized = false, asyncProxy = false, fenced = false;
+  bool specialized = false, asyncProxy = false, fenced = false, continuesFill = false;
   SharedPlan plan;
   mlir::Value thread, unitOfBlock, shared;
   llvm::DenseMap<mlir::Value, SharedTile> tiles;

@@ -224,6 +224,15 @@ LogicalResult KernelLowering::lowerRead(ReadOp op) {
   return success();
 }
 
+/// Whether another fill comes before anything that could read what `op` filled: it synchronizes for
+/// both.
+static bool isFollowedByFill(FillOp op) {
+  Operation *next = op->getNextNode();
+  while (next && (isa<StageOp, SubtileOp>(next) || next->hasTrait<OpTrait::ConstantLike>()))
+    next = next->getNextNode();
+  return isa_and_nonnull<FillOp>(next);
+}
+
 LogicalResult KernelLowering::lowerFill(FillOp op) {
   SharedType type = op.getTarget().getType();
   auto number = dyn_cast<FloatAttr>(op.getValue());
@@ -238,7 +247,9 @@ LogicalResult KernelLowering::lowerFill(FillOp op) {
   auto vectorType = VectorType::get({unit / 4}, builder.getI32Type());
   Value value = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(vectorType, word));
 
-  emitSync();
+  if (!continuesFill)
+    emitSync();
+  continuesFill = isFollowedByFill(op);
   Value pointer = getTile(op.getTarget()).pointer;
   scf::ForOp loop = scf::ForOp::create(builder, loc, getThreadOfRole(), constant(bytes / unit),
                                        constant(getNumThreads()));
@@ -248,6 +259,8 @@ LogicalResult KernelLowering::lowerFill(FillOp op) {
     LLVM::StoreOp::create(builder, loc, value, offset(pointer, mul(loop.getInductionVar(), unit)),
                           unit);
   }
+  if (continuesFill)
+    return success();
   if (asyncProxy)
     emitProxyFence();
   emitSync();

@@ -136,9 +136,12 @@ bool AccessPlan::formAccesses(bool ofWords) {
     if (ofWords && (size % 4 != 0 || first % 4 != 0))
       return false;
     Access access{first, size, y[first], x[first], getGuard(first, y[first], x[first])};
-    if (groups.empty() || !(groups.back().front().guard == access.guard))
-      groups.emplace_back();
-    groups.back().push_back(access);
+    auto *group = llvm::find_if(groups, [&](const SmallVector<Access> &other) {
+      return other.front().guard == access.guard;
+    });
+    if (group == groups.end())
+      group = &groups.emplace_back();
+    group->push_back(access);
     first += size;
   }
   return true;

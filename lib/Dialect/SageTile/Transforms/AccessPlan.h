@@ -52,7 +52,7 @@ public:
     return plan;
   }
 
-  /// Runs of accesses that take place together.
+  /// Accesses that take place together: a branch for each.
   llvm::ArrayRef<llvm::SmallVector<Access>> getGroups() const { return groups; }
   mlir::VectorType getType(const Access &access) const {
     return mlir::VectorType::get({access.size / elementsPerUnit}, unitType);
