@@ -29,7 +29,8 @@ sage_tensor makeBias(Random &random, const sage_problem &problem, const sage_cal
     bias.extents[axis] = repeats ? 1 : full[axis];
     // Equal for all of an axis, as a caller's expanded tensor has it.
     bias.strides[axis] = random.oneIn(8) ? 0 : stride;
-    stride *= std::max<int64_t>(bias.extents[axis], 1);
+    // Unsigned: extents of a hostile problem overflow.
+    stride = int64_t(uint64_t(stride) * uint64_t(std::max<int64_t>(bias.extents[axis], 1)));
   }
   return bias;
 }
