@@ -60,7 +60,7 @@ sage_call plausibleCall(Random &random, const sage_problem &problem) {
   };
   int64_t batch = extent(0, problem.packed ? 1 : int64_t(random.below(3))),
           keyHeads = extent(2, 1 + random.below(3)),
-          queryHeads = extent(1, keyHeads * int64_t(1 + random.below(3))),
+          queryHeads = extent(1, int64_t(uint64_t(keyHeads) * (1 + random.below(3)))),
           queries = extent(3, int64_t(random.below(40))), keys = extent(4, random.below(40));
   auto make = [&](int64_t heads, int64_t tokens, int64_t dim) {
     return makeTensor(random, problem.element_type, batch, heads, tokens, dim);
