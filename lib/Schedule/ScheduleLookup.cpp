@@ -30,22 +30,42 @@ static OwningOpRef<ModuleOp> parseRows(MLIRContext *context, StringRef text, Str
   return parseSourceString<ModuleOp>(text, ParserConfig(context), path);
 }
 
-FailureOr<TargetAttr> sage::lookupTarget(MLIRContext *context, StringRef chip,
-                                         function_ref<InFlightDiagnostic()> emitError) {
+/// The target file of `chip`; its only op is what `lookupTarget` and `lookupRates` read.
+static FailureOr<OwningOpRef<ModuleOp>>
+readTargetFile(MLIRContext *context, StringRef chip, function_ref<InFlightDiagnostic()> emitError) {
   for (const EmbeddedText *row = embeddedTargets; row->path; ++row) {
     if (llvm::sys::path::stem(row->path) != chip)
       continue;
     OwningOpRef<ModuleOp> module = parseRows(context, row->text, row->path);
     if (!module)
       return failure();
-    auto targets = module->getOps<TargetOp>();
-    if (!targets.empty())
-      return (*targets.begin()).getRow();
+    if (!module->getOps<TargetOp>().empty())
+      return module;
   }
   auto diagnostic = emitError() << "chip must be one of " << llvm::join(listChips(), ", ")
                                 << ", but got '" << chip << "'";
   diagnostic.attachNote()
       << "a chip of a known instruction family is one file, targets/<chip>.mlir";
+  return failure();
+}
+
+FailureOr<TargetAttr> sage::lookupTarget(MLIRContext *context, StringRef chip,
+                                         function_ref<InFlightDiagnostic()> emitError) {
+  FailureOr<OwningOpRef<ModuleOp>> module = readTargetFile(context, chip, emitError);
+  if (failed(module))
+    return failure();
+  return (*(*module)->getOps<TargetOp>().begin()).getRow();
+}
+
+FailureOr<RatesAttr> sage::lookupRates(MLIRContext *context, StringRef chip,
+                                       function_ref<InFlightDiagnostic()> emitError) {
+  FailureOr<OwningOpRef<ModuleOp>> module = readTargetFile(context, chip, emitError);
+  if (failed(module))
+    return failure();
+  if (std::optional<RatesAttr> rates = (*(*module)->getOps<TargetOp>().begin()).getRates())
+    return *rates;
+  auto diagnostic = emitError() << "chip must have rates, but " << chip << " has none";
+  diagnostic.attachNote() << "add them in targets/" << chip << ".mlir";
   return failure();
 }
 

@@ -1,6 +1,7 @@
 // sage-compile: an attention op in MLIR to an artifact that the runtime launches.
 
 #include "Assembler.h"
+#include "Explain.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/MLIRContext.h"
@@ -29,6 +30,7 @@ using namespace mlir;
 namespace {
 
 enum class Emit { Sage, Tile, Nvvm, Ptx, Cubin };
+enum class Explain { No, Text, Json };
 
 namespace cl = llvm::cl;
 cl::OptionCategory category("sage-compile options");
@@ -66,7 +68,19 @@ cl::opt<Emit>
              clEnumValN(Emit::Cubin, "cubin",
                         "the artifact, and the cubin that ptxas makes of it beside it (needs -o)")),
          cl::cat(category));
-cl::opt<std::string> ptxas("ptxas", cl::desc("The CUDA Toolkit's ptxas, for --emit=cubin"),
+cl::opt<Explain> explain(
+    "explain",
+    cl::desc("Write instead what the attention kernel's main loop does for each score, the clocks "
+             "of every pipe, registers (where ptxas is), occupancy and the predicted rate"),
+    cl::ValueOptional, cl::init(Explain::No),
+    cl::values(clEnumValN(Explain::Text, "", ""), clEnumValN(Explain::Text, "text", "a table"),
+               clEnumValN(Explain::Json, "json", "the same figures as JSON")),
+    cl::cat(category));
+cl::opt<int64_t> explainClock("explain-clock",
+                              cl::desc("Clock of the prediction; default: the chip's rates' own"),
+                              cl::value_desc("MHz"), cl::init(0), cl::cat(category));
+cl::opt<std::string> ptxas("ptxas",
+                           cl::desc("The CUDA Toolkit's ptxas, for --emit=cubin and --explain"),
                            cl::value_desc("program"), cl::cat(category));
 cl::opt<std::string> saveTemps("save-temps", cl::desc("Write every level to this folder"),
                                cl::value_desc("folder"), cl::cat(category));
@@ -198,6 +212,12 @@ int compile(ModuleOp module) {
     return 1;
   if (emit == Emit::Tile)
     return failed(writeFile(output, print(module)));
+  FailureOr<sage::Explanation> explanation = failure();
+  if (explain != Explain::No) {
+    FailureOr<sage::tile::ProgramOp> program = sage::findProgram(module, programName);
+    if (failed(program) || failed(explanation = sage::countAttention(*program)))
+      return 1;
+  }
   if (failed(runStage(module, "4-nvvm.mlir",
                       [](OpPassManager &pm) { sage::buildTileToNVVMPipeline(pm); })))
     return 1;
@@ -208,7 +228,15 @@ int compile(ModuleOp module) {
   if (failed(program))
     return 1;
   FailureOr<std::string> artifact = sage::emitArtifact(*program);
-  if (failed(artifact) || failed(writeFile(output, *artifact)))
+  if (failed(artifact))
+    return 1;
+  llvm::StringRef chipName = program->getProblem().getAs<sage::TargetAttr>("target").getChip();
+  if (explain != Explain::No) {
+    sage::addRegisters(*artifact, chipName, ptxas, *explanation);
+    return failed(writeFile(
+        output, sage::printExplanation(*explanation, explainClock, explain == Explain::Json)));
+  }
+  if (failed(writeFile(output, *artifact)))
     return 1;
   if (!saveTemps.empty()) {
     llvm::SmallString<128> path(saveTemps);
@@ -216,11 +244,8 @@ int compile(ModuleOp module) {
     if (failed(writeFile(path, *artifact)))
       return 1;
   }
-  if (emit == Emit::Cubin) {
-    auto target = program->getProblem().getAs<sage::TargetAttr>("target");
-    if (failed(writeCubin(*artifact, target.getChip())))
-      return 1;
-  }
+  if (emit == Emit::Cubin && failed(writeCubin(*artifact, chipName)))
+    return 1;
   return 0;
 }
 

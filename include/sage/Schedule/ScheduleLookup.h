@@ -19,6 +19,10 @@ std::vector<std::string> listChips();
 mlir::FailureOr<TargetAttr> lookupTarget(mlir::MLIRContext *context, llvm::StringRef chip,
                                          llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
+/// How fast `chip` is; also reports a chip whose target file does not say so.
+mlir::FailureOr<RatesAttr> lookupRates(mlir::MLIRContext *context, llvm::StringRef chip,
+                                       llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+
 /// What a schedule is looked up for.
 struct ScheduleQuery {
   TargetAttr target;

@@ -47,7 +47,14 @@ func.func private @geometry() attributes {a =
 
 sage.schedule <stages = 2, family = mma_sync, copy = cp_async, head_dim = 128, units = 8, rows_per_unit = 16, key_tile = 64,
   conversion = convert, value_chunks = 1>
+// CHECK: sage.schedule #schedule{{[0-9]+}} measured "a GPU, a day: 1000 TFLOP/s"
 sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 2, rows_per_unit = 64, key_tile = 128, stages = 2,
-  conversion = magic, producer_registers = 24, consumer_registers = 240>
+  conversion = magic, producer_registers = 24, consumer_registers = 240> measured "a GPU, a day: 1000 TFLOP/s"
 sage.target <chip = "sm_80", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = false, int4_mma = true,
   schedules = "sm_89">
+// CHECK: sage.target #target rates <product = "A100", multiprocessors = 108, clock_mhz = 1410, {{.*}}threads = 2048>
+sage.target <chip = "sm_80", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = false, int4_mma = true,
+  schedules = "sm_89">
+  rates <product = "A100", multiprocessors = 108, clock_mhz = 1410, tensor_f16 = 1024, tensor_int8 = 2048, tensor_int4 = 4096,
+    tensor_e4m3 = 0, special = 16, fma = 64, alu = 64, convert = 64, shared = 128, latency = 33, shared_bytes = 167936,
+    threads = 2048>

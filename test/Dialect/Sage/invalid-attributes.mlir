@@ -156,3 +156,24 @@ sage.target <chip = "sm_80", family = mma_sync, ptx = 70, shared_bytes = 166912,
 // expected-error@+2 {{expected 'true' or 'false'}}
 // expected-error@+1 {{failed to parse Sage_TargetAttr parameter 'e4m3_mma'}}
 sage.target <chip = "sm_80", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = 1, int4_mma = true, schedules = "sm_89">
+
+// -----
+
+sage.target <chip = "sm_80", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = false, int4_mma = true, schedules = "sm_89">
+  // expected-error@+1 {{rates must be at least 1, but got 0 [T2]}}
+  rates <product = "x", multiprocessors = 1, clock_mhz = 1, tensor_f16 = 1, tensor_int8 = 1, tensor_int4 = 0, tensor_e4m3 = 0, special = 0, fma = 1, alu = 1, convert = 1, shared = 1,
+    latency = 0, shared_bytes = 1, threads = 1>
+
+// -----
+
+sage.target <chip = "sm_80", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = false, int4_mma = true, schedules = "sm_89">
+  // expected-error@+1 {{rates of int4 and e4m3 products and the latency must not be negative, but got -1 [T2]}}
+  rates <product = "x", multiprocessors = 1, clock_mhz = 1, tensor_f16 = 1, tensor_int8 = 1, tensor_int4 = 0, tensor_e4m3 = -1, special = 1, fma = 1, alu = 1, convert = 1, shared = 1,
+    latency = 0, shared_bytes = 1, threads = 1>
+
+// -----
+
+sage.target <chip = "sm_80", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = false, int4_mma = true, schedules = "sm_89">
+  // expected-error@+1 {{rates must name a product, but got '' [T2]}}
+  rates <product = "", multiprocessors = 1, clock_mhz = 1, tensor_f16 = 1, tensor_int8 = 1, tensor_int4 = 0, tensor_e4m3 = 0, special = 1, fma = 1, alu = 1, convert = 1, shared = 1,
+    latency = 0, shared_bytes = 1, threads = 1>

@@ -1,4 +1,5 @@
-// `#sage.schedule` and `#sage.target`: rules S1 to S6 and T1, and what they rule out.
+// `#sage.schedule`, `#sage.target` and `#sage.rates`: rules S1 to S6, T1 and T2, and what they rule
+// out.
 
 #include "mlir/IR/Diagnostics.h"
 #include "sage/Dialect/Sage/IR/Panels.h"
@@ -159,5 +160,25 @@ LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
     return emitError() << "target must have PTX 80 or later and at least 49152 bytes of shared "
                           "memory, but got "
                        << ptx << " and " << sharedBytes << " [T1]";
+  return success();
+}
+
+LogicalResult RatesAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef product,
+                                int64_t multiprocessors, int64_t clockMhz, int64_t tensorF16,
+                                int64_t tensorInt8, int64_t tensorInt4, int64_t tensorE4M3,
+                                int64_t special, int64_t fma, int64_t alu, int64_t convert,
+                                int64_t shared, int64_t latency, int64_t sharedBytes,
+                                int64_t threads) {
+  for (int64_t rate : {multiprocessors, clockMhz, tensorF16, tensorInt8, special, fma, alu, convert,
+                       shared, sharedBytes, threads})
+    if (rate < 1)
+      return emitError() << "rates must be at least 1, but got " << rate << " [T2]";
+  for (int64_t rate : {tensorInt4, tensorE4M3, latency})
+    if (rate < 0)
+      return emitError() << "rates of int4 and e4m3 products and the latency must not be negative, "
+                            "but got "
+                         << rate << " [T2]";
+  if (product.empty())
+    return emitError() << "rates must name a product, but got '' [T2]";
   return success();
 }

@@ -223,4 +223,29 @@ def Sage_TargetAttr : Sage_Attr<"Target", "target"> {
   }];
 }
 
+def Sage_RatesAttr : Sage_Attr<"Rates", "rates"> {
+  let summary = "How fast a chip is";
+  let description = [{
+    What one multiprocessor of a product does in a clock, for predictions. `tensor_…` are multiply-adds of dense matrix products
+    (0: there are none); `special` (exp2), `fma`, `alu` (minimum, maximum, comparison, integers) and `convert` are operations
+    of single lanes; `shared` is bytes of shared memory. Four warp instructions are issued in a clock. `latency` is how many
+    clocks a chain of products takes beyond what its rate says. `clock_mhz` is held under load.
+
+    Example:
+
+    ```mlir
+    #sage.rates<product = "H100 SXM", multiprocessors = 132, clock_mhz = 1755, tensor_f16 = 2048, tensor_int8 = 4096,
+      tensor_int4 = 0, tensor_e4m3 = 4096, special = 16, fma = 128, alu = 64, convert = 64, shared = 128,
+      latency = 90, shared_bytes = 233472, threads = 2048>
+    ```
+  }];
+  let parameters = (ins
+    StringRefParameter<"name of a product">:$product, "int64_t":$multiprocessors, "int64_t":$clock_mhz,
+    "int64_t":$tensor_f16, "int64_t":$tensor_int8, "int64_t":$tensor_int4, "int64_t":$tensor_e4m3,
+    "int64_t":$special, "int64_t":$fma, "int64_t":$alu, "int64_t":$convert, "int64_t":$shared, "int64_t":$latency,
+    "int64_t":$shared_bytes, "int64_t":$threads);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 #endif // SAGE_DIALECT_SAGE_IR_SAGEATTRIBUTES_TD

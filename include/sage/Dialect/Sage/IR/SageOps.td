@@ -114,21 +114,25 @@ class Sage_RowOp<string opMnemonic, Attr row> : Sage_Op<opMnemonic> {
 def Sage_ScheduleOp : Sage_RowOp<"schedule", Sage_ScheduleAttr> {
   let summary = "A row of a schedule file";
   let description = [{
-    Offers a schedule in `schedules/<chip>/hd<N>.mlir`; earlier rows are preferred. It has no meaning elsewhere.
+    Offers a schedule in `schedules/<chip>/hd<N>.mlir`; earlier rows are preferred. It has no meaning elsewhere. `measured`
+    says on which GPU, when and how fast, for rows that sage-tune wrote.
 
     Example:
 
     ```mlir
     sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 2, rows_per_unit = 64, key_tile = 128, stages = 2,
-      producer_registers = 24, consumer_registers = 240>
+      producer_registers = 24, consumer_registers = 240> measured "NVIDIA H100 80GB HBM3, 2026-01-31: 1020 TFLOP/s"
     ```
   }];
+  let arguments = (ins Sage_ScheduleAttr:$row, OptionalAttr<StrAttr>:$measured);
+  let assemblyFormat = "$row (`measured` $measured^)? attr-dict";
 }
 
 def Sage_TargetOp : Sage_RowOp<"target", Sage_TargetAttr> {
   let summary = "The description of a chip in a target file";
   let description = [{
-    Describes a chip in `targets/<chip>.mlir`, one op in each file. It has no meaning elsewhere.
+    Describes a chip in `targets/<chip>.mlir`, one op in each file. It has no meaning elsewhere. `rates` is what
+    `sage-compile --explain` predicts from.
 
     Example:
 
@@ -137,6 +141,8 @@ def Sage_TargetOp : Sage_RowOp<"target", Sage_TargetAttr> {
       schedules = "sm_89">
     ```
   }];
+  let arguments = (ins Sage_TargetAttr:$row, OptionalAttr<Sage_RatesAttr>:$rates);
+  let assemblyFormat = "$row (`rates` $rates^)? attr-dict";
 }
 
 include "sage/Dialect/Sage/IR/SageSmoothingOps.td"
