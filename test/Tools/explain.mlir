@@ -1,7 +1,7 @@
 // What the main loop does for each score, and the rate that the chip's own rates allow.
 // REQUIRES: sage-compile
-// RUN: sage-compile %s --chip=sm_90a --explain --explain-clock=1755 --ptxas=/no/ptxas 2>&1 | FileCheck %s
-// RUN: sage-compile %s --chip=sm_90a --explain=json --ptxas=/no/ptxas 2>/dev/null | FileCheck %s --check-prefix=JSON
+// RUN: sage-compile %s --chip=sm_90a --schedule-file=%S/Inputs/rows.mlir --explain --explain-clock=1755 --ptxas=/no/ptxas 2>&1 | FileCheck %s
+// RUN: sage-compile %s --chip=sm_90a --schedule-file=%S/Inputs/rows.mlir --explain=json --ptxas=/no/ptxas 2>/dev/null | FileCheck %s --check-prefix=JSON
 // RUN: sage-compile %s --chip=sm_89 --explain --ptxas=/no/ptxas 2>/dev/null | FileCheck %s --check-prefix=ADA
 // RUN: sage-compile %s --chip=sm_120a --explain --ptxas=/no/ptxas -o %t.txt 2>/dev/null && FileCheck %s --check-prefix=FILE < %t.txt
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Finds the fastest schedule row for an attention on a GPU.
 
-  sage-tune compile INPUT.mlir FOLDER --chip=CHIP [--vary=NAME=VALUE,VALUE...]... [--differ=N] [--only=REGEX] [-j N]
+  sage-tune compile INPUT.mlir FOLDER --chip=CHIP [--schedule-file=ROWS.mlir] [--vary=NAME=VALUE,VALUE...]... [--differ=N]
+                    [--only=REGEX] [-j N]
   sage-tune run FOLDER [--device=cuda:N|stub] [--shape=B,Hq,Hkv,Nq,Nk]... [--batch=N] [--finalists=N] [--scope=kernel|total]
   sage-tune pick FOLDER [--into=ROWS.mlir] [--scope=kernel|total] [--margin=PERCENT]
   sage-tune all INPUT.mlir FOLDER --chip=CHIP [options of the three]
@@ -84,6 +85,7 @@ def neighbours(base, space, differ):
 def find_base(options):
     """The row that sage-compile takes for the input."""
     command = [options.sage_compile, options.input, "--chip=" + options.chip, "--print-schedule", "-o", os.devnull]
+    command += ["--schedule-file=" + options.schedule_file] if options.schedule_file else []
     result = subprocess.run(command, capture_output=True, text=True)
     found = re.search(r"schedule: #sage\.schedule(<.*>)", result.stderr)
     if result.returncode or not found:
@@ -263,6 +265,7 @@ def main():
     steps = parser.add_subparsers(dest="step", required=True)
     of_compile, of_run, of_pick = (argparse.ArgumentParser(add_help=False) for _ in range(3))
     of_compile.add_argument("--chip", required=True)
+    of_compile.add_argument("--schedule-file", default="", help="rows to start from, instead of the built-in ones")
     of_compile.add_argument("--vary", action="append", default=[], metavar="NAME=VALUE,…")
     of_compile.add_argument("--differ", type=int, default=2)
     of_compile.add_argument("--only", default="", help="regular expression of rows")
