@@ -58,6 +58,9 @@ bool isRescale(MapOp map) {
     return type && isa<FloatType>(type.getElementType()) &&
            isa_and_nonnull<MmaOp, WaitOp>(value.getDefiningOp());
   };
+  // Masks and exponentials of float products are none.
+  if (!isa_and_nonnull<arith::MulFOp, math::FmaOp>(getYieldedValue(map).getDefiningOp()))
+    return false;
   bool isAccumulator = llvm::any_of(map->getUsers(), [&](Operation *user) {
     auto product = dyn_cast<MmaOp>(user);
     return product && product.getAccumulator() == map.getResult();
@@ -107,7 +110,8 @@ bool plantMissingRescale(KernelOp kernel) {
       return false;
     bool planted = false;
     for (auto [i, input] : llvm::enumerate(map.getInputs()))
-      if (cast<FragmentType>(input.getType()).getColumns() == 1) {
+      if (auto type = cast<FragmentType>(input.getType());
+          type.getColumns() == 1 && type.getElementType().isF32()) {
         replaceArgument(map, i, 1.0);
         planted = true;
       }
