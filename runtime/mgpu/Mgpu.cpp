@@ -231,8 +231,8 @@ void sage_encode_tensor_map(void *map, int32_t element, int32_t rank, void *addr
     if (i + 1 < rank)
       description.strides[size_t(i)] = Expression(strides[i]);
   }
-  PrimaryContext *context = nullptr;
-  require(call, Library::get().find(context));
-  require(call, encodeTensorMap(context->api(), description, SymbolValues{}, toDevice(address),
-                                *static_cast<cuda::TensorMap *>(map)));
+  run(call, [&](const DriverApi &api) {
+    return encodeTensorMap(api, description, SymbolValues{}, toDevice(address),
+                           *static_cast<cuda::TensorMap *>(map));
+  });
 }

@@ -187,6 +187,7 @@ EXPORT cuTensorMapEncodeTiled(cuda::TensorMap *map, cuda::TensorMapDataType type
                               cuda::TensorMapSwizzle swizzle,
                               cuda::TensorMapL2Promotion l2Promotion, cuda::TensorMapOobFill) {
   SAGE_STUB_ENTER("cuTensorMapEncodeTiled");
+  SAGE_STUB_NEEDS_CONTEXT();
   static_assert(sizeof(sage_stub_tensor_map) == sizeof(cuda::TensorMap));
   if (reinterpret_cast<uintptr_t>(map) % 64 != 0 ||
       reinterpret_cast<uintptr_t>(address) % 16 != 0 || !address)

@@ -1,9 +1,16 @@
 // MLIR's own tools, which know nothing of Sage, finish what sage-to-gpu leaves, for every family.
-// DEFINE: %{finish} = mlir-opt --pass-pipeline="builtin.module(one-shot-bufferize{bufferize-function-boundaries=true function-boundary-type-conversion=identity-layout-map},convert-scf-to-cf,gpu-to-llvm,reconcile-unrealized-casts)" | mlir-translate --mlir-to-llvmir
+// DEFINE: %{finish} = mlir-opt --pass-pipeline="builtin.module(one-shot-bufferize{bufferize-function-boundaries=true function-boundary-type-conversion=identity-layout-map},canonicalize,convert-scf-to-cf,gpu-to-llvm,reconcile-unrealized-casts)" | mlir-translate --mlir-to-llvmir
 // RUN: sage-opt %s --sage-to-gpu=chip=sm_89 | %{finish} | FileCheck %s
 // RUN: sage-opt %s --sage-to-gpu=chip=sm_90a | %{finish} | FileCheck %s --check-prefixes=CHECK,TMA
 // RUN: sage-opt %s --sage-to-gpu=chip=sm_120a | %{finish} | FileCheck %s
 // RUN: sage-opt %s --sage-to-gpu="chip=sm_89 workspace=host checks=false" | %{finish} | FileCheck %s --check-prefix=HOST
+// RUN: sed 's/NAME/memrefs/' %sage_src/test/gpu/host/attention.mlir | sage-opt --sage-to-gpu=chip=sm_90a | %{finish} | FileCheck %s --check-prefix=COPIES
+
+// No copy of the caller's memory by the host, which cannot read a GPU's.
+// COPIES-LABEL: define {{.*}}@memrefs(
+// COPIES-NOT: memcpy
+// COPIES-NOT: memrefCopy
+// COPIES-LABEL: define {{.*}}@_mlir_ciface_memrefs(
 
 func.func @causal(%q: tensor<1x8x?x128xf16>, %k: tensor<1x2x?x128xf16>, %v: tensor<1x2x?x128xf16>,
                   %o: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
