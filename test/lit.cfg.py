@@ -17,6 +17,8 @@ tool_dirs = [os.path.join(config.sage_binary_root, "bin"), config.llvm_tools_dir
 if config.ptxas:
     tool_dirs.append(os.path.dirname(config.ptxas))
     config.available_features.add("ptxas")
+if config.nvdisasm:
+    config.available_features.add("nvdisasm")
 config.environment["PATH"] = os.pathsep.join(tool_dirs + [os.environ.get("PATH", "")])
 for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "sage-check-levels", "host-program-test"):
     if os.path.exists(os.path.join(tool_dirs[0], tool)):
@@ -32,5 +34,6 @@ config.substitutions += [
     ("%sage_src", config.sage_source_root),
     ("%sage_bin", config.sage_binary_root),
     ("%ptxas", config.ptxas),
+    ("%nvdisasm", config.nvdisasm),
     ("%python", config.python or sys.executable),
 ]

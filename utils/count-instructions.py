@@ -7,8 +7,8 @@
 The main loop is the shortest innermost loop with tensor instructions: the one whose tiles are not masked. `rows` query rows and `keys`
 keys pass through one warp in an iteration, 16 and the key tile in an artifact; per element means per element of S and lane,
 that is, 32 lanes share rows x keys elements. nvdisasm comes with the CUDA Toolkit and with the package
-nvidia-cuda-nvdisasm. --limit=per_element=13 (or tensor_share, instructions, registers) makes a larger figure (for shares: a
-smaller one) an error. Exit status: 0, 1 beyond a limit, 2 for wrong usage. Standard library only.
+nvidia-cuda-nvdisasm. --limit=per_element=13 (or instructions, registers, frame, tensor_share, stages) makes a larger figure
+(for tensor_share and stages: a smaller one) an error. Exit status: 0, 1 beyond a limit, 2 for wrong usage. Standard library only.
 """
 import argparse
 import json
@@ -114,6 +114,7 @@ def measure_artifact(path, options):
     figures["registers"] = int(found.group(1)) if found else None
     found = re.search(r"for " + entry["name"] + r"\n\s+(\d+) bytes stack frame", result.stderr)
     figures["frame"] = int(found.group(1)) if found else None
+    figures["stages"] = int(re.search(r"stages = (\d+)", manifest["schedule"]).group(1))
     threads = entry["block"][0]
     figures["occupancy"] = occupancy(figures["registers"] or 255, threads, entry["shared_bytes"], chip)
     return {"name": os.path.basename(path), "chip": chip, "recipe": manifest["recipe"]["name"],
@@ -154,7 +155,8 @@ def main():
     for limit in options.limit:
         name, _, value = limit.partition("=")
         for r in results:
-            beyond = r[name] < float(value) if name.endswith("share") else r[name] > float(value)
+            wants_more = name in ("tensor_share", "stages")
+            beyond = r[name] < float(value) if wants_more else r[name] > float(value)
             if beyond:
                 print(f"count-instructions: {r['name']}: {name} is {r[name]}, the limit is {value}", file=sys.stderr)
                 status = 1

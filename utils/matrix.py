@@ -2,7 +2,8 @@
 """The matrix of what is compiled: recipe x chip x head dim x mask.
 
   matrix.py make OUT.json [--sage-compile=PATH] [--ptxas=PATH] [-j N] [--only=REGEX] [--resume]
-  matrix.py check FILE.json [--sample=N] [--seed=S] ...    compiles some of the cells again and compares with the file
+  matrix.py check FILE.json [--sample=N] [--seed=S] [--only=REGEX] ...
+                                                           compiles some of the cells again and compares with the file
   matrix.py print FILE.json [--gpu-results=FILE] > docs/Matrix.md
 
 A cell is refused (with the compiler's reason), or assembled by ptxas for its chip, with what ptxas says of every kernel:
@@ -137,7 +138,8 @@ def command_check(options):
     missing = [p.name() for p in chosen if p.name() not in recorded]
     for name in missing:
         print(f"matrix: {name} is not in {options.file}; run matrix.py make")
-    chosen = random.Random(options.seed).sample([p for p in chosen if p.name() in recorded], options.sample)
+    chosen = [p for p in chosen if p.name() in recorded and re.search(options.only, p.name())]
+    chosen = random.Random(options.seed).sample(chosen, min(options.sample, len(chosen)))
     options.out = None
     different = len(missing)
     for cell in make_cells(chosen, options):

@@ -6,7 +6,7 @@ usage="usage: utils/test.sh [options]
 
 Installs what the build and the tests need (Debian 12, as root or with sudo), builds into build/, runs the lit suite and
 the unit tests, and closes with one line: N passed, N failed[, N skipped]. The exit status is 0 only if nothing failed.
-Where the machine has no ptxas, it is installed into build/ptxas.
+Where the machine has no ptxas or nvdisasm, they are installed into build/cuda-tools.
 
   --preset=NAME   CMake preset (default: ci, or what build/ was configured with)
   --jobs=N        parallel compilations and tests (default: all cores)
@@ -19,10 +19,11 @@ parse_options "$@"
 
 phase Packages
 install_packages "${build_packages[@]}"
-provide_ptxas
+provide_cuda_tools
 
 phase Configure "into build/"
-configure ci -DSAGE_BUILD_TESTS=ON -DSAGE_PTXAS="$(find_ptxas || true)"
+configure ci -DSAGE_BUILD_TESTS=ON -DSAGE_PTXAS="$(find_cuda_tool ptxas || true)" \
+  -DSAGE_NVDISASM="$(find_cuda_tool nvdisasm || true)"
 
 phase Build "$jobs at a time"
 build_targets

@@ -12,8 +12,9 @@ counts_file=
 # What the build needs. The MLIR packages are in Debian 12's security suite.
 build_packages=(g++ cmake ninja-build libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools
   nlohmann-json3-dev libxxhash-dev libgtest-dev python3 python3-numpy)
-# The release that the kernels are tuned with; its wheel carries the assembler alone, without a toolkit.
-ptxas_package=nvidia-cuda-nvcc==13.0.88
+# NVIDIA's tools for tests, and the wheels that carry them without a toolkit: ptxas of the release that the kernels are
+# tuned with.
+declare -A cuda_packages=([ptxas]=nvidia-cuda-nvcc==13.0.88 [nvdisasm]=nvidia-cuda-nvdisasm==13.5.37)
 
 fail() {
   echo "error: $1" >&2
@@ -98,27 +99,30 @@ install_packages() {
     fail "apt-get install failed" "its messages are above"
 }
 
-# --- ptxas ------------------------------------------------------------------------------------------------------------
+# --- NVIDIA's tools ---------------------------------------------------------------------------------------------------
 
-# Prints the path of a ptxas on this machine, if there is one.
-find_ptxas() {
-  command -v ptxas && return
+# find_cuda_tool NAME: prints the path of ptxas or nvdisasm on this machine, if there is one.
+find_cuda_tool() {
+  command -v "$1" && return
   local candidate
-  for candidate in /usr/local/cuda/bin/ptxas "$build"/ptxas/lib/python*/site-packages/nvidia/*/bin/ptxas; do
+  for candidate in /usr/local/cuda/bin/"$1" "$build"/cuda-tools/lib/python*/site-packages/nvidia/*/bin/"$1"; do
     [[ -x $candidate ]] && echo "$candidate" && return
   done
   return 1
 }
 
-# Puts ptxas into a virtual environment under build/ where the machine has none. Without it tests are unsupported.
-provide_ptxas() {
-  find_ptxas >/dev/null || [[ $install == no ]] || {
-    install_packages python3-venv
-    echo "    installing $ptxas_package into ${build#"$root"/}/ptxas"
-    { /usr/bin/python3 -m venv "$build/ptxas" &&
-      "$build/ptxas/bin/pip" install --quiet --no-deps "$ptxas_package"; } || true
-  }
-  echo "    ptxas: $(find_ptxas || echo 'none; tests that need it will be unsupported')"
+# Puts what the machine lacks into a virtual environment under build/. Without a tool, tests of its output are unsupported.
+provide_cuda_tools() {
+  local tool
+  for tool in "${!cuda_packages[@]}"; do
+    find_cuda_tool "$tool" >/dev/null || [[ $install == no ]] || {
+      install_packages python3-venv
+      echo "    installing ${cuda_packages[$tool]} into ${build#"$root"/}/cuda-tools"
+      { [[ -x $build/cuda-tools/bin/pip ]] || /usr/bin/python3 -m venv "$build/cuda-tools"; } &&
+        "$build/cuda-tools/bin/pip" install --quiet --no-deps "${cuda_packages[$tool]}" || true
+    }
+    echo "    $tool: $(find_cuda_tool "$tool" || echo 'none; tests that need it will be unsupported')"
+  done
 }
 
 # --- build ------------------------------------------------------------------------------------------------------------

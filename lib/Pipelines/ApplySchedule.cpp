@@ -35,6 +35,8 @@ void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe)
     manager.addPass(tile::createInterleaveExponentials({schedule.getExpChunks()}));
   if (schedule.getLateConversions())
     manager.addPass(tile::createSinkConversions());
+  if (schedule.getFenceProducts())
+    manager.addPass(tile::createFenceProducts());
 }
 
 class ApplySchedulePass : public sage::impl::ApplyScheduleBase<ApplySchedulePass> {

@@ -15,6 +15,7 @@
 #include "sage/Schedule/ScheduleLookup.h"
 #include "sage/Target/Artifact.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/BuryPointer.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -284,12 +285,14 @@ int main(int argc, char **argv) {
     return fail(error);
   DialectRegistry registry;
   sage::registerCompilerDialects(registry);
-  MLIRContext context(registry);
+  // Neither is freed, nor is the module: the process ends.
+  auto *context = new MLIRContext(registry);
+  llvm::BuryPointer(context);
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
-  SourceMgrDiagnosticHandler handler(sources, &context);
-  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
+  SourceMgrDiagnosticHandler handler(sources, context);
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, context);
   if (!module)
     return 1;
-  return compile(*module);
+  return compile(module.release());
 }

@@ -2,6 +2,7 @@
 
 #include "sage/Schedule/ScheduleLookup.h"
 
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/MLIRContext.h"
@@ -119,13 +120,30 @@ TEST_F(ScheduleLookupTest, SmoothQueriesNeedBlocksOfWholeTiles) {
                        "under smooth q, but got 192 and 128");
 }
 
+TEST_F(ScheduleLookupTest, RowsWithoutRegistersForIntervalsAreRefused) {
+  ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
+  ASSERT_TRUE(row);
+  ASSERT_FALSE(row.getIntervals());
+  auto parse = [&](StringRef text) { return cast<RecipeAttr>(parseAttribute(text, &context)); };
+  auto conflict = [&](RecipeAttr recipe) {
+    return row.findConflict(
+        recipe, GeometryAttr::getDefault(recipe, Family::Wgmma, 192, row.getKeyTile(), 128));
+  };
+  EXPECT_EQ(conflict(parse("#sage.recipe<\"sage2-8b\", interval = 64>")),
+            "schedule must have intervals = true for an interval of 64 in tiles of 128 keys with "
+            "inner = f32, but got false");
+  EXPECT_FALSE(conflict(parse("#sage.recipe<\"sage2-8b\", interval = 128>")));
+  EXPECT_FALSE(conflict(parse("#sage.recipe<\"sage2pp\", interval = 64>")));
+}
+
 TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsAreRefused) {
   ScheduleAttr row = schedule(target("sm_89"), 64, "sage2-8b");
   ScheduleAttr lean = ScheduleAttr::get(
       &context, row.getFamily(), row.getCopy(), row.getHeadDim(), row.getUnits(),
       row.getRowsPerUnit(), row.getKeyTile(), row.getStages(), row.getValueChunks(),
       row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
-      row.getConsumerRegisters(), /*scoreTerms=*/false, row.getLateConversions());
+      row.getConsumerRegisters(), /*scoreTerms=*/false, row.getLateConversions(),
+      /*intervals=*/true, /*fenceProducts=*/false);
   RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));

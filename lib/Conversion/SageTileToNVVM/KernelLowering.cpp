@@ -1,6 +1,7 @@
 // From sage_tile.kernel to llvm.func: the walk, and services for the single lowerings.
 
 #include "KernelLowering.h"
+#include "Atoms/InlinePtx.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -261,6 +262,10 @@ LogicalResult KernelLowering::lower(Operation *op) {
             if (asyncProxy)
               emitProxyFence();
             emitSync();
+            return success();
+          })
+          .Case([&](ScheduleBarrierOp) {
+            emitScheduleBarrier(builder, loc, numScheduleBarriers++);
             return success();
           })
           .Case([&](LaneLoadOp load) { return lowerLaneLoad(load); })

@@ -143,6 +143,7 @@ private:
   mlir::Location loc;
   Role role = Role::AllUnits;
   bool specialized = false, asyncProxy = false, fenced = false, continuesFill = false;
+  int64_t numScheduleBarriers = 0;
   SharedPlan plan;
   mlir::Value thread, unitOfBlock, shared;
   llvm::DenseMap<mlir::Value, SharedTile> tiles;

@@ -143,6 +143,11 @@ sage.schedule <family = wgmma, copy = tma, head_dim = 64, units = 3, rows_per_un
 
 // -----
 
+// expected-error@+1 {{schedule of wgmma must have fence_products = false, but got true [S10]}}
+sage.schedule <family = wgmma, copy = tma, head_dim = 64, units = 2, rows_per_unit = 64, key_tile = 64, stages = 2, fence_products = true>
+
+// -----
+
 // expected-error@+1 {{target must have a chip that starts with sm_ and a folder of schedules, but got 'gfx942' and 'sm_89' [T1]}}
 sage.target <chip = "gfx942", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = false, int4_mma = true, schedules = "sm_89">
 

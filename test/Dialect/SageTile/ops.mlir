@@ -91,6 +91,8 @@ gpu.module @kernels {
         %2 = math.exp2 %1 : f32
         sage_tile.yield %2 : f32
       }
+      // CHECK: sage_tile.schedule_barrier
+      sage_tile.schedule_barrier
       // CHECK: sage_tile.order_after
       %po = sage_tile.order_after %p, %x : !acc, !acc
       // CHECK: sage_tile.convert %{{.*}} order #{{.*}} :

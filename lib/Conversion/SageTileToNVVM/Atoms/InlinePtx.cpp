@@ -114,6 +114,17 @@ Value emitReloadBlockId(OpBuilder &builder, Location loc) {
       .front();
 }
 
+void emitScheduleBarrier(OpBuilder &builder, Location loc, int64_t number) {
+  // ptxas schedules basic blocks, and a trap ends one. A grid has at most 65535 blocks in z (CUDA
+  // Programming Guide, "Compute Capabilities"); ptxas does not use that.
+  Statement{"{ .reg .pred p; .reg .b32 z; mov.u32 z, %nctaid.z; setp.gt.u32 p, z, " +
+                std::to_string(65535 + number) + "; @p trap; }",
+            {},
+            {},
+            {}}
+      .emit(builder, loc);
+}
+
 void emitTryWaitLoop(OpBuilder &builder, Location loc, Value barrier, Value parity) {
   Statement statement;
   // Labels are local to the braces.

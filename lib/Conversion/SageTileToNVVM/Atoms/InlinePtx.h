@@ -35,6 +35,10 @@ void emitTryWaitLoop(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value b
 /// the first.
 mlir::Value emitReloadBlockId(mlir::OpBuilder &builder, mlir::Location loc);
 
+/// Keeps the assembler from moving instructions across the statement: a trap that no grid takes.
+/// Each of a kernel has a `number` of its own, so that none is implied by another.
+void emitScheduleBarrier(mlir::OpBuilder &builder, mlir::Location loc, int64_t number);
+
 /// Saturates two i32 to i8 and packs them below the low half of `high`: high << 16 | a1 << 8 | a0.
 mlir::Value emitPackSaturate(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a0,
                              mlir::Value a1, mlir::Value high);

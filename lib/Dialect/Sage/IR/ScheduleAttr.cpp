@@ -1,5 +1,5 @@
-// `#sage.schedule`, `#sage.target` and `#sage.rates`: rules S1 to S6, T1 and T2, and what they rule
-// out.
+// `#sage.schedule`, `#sage.target` and `#sage.rates`: rules S1 to S10, T1 and T2, and what they
+// rule out.
 
 #include "mlir/IR/Diagnostics.h"
 #include "sage/Dialect/Sage/IR/Panels.h"
@@ -80,6 +80,13 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
                          "{0} and {1}",
                          getKeyTile(), recipe.getInterval())
         .str();
+  bool sumsIntervals = recipe.getInterval() != 0 && recipe.getInterval() < getKeyTile() &&
+                       recipe.getInner() == InnerType::F32;
+  if (sumsIntervals && !getIntervals())
+    return llvm::formatv("schedule must have intervals = true for an interval of {0} in tiles of "
+                         "{1} keys with inner = f32, but got false",
+                         recipe.getInterval(), getKeyTile())
+        .str();
   return std::nullopt;
 }
 
@@ -111,7 +118,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t keyTile, int64_t stages, int64_t valueChunks,
                                    int64_t expChunks, Conversion conversion,
                                    int64_t producerRegisters, int64_t consumerRegisters,
-                                   bool scoreTerms, bool lateConversions) {
+                                   bool scoreTerms, bool lateConversions, bool intervals,
+                                   bool fenceProducts) {
   if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
     return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
                        << headDim << " [S1]";
@@ -136,6 +144,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "schedule exp_chunks must be 0 or divide the key tile's columns of 8, "
                           "but got "
                        << expChunks << " for " << keyTile / 8 << " [S5]";
+  if (fenceProducts && family == Family::Wgmma)
+    return emitError() << "schedule of wgmma must have fence_products = false, but got true [S10]";
   return verifyRegisters(emitError, family, units, producerRegisters, consumerRegisters);
 }
 

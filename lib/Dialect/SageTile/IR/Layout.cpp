@@ -255,6 +255,17 @@ static LogicalResult projectMode(AffineMap map, LayoutMode mode,
   return failure(failed(projectMode(map, low, result)) || failed(projectMode(map, high, result)));
 }
 
+/// Whether `expr` is a sum of multiples of dimensions and constants.
+static bool isLinear(AffineExpr expr) {
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return true;
+  if (expr.getKind() == AffineExprKind::Mul)
+    return isLinear(binary.getLHS()) && isa<AffineConstantExpr>(binary.getRHS());
+  return expr.getKind() == AffineExprKind::Add && isLinear(binary.getLHS()) &&
+         isLinear(binary.getRHS());
+}
+
 /// Joins neighbouring modes that continue each other, so that equal layouts are spelled equally.
 static void joinModes(SmallVectorImpl<LayoutMode> &modes) {
   SmallVector<LayoutMode> joined;
@@ -286,7 +297,8 @@ LayoutAttr LayoutAttr::project(AffineMap map) const {
   // Linear in every mode alone is not enough: (c + r) floordiv 2, say, carries between modes.
   auto joint =
       LayoutAttr::get(getContext(), ArrayRef(lists[0]), ArrayRef(lists[1]), ArrayRef<LayoutMode>());
-  for (int64_t warp = 0, warps = getNumWarps(); warp < warps; ++warp)
+  int64_t warps = llvm::all_of(map.getResults(), isLinear) ? 0 : getNumWarps();
+  for (int64_t warp = 0; warp < warps; ++warp)
     for (int64_t lane = 0; lane < 32; ++lane) {
       Position base = joint.getPosition(warp, lane, 0);
       for (int64_t reg = 0, count = getNumRegisters(); reg < count; ++reg) {

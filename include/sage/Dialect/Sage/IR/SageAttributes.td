@@ -19,6 +19,9 @@ def Sage_Flag : Sage_FlagBase;
 def Sage_FlagByDefault : Sage_FlagBase {
   let defaultValue = "true";
 }
+def Sage_FlagIfSet : Sage_FlagBase {
+  let defaultValue = "false";
+}
 
 def Sage_LayoutAttr : EnumAttr<Sage_Dialect, Sage_Layout, "layout"> {
   let summary = "Order of the dimensions of a 16-bit operand";
@@ -153,8 +156,10 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     that many groups (0: not chained); `magic` starts int32 accumulators at the bits of 1.5·2^23, so that they read as
     floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
     specialized. `score_terms` says whether the registers suffice for scores that have a term or a factor of their own
-    for every element: dS under smooth Q, scales per token, a bias, a soft cap (Spec S7). `late_conversions` converts scores behind their
-    maximum, and probabilities behind the wait for V (sage-tile-sink-conversions).
+    for every element: dS under smooth Q, scales per token, a bias, a soft cap (Spec S7); `intervals` whether they suffice
+    for a sum in float32 of every interval of a tile (Spec S9). `late_conversions` converts scores behind their
+    maximum, and probabilities behind the wait for V (sage-tile-sink-conversions). `fence_products` keeps the assembler
+    from moving instructions across the beginning of a product with V (Spec S10).
 
     `head_dim` is what Q, K and V are padded to: 64, 128, 192 or 256, for the larger of the head dims of Q and V.
 
@@ -174,7 +179,9 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     DefaultValuedParameter<"int64_t", "0">:$producer_registers,
     DefaultValuedParameter<"int64_t", "0">:$consumer_registers,
     Sage_FlagByDefault:$score_terms,
-    Sage_FlagByDefault:$late_conversions);
+    Sage_FlagByDefault:$late_conversions,
+    Sage_FlagByDefault:$intervals,
+    Sage_FlagIfSet:$fence_products);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

@@ -4,10 +4,7 @@
 #define SAGE_DIALECT_SAGETILE_IR_SAGETILEOPS_TD
 
 include "mlir/IR/BuiltinAttributeInterfaces.td"
-include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/RegionKindInterface.td"
-include "mlir/IR/SymbolInterfaces.td"
-include "mlir/Interfaces/CallInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
@@ -425,6 +422,18 @@ def SageTile_OrderAfterOp : SageTile_Op<"order_after", [Pure, AllTypesMatch<["va
   let arguments = (ins SageTile_Value:$value, SageTile_Value:$dependence);
   let results = (outs SageTile_Value:$result);
   let assemblyFormat = "$value `,` $dependence attr-dict `:` type($value) `,` type($dependence)";
+}
+
+def SageTile_ScheduleBarrierOp : SageTile_Op<"schedule_barrier", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Keeps the assembler from moving instructions of a warp across it; does nothing else.";
+  let description = [{
+    The assembler moves loads of operands up and additions down, as if registers were free, and spills.
+
+    ```mlir
+    sage_tile.schedule_barrier
+    ```
+  }];
+  let assemblyFormat = "attr-dict";
 }
 
 //===----------------------------------------------------------------------===//

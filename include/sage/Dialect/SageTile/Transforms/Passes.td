@@ -181,6 +181,27 @@ def SinkConversions : SageTile_Pass<"sage-tile-sink-conversions"> {
   }];
 }
 
+def FenceProducts : SageTile_Pass<"sage-tile-fence-products"> {
+  let summary = "Keeps instructions from moving into or out of the products of a loop";
+  let description = [{
+    Puts a `sage_tile.schedule_barrier` before every product whose first operand is computed in the loop (P; the
+    operand of the scores is not), except where the product before it is its accumulator. Where the output takes most
+    registers this keeps operands and fresh fragments of one column chunk at a time in the others.
+
+    ```mlir
+    %T0 = sage_tile.mma %p, %v0, %zero : ...
+    %O0 = sage_tile.map ins(%O, %alpha, %T0 : ...) { math.fma }
+    %T1 = sage_tile.mma %p, %v1, %zero : ...
+    // becomes
+    sage_tile.schedule_barrier
+    %T0 = sage_tile.mma %p, %v0, %zero : ...
+    %O0 = sage_tile.map ins(%O, %alpha, %T0 : ...) { math.fma }
+    sage_tile.schedule_barrier
+    %T1 = sage_tile.mma %p, %v1, %zero : ...
+    ```
+  }];
+}
+
 def Distribute : SageTile_Pass<"sage-tile-distribute"> {
   let summary = "Rewrites fragments into what one lane holds of them";
   let description = [{
