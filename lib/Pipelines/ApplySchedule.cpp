@@ -33,7 +33,10 @@ void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe)
   manager.addPass(tile::createPeelMasks({/*dropsGuards=*/isInteger}));
   if (schedule.getExpChunks() > 1)
     manager.addPass(tile::createInterleaveExponentials({schedule.getExpChunks()}));
-  if (schedule.getLateConversions())
+  // Beside 16-bit P, or sums in float16, warpgroups have no registers for scores that wait.
+  bool hasRegisters = !schedule.isWarpSpecialized() ||
+                      (recipe.quantizesValue() && recipe.getInner() == InnerType::F32);
+  if (schedule.getLateConversions() && hasRegisters)
     manager.addPass(tile::createSinkConversions());
   if (schedule.getFenceProducts())
     manager.addPass(tile::createFenceProducts());

@@ -3,6 +3,7 @@
 #include "sage/Target/Artifact.h"
 #include "mlir/Dialect/GPU/IR/CompilationInterfaces.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/xxhash.h"
@@ -48,7 +49,14 @@ FailureOr<std::string> sage::emitPtx(tile::ProgramOp program) {
   std::string ptx;
   gpu::TargetOptions options({}, {}, {}, {}, gpu::CompilationTarget::Assembly, {}, {}, {}, {},
                              [&](StringRef isa) { ptx = isa.str(); });
-  auto target = dyn_cast<gpu::TargetAttrInterface>(targets[0]);
+  Attribute attribute = targets[0];
+  // Levels above 1 add vectorization and inlining, which find nothing here and take a sixth of the
+  // time. The level is LLVM's alone: ptxas and the driver are asked for theirs.
+  if (auto nvvm = dyn_cast<NVVM::NVVMTargetAttr>(attribute))
+    attribute = NVVM::NVVMTargetAttr::get(nvvm.getContext(), std::min(nvvm.getO(), 1),
+                                          nvvm.getTriple(), nvvm.getChip(), nvvm.getFeatures(),
+                                          nvvm.getFlags(), nvvm.getLink(), nvvm.getVerifyTarget());
+  auto target = dyn_cast<gpu::TargetAttrInterface>(attribute);
   if (!target)
     return kernels.emitOpError("target must be serializable, but got ") << targets[0];
   if (!target.serializeToObject(kernels, options) || ptx.empty())
