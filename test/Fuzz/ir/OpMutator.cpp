@@ -103,7 +103,8 @@ void eraseOp(Random &random, const Parts &parts, Operation *op) {
         return;
       result.replaceAllUsesWith(random.pick(others));
     }
-  // Operands that were exchanged may reach from one region of the op into another, whose values go first.
+  // Operands that were exchanged may reach from one region of the op into another, whose values go
+  // first.
   op->dropAllReferences();
   op->erase();
 }
