@@ -27,10 +27,15 @@ for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "sage-c
 # Executables are made of what MLIR's tools finish.
 if shutil.which("cc") and os.path.exists(os.path.join(config.sage_binary_root, "lib", "libsage_mgpu.so")):
     config.available_features.add("sage-mgpu")
+sage_plugin = os.path.join(config.sage_binary_root, "lib", "libSagePlugin.so")
+if os.path.exists(sage_plugin):
+    config.available_features.add("sage-plugin")
 if os.path.exists(os.path.join(config.mlir_runner_lib_dir, "libmlir_c_runner_utils.so")):
     config.available_features.add("mlir-runner")
 config.substitutions += [
     ("%mlir_lib_dir", config.mlir_runner_lib_dir),
+    ("%mlir_opt", os.path.join(config.llvm_tools_dir, "mlir-opt")),
+    ("%sage_plugin", sage_plugin),
     ("%sage_src", config.sage_source_root),
     ("%sage_bin", config.sage_binary_root),
     ("%ptxas", config.ptxas),

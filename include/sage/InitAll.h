@@ -10,8 +10,15 @@ namespace sage {
 /// Registers Sage's dialects with their external interface models.
 void registerAllDialects(mlir::DialectRegistry &registry);
 
-/// Registers Sage's passes and pipelines with the global pass registry.
+/// Registers Sage's passes and pipelines with the global pass registry, once in a process.
 void registerAllPasses();
+
+/// All that an embedder needs: the two above, and the dialects, the serialization and the
+/// translations of MLIR that Sage's pipelines use.
+void registerAll(mlir::DialectRegistry &registry);
+
+/// Sage's version, e.g. "0.1.0".
+const char *getVersion();
 
 } // namespace sage
 
