@@ -119,11 +119,14 @@ def write(cells, path):
 def command_make(options):
     chosen = [p for p in problems.matrix() if re.search(options.only, p.name())]
     done = []
-    if options.resume and os.path.exists(options.out):
+    if os.path.exists(options.out):
         with open(options.out) as file:
-            done = [cell for cell in json.load(file) if cell["status"] != "failed"]
-        names = {cell["name"] for cell in done}
-        chosen = [p for p in chosen if p.name() not in names]
+            recorded = json.load(file)
+        kept = {cell["name"] for cell in recorded if options.resume and cell["status"] != "failed"}
+        chosen = [p for p in chosen if p.name() not in kept]
+        # What is not compiled again stays as it is, as long as it is a cell of the matrix.
+        names = {p.name() for p in problems.matrix()} - {p.name() for p in chosen}
+        done = [cell for cell in recorded if cell["name"] in names]
     cells = make_cells(chosen, options, done)
     write(cells, options.out)
     counts = {status: sum(cell["status"] == status for cell in cells) for status in STATUSES}
@@ -243,7 +246,7 @@ def main():
     parser.add_argument("--ptxas", default=shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas")
     parser.add_argument("-j", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="", help="regular expression of cells' names")
-    parser.add_argument("--resume", action="store_true", help="keep what the file has, except failed cells")
+    parser.add_argument("--resume", action="store_true", help="compile only what the file lacks, and failed cells")
     parser.add_argument("--sample", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gpu-results", default="")

@@ -113,7 +113,7 @@ static std::optional<std::string> findConflict(ScheduleAttr row, const ScheduleQ
     return ("schedule family must be " + stringifyFamily(query.target.getFamily()) + ", but got " +
             stringifyFamily(row.getFamily()))
         .str();
-  if (auto conflict = row.findConflict(query.recipe, query.getGeometry(row), query.hasScoreTerms))
+  if (auto conflict = row.findConflict(query.recipe, query.getGeometry(row), query.demands))
     return conflict;
   int64_t bytes = row.getSharedBytes(query.recipe), limit = query.target.getSharedBytes();
   if (bytes > limit)

@@ -136,18 +136,20 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForIntervalsAreRefused) {
   EXPECT_FALSE(conflict(parse("#sage.recipe<\"sage2pp\", interval = 64>")));
 }
 
-TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsAreRefused) {
+TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused) {
   ScheduleAttr row = schedule(target("sm_89"), 64, "sage2-8b");
   ScheduleAttr lean = ScheduleAttr::get(
       &context, row.getFamily(), row.getCopy(), row.getHeadDim(), row.getUnits(),
       row.getRowsPerUnit(), row.getKeyTile(), row.getStages(), row.getValueChunks(),
       row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
       row.getConsumerRegisters(), /*scoreTerms=*/false, row.getLateConversions(),
-      /*intervals=*/true, /*fenceProducts=*/false);
+      /*intervals=*/true, /*windows=*/false, /*fenceProducts=*/false);
   RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));
-  EXPECT_TRUE(lean.findConflict(plain, geometry, /*hasScoreTerms=*/true));
+  EXPECT_TRUE(lean.findConflict(plain, geometry, {/*terms=*/true, /*window=*/false}));
   EXPECT_TRUE(lean.findConflict(RecipeAttr::getNamed(&context, "sage2-4b"), geometry));
-  EXPECT_FALSE(row.findConflict(plain, geometry, /*hasScoreTerms=*/true));
+  EXPECT_FALSE(row.findConflict(plain, geometry, {/*terms=*/true, /*window=*/false}));
+  EXPECT_TRUE(lean.findConflict(plain, geometry, {/*terms=*/false, /*window=*/true}));
+  EXPECT_FALSE(row.findConflict(plain, geometry, {/*terms=*/false, /*window=*/true}));
 }

@@ -30,8 +30,7 @@ struct ScheduleQuery {
   RecipeAttr recipe;
   /// Null where the row may choose: its key tile makes the recipe's default geometry.
   GeometryAttr geometry = {};
-  /// Whether scores have terms besides the recipe's: a bias or a soft cap.
-  bool hasScoreTerms = false;
+  ScoreDemands demands = {};
 
   /// The geometry under which `row` would run.
   GeometryAttr getGeometry(ScheduleAttr row) const;

@@ -3,7 +3,7 @@
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_89 -sage-assign-schedule=schedule-file=%S/Inputs/schedules.mlir | FileCheck %s --check-prefix=FILE
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_90a -sage-assign-schedule=schedule-file=%S/Inputs/magic-first.mlir | FileCheck %s --check-prefix=MAGIC
 
-// CHECK-DAG: #[[INT8:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, exp_chunks = 8, producer_registers = 32, consumer_registers = 160, score_terms = false, intervals = false>
+// CHECK-DAG: #[[INT8:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, exp_chunks = 8, producer_registers = 32, consumer_registers = 160, score_terms = false, intervals = false, windows = false>
 // MAGIC-DAG: #[[INT8:.+]] = #sage.schedule<{{.+}}, conversion = magic, producer_registers = 32, consumer_registers = 160>
 // MAGIC-DAG: #[[INT4:.+]] = #sage.schedule<{{.+}}, exp_chunks = 8, producer_registers = 32, consumer_registers = 160>
 // CHECK-DAG: #[[K128:.+]] = affine_map<(d0) -> ((d0 floordiv 128) * 4 + (d0 mod 8) floordiv 2)>

@@ -46,7 +46,7 @@ int64_t ScheduleAttr::getSharedBytes(RecipeAttr recipe) const {
 }
 
 std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, GeometryAttr geometry,
-                                                      bool hasScoreTerms) const {
+                                                      ScoreDemands demands) const {
   if (geometry.getKeyTile() != getKeyTile())
     return llvm::formatv("schedule key_tile must be the geometry's, but got {0} and {1}",
                          getKeyTile(), geometry.getKeyTile())
@@ -67,9 +67,12 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
                          "divide one another under per_block scales, but got {0} and {1}",
                          rows, block)
         .str();
-  if ((hasScoreTerms || recipe.hasScoreTerms()) && !getScoreTerms())
+  if ((demands.terms || recipe.hasScoreTerms()) && !getScoreTerms())
     return std::string("schedule must have score_terms = true for smooth q, scales per token, a "
                        "bias or a soft cap, but got false");
+  if (demands.window && !getWindows())
+    return std::string("schedule must have windows = true for a mask with window_left, but got "
+                       "false");
   // Starting at 1.5 * 2^23 costs bits below 2^-1 of a score step: harmless at R = 127, not at 7.
   if (getConversion() == Conversion::Magic && recipe.getQk() != ScoreType::Int8)
     return llvm::formatv("schedule with conversion = magic must have qk = int8, but got {0}",
@@ -119,7 +122,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t expChunks, Conversion conversion,
                                    int64_t producerRegisters, int64_t consumerRegisters,
                                    bool scoreTerms, bool lateConversions, bool intervals,
-                                   bool fenceProducts) {
+                                   bool windows, bool fenceProducts) {
   if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
     return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
                        << headDim << " [S1]";

@@ -30,8 +30,12 @@ static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile) {
     diagnostic.attachNote() << "cast the operands to static head dims";
     return diagnostic;
   }
-  ScheduleQuery query{target,         shape.headDim,        shape.valueHeadDim,
-                      op.getRecipe(), op.getGeometryAttr(), op.getBias() || op.getSoftcapAttr()};
+  ScheduleQuery query{target,
+                      shape.headDim,
+                      shape.valueHeadDim,
+                      op.getRecipe(),
+                      op.getGeometryAttr(),
+                      {op.getBias() || op.getSoftcapAttr(), op.getWindowLeft().has_value()}};
   ScheduleAttr schedule = op.getScheduleAttr();
   if (!schedule) {
     FailureOr<ScheduleAttr> found =

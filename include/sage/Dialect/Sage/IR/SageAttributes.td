@@ -157,7 +157,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
     specialized. `score_terms` says whether the registers suffice for scores that have a term or a factor of their own
     for every element: dS under smooth Q, scales per token, a bias, a soft cap (Spec S7); `intervals` whether they suffice
-    for a sum in float32 of every interval of a tile (Spec S9). `late_conversions` converts scores behind their
+    for a sum in float32 of every interval of a tile (Spec S9); `windows` whether they suffice for masks that bound a query's
+    keys on the left (Spec S11). `late_conversions` converts scores behind their
     maximum, and probabilities behind the wait for V (sage-tile-sink-conversions). `fence_products` keeps the assembler
     from moving instructions across the beginning of a product with V (Spec S10).
 
@@ -181,6 +182,7 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     Sage_FlagByDefault:$score_terms,
     Sage_FlagByDefault:$late_conversions,
     Sage_FlagByDefault:$intervals,
+    Sage_FlagByDefault:$windows,
     Sage_FlagIfSet:$fence_products);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
@@ -194,9 +196,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     /// Upper bound of the dynamic shared memory under a recipe: Q, the K and V stages, scales and barriers.
     int64_t getSharedBytes(RecipeAttr recipe) const;
     /// Why the recipe or the geometry rules this schedule out, as a sentence; nothing when they agree (Spec C11).
-    /// `hasScoreTerms`: scores have terms besides the recipe's.
     std::optional<std::string> findConflict(RecipeAttr recipe, GeometryAttr geometry,
-                                            bool hasScoreTerms = false) const;
+                                            ::sage::ScoreDemands demands = {}) const;
     /// The `head_dim` of the rows for these head dims of Q and V.
     static int64_t padHeadDims(int64_t headDim, int64_t valueHeadDim) {
       return (std::max(headDim, valueHeadDim) + 63) / 64 * 64;
