@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace sage::runtime {
 namespace {
@@ -164,6 +165,16 @@ Status checkShape(const sage_problem &problem, const Extents &extents) {
   return {};
 }
 
+/// Spec P3; kernels take a float32.
+Status checkScale(const sage_call &call) {
+  float scale = static_cast<float>(call.scale);
+  if (call.scale == 0 || (scale > 0 && std::isfinite(scale)))
+    return {};
+  return invalidArgument("scale must be finite and positive as a float32 number, or 0 for the "
+                         "problem's, but got ",
+                         call.scale);
+}
+
 Status checkLse(const sage_problem &problem, const sage_call &call) {
   if (problem.lse && !call.lse)
     return invalidArgument("lse must not be NULL: the artifact writes it")
@@ -213,6 +224,7 @@ Status checkCall(const sage_problem &problem, const sage_call &call, CallUse use
       SAGE_RETURN_IF_ERROR(checkPointer(named));
   }
   SAGE_RETURN_IF_ERROR(checkShape(problem, extents));
+  SAGE_RETURN_IF_ERROR(checkScale(call));
   SAGE_RETURN_IF_ERROR(checkMaskOperands(problem, call, use, extents));
   return use == CallUse::Launch ? checkLse(problem, call) : Status();
 }

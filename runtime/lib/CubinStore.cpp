@@ -25,25 +25,32 @@ std::string fieldOf(const nlohmann::json &json, const char *name) {
 
 } // namespace
 
+Reason checkCubin(const Artifact &artifact, ComputeCapability device, std::string_view description,
+                  std::string_view cubin, const char *name) {
+  nlohmann::json fields;
+  if (!parseJson(description, fields).ok())
+    return "the cubin's .json does not parse";
+  if (fieldOf(fields, "artifact_xxh3") != artifact.checksum)
+    return text("the ", name, " is of other PTX");
+  if (fieldOf(fields, "cubin_xxh3") != contentHash(cubin))
+    return text("the ", name, " is damaged");
+  Chip chip;
+  if (!Chip::parse(fieldOf(fields, "chip"), chip).ok() || !chip.cubinRunsOn(device))
+    return text("the ", name, " is for another chip");
+  return {};
+}
+
 Reason findCubinBeside(const Artifact &artifact, ComputeCapability device, std::string &cubin) {
   if (artifact.path.empty())
     return "the artifact came from memory";
   fs::path path = fs::path(artifact.path).replace_extension(".cubin");
-  std::string sidecarText, bytes;
-  if (!readFile(path.string() + ".json", sidecarText).ok() || !readFile(path.string(), bytes).ok())
+  std::string description, bytes;
+  if (!readFile(path.string() + ".json", description).ok() || !readFile(path.string(), bytes).ok())
     return "no cubin beside the artifact";
-  nlohmann::json sidecar;
-  if (!parseJson(sidecarText, sidecar).ok())
-    return "the cubin's .json does not parse";
-  if (fieldOf(sidecar, "artifact_xxh3") != artifact.checksum)
-    return "the cubin beside the artifact is of other PTX";
-  if (fieldOf(sidecar, "cubin_xxh3") != contentHash(bytes))
-    return "the cubin beside the artifact is damaged";
-  Chip chip;
-  if (!Chip::parse(fieldOf(sidecar, "chip"), chip).ok() || !chip.cubinRunsOn(device))
-    return "the cubin beside the artifact is for another chip";
-  cubin = std::move(bytes);
-  return {};
+  Reason reason = checkCubin(artifact, device, description, bytes, "cubin beside the artifact");
+  if (reason.empty())
+    cubin = std::move(bytes);
+  return reason;
 }
 
 CubinCache::CubinCache(std::string folderPath, const Artifact &artifact, ComputeCapability device,

@@ -5,11 +5,17 @@
 #include "Artifact.h"
 
 #include <string>
+#include <string_view>
 
 namespace sage::runtime {
 
 /// Why a store did not serve; empty if it did.
 using Reason = std::string;
+
+/// Whether `description`, the text of a cubin's .json, names this artifact's checksum, a chip whose
+/// code `device` runs, and the cubin's own hash. `name` is what reasons call the cubin.
+Reason checkCubin(const Artifact &artifact, ComputeCapability device, std::string_view description,
+                  std::string_view cubin, const char *name);
 
 /// `<stem>.cubin` beside the artifact, if its `<stem>.cubin.json` names this
 /// artifact's checksum and chip and the cubin's own hash (docs/Artifact.md).

@@ -110,7 +110,7 @@ Status exactEntry(const CallEntry &entry, const sage_reference_options &options,
   const Extents &extents = operands.extents;
   operands.dims = problem.head_dim;
   operands.valueDims = problem.value_head_dim;
-  operands.scale = resolvedScale(problem);
+  operands.scale = resolvedScale(problem, call);
   operands.softcap = problem.softcap;
   operands.query = loadTensor(call.query, options.threads);
   operands.value = loadTensor(call.value, options.threads);

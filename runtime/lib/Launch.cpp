@@ -164,7 +164,7 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace, uint
   SAGE_RETURN_IF_ERROR(checkWorkspace(layout, workspace, workspaceBytes));
   Addresses addresses = resolveBuffers(*artifact, call, layout, workspace);
   // Spec N8: the scale is a float32 number.
-  double scale = static_cast<float>(resolvedScale(artifact->problem));
+  double scale = static_cast<float>(resolvedScale(artifact->problem, call));
   return withContext(primary, [&]() -> Status {
     for (const LaunchGroup &group : artifact->launches) {
       int64_t turns;

@@ -81,6 +81,15 @@ Status Module::load(std::shared_ptr<Driver> driver, std::shared_ptr<const Artifa
   return withContext(primary, [&]() -> Status { return loadCode(options, device); });
 }
 
+/// The caller's own, or the one beside the artifact. Empty if it matches.
+std::string Module::findCubin(const sage_module_options &options, ComputeCapability device,
+                              const char *name, std::string &cubin) const {
+  if (!options.cubin)
+    return findCubinBeside(*artifact, device, cubin);
+  cubin.assign(static_cast<const char *>(options.cubin), options.cubin_bytes);
+  return checkCubin(*artifact, device, options.cubin_json ? options.cubin_json : "", cubin, name);
+}
+
 Status Module::loadCode(const sage_module_options &options, const sage_device &device) {
   ComputeCapability capability = {device.compute_major, device.compute_minor};
   std::string cubin, reasons;
@@ -95,12 +104,13 @@ Status Module::loadCode(const sage_module_options &options, const sage_device &d
       because(text(source, ": ", status.message()));
     return status.ok();
   };
-  if (!options.ignore_cubin) {
-    Reason reason = findCubinBeside(*artifact, capability, cubin);
+  const char *source = options.cubin ? "cubin from memory" : "cubin beside the artifact";
+  if (options.cubin || !options.ignore_cubin) {
+    Reason reason = findCubin(options, capability, source, cubin);
     if (!reason.empty()) {
       because(reason);
-    } else if (take("cubin beside the artifact")) {
-      origin = "cubin beside the artifact";
+    } else if (take(source)) {
+      origin = source;
       return {};
     }
   }

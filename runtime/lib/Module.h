@@ -32,6 +32,8 @@ public:
 
 private:
   Status loadCode(const sage_module_options &options, const sage_device &device);
+  std::string findCubin(const sage_module_options &options, ComputeCapability device,
+                        const char *name, std::string &cubin) const;
   Status loadCubin(const std::string &cubin);
   Status loadPtx();
   /// PTX to cubin by the driver's linker, so that it can be stored.

@@ -164,7 +164,9 @@ Status checkGeometry(const Geometry &geometry) {
   return checkValueOrder(geometry.valueOrder).within("geometry");
 }
 
-double resolvedScale(const sage_problem &problem) {
+double resolvedScale(const sage_problem &problem, const sage_call &call) {
+  if (call.scale != 0)
+    return call.scale;
   return problem.scale != 0 ? problem.scale : 1.0 / std::sqrt(double(problem.head_dim));
 }
 

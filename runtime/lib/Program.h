@@ -34,8 +34,8 @@ Status checkProblem(const sage_problem &problem);
 Status checkRecipe(const sage_recipe &recipe);
 Status checkGeometry(const Geometry &geometry);
 
-/// The softmax scale that `problem` means (its 0 is 1/√head_dim).
-double resolvedScale(const sage_problem &problem);
+/// The softmax scale of a call: its own, or what `problem` means (whose 0 is 1/√head_dim).
+double resolvedScale(const sage_problem &problem, const sage_call &call);
 
 } // namespace sage::runtime
 

@@ -230,7 +230,7 @@ Status prepareReference(const sage_program &program, const sage_call &call, Call
           .within("geometry.key_groups"));
   constexpr double log2e = 1.44269504088896340736;
   // Spec N8: the scale is a float32 number.
-  double scale = static_cast<float>(resolvedScale(program.problem));
+  double scale = static_cast<float>(resolvedScale(program.problem, call));
   operands.scale = float(scale);
   operands.scaleLog2e = float(scale * log2e);
   return {};

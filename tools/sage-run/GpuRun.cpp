@@ -12,8 +12,8 @@ Status runOnGpu(const Options &options, const gpu::HostInputs &tensors,
                 std::vector<uint16_t> &output, std::vector<float> &lse, GpuTiming &timing) {
   gpu::Device device;
   gpu::LoadedArtifact artifact;
-  sage_module_options moduleOptions{options.cacheDir.empty() ? nullptr : options.cacheDir.c_str(),
-                                    0};
+  sage_module_options moduleOptions{};
+  moduleOptions.cache_dir = options.cacheDir.empty() ? nullptr : options.cacheDir.c_str();
   SAGE_RETURN_IF_ERROR(device.open(options.driver.empty() ? nullptr : options.driver.c_str(),
                                    *options.device, /*isStub=*/false));
   SAGE_RETURN_IF_ERROR(artifact.load(options.artifact, device, moduleOptions));

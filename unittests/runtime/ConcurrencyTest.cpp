@@ -125,7 +125,8 @@ TEST_F(ConcurrencyTest, ThreadsShareACubinCache) {
                       [&](int) {
                         int wrong = 0;
                         for (int i = 0; i < 10; ++i) {
-                          sage_module_options options{folder.c_str(), 0};
+                          sage_module_options options{};
+                          options.cache_dir = folder.c_str();
                           sage_module *module = nullptr;
                           wrong += failed(
                               sage_module_load(driver.get(), artifact.get(), 0, &options, &module));

@@ -68,7 +68,8 @@ Life live(const sage_artifact *artifact, const char *cacheDir) {
     EXPECT_EQ(driver, nullptr);
     return ended(status);
   }
-  sage_module_options options{cacheDir, 0};
+  sage_module_options options{};
+  options.cache_dir = cacheDir;
   sage_module *module = nullptr;
   sage_status *status = sage_module_load(driver, artifact, 0, &options, &module);
   EXPECT_EQ(module == nullptr, status != nullptr);

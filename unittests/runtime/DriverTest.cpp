@@ -43,7 +43,8 @@ sage_status *loadOnce(const sage_artifact *artifact, const char *cacheDir) {
   sage_driver *driver;
   if (sage_status *status = sage_driver_open(&driverOptions, &driver))
     return status;
-  sage_module_options options{cacheDir, 0};
+  sage_module_options options{};
+  options.cache_dir = cacheDir;
   sage_module *module;
   sage_status *status = sage_module_load(driver, artifact, 0, &options, &module);
   EXPECT_EQ(module == nullptr, status != nullptr);
@@ -193,6 +194,44 @@ TEST_F(DriverTest, PrefersAMatchingCubin) {
   EXPECT_NE(origin().find("driver JIT (cubin beside the artifact: "
                           "cuModuleLoadDataEx(cubin) failed"),
             std::string::npos);
+}
+
+TEST_F(DriverTest, TakesACubinFromMemory) {
+  std::string text = sealed(sampleManifest()), cubin = stubCubin + samplePtx();
+  sage::Artifact artifact = sage::Artifact::parse(text);
+  sage::Driver driver(SAGE_STUB_DRIVER);
+  auto origin = [&](const std::string &bytes, const char *json) -> std::string {
+    sage_module_options options{};
+    options.cubin = bytes.data();
+    options.cubin_bytes = bytes.size();
+    options.cubin_json = json;
+    sage_module *module;
+    std::string message =
+        takeMessage(sage_module_load(driver.get(), artifact.get(), 0, &options, &module));
+    if (!message.empty())
+      return message;
+    std::string found = sage_module_origin(module);
+    sage_module_destroy(module);
+    return found;
+  };
+  std::string json = sidecar(artifact.checksum(), cubin, "sm_90a");
+  EXPECT_EQ(origin(cubin, json.c_str()), "cubin from memory");
+  EXPECT_EQ(origin(cubin + "x", json.c_str()), "driver JIT (the cubin from memory is damaged)");
+  EXPECT_EQ(origin(cubin, nullptr), "driver JIT (the cubin's .json does not parse)");
+  EXPECT_EQ(origin(cubin, sidecar("0123456789abcdef", cubin, "sm_90a").c_str()),
+            "driver JIT (the cubin from memory is of other PTX)");
+  EXPECT_EQ(origin(cubin, sidecar(artifact.checksum(), cubin, "sm_80").c_str()),
+            "driver JIT (the cubin from memory is for another chip)");
+  EXPECT_EQ(origin("garbage", sidecar(artifact.checksum(), "garbage", "sm_90a").c_str())
+                .rfind("driver JIT (cubin from memory: cuModuleLoadDataEx(cubin) failed", 0),
+            0u);
+  // It takes the place of the one beside the file.
+  write("a.ptx", text);
+  write("a.cubin", cubin);
+  write("a.cubin.json", json);
+  artifact = sage::Artifact::load(pathOf("a.ptx"));
+  EXPECT_EQ(origin(cubin, json.c_str()), "cubin from memory");
+  EXPECT_EQ(origin(cubin, "{"), "driver JIT (the cubin's .json does not parse)");
 }
 
 TEST_F(DriverTest, CachesAssembledCode) {

@@ -50,6 +50,7 @@ protected:
             nullptr,
             nullptr,
             nullptr,
+            0,
             0};
   }
 
@@ -132,6 +133,22 @@ TEST_F(LaunchTest, MarshalsArguments) {
   EXPECT_EQ(argument<uint64_t>(attend, 1), 0x10000u);
   EXPECT_EQ(argument<float>(attend, 5), float(1.4426950408889634 * 0.25));
   EXPECT_EQ(argument<uint64_t>(attend, 11), 0x50000u);
+}
+
+TEST_F(LaunchTest, TakesTheCallsScale) {
+  sage_call call = callOf(1, 2, 2, 10, 20);
+  call.scale = 0.7;
+  ASSERT_EQ(launchError(call), "");
+  // A float32 number before it is multiplied (Spec N8).
+  EXPECT_EQ(argument<float>(launched(1), 5), float(1.4426950408889634 * double(float(0.7))));
+  for (double scale : {-0.7, 1e-60, 1e60, double(INFINITY), double(NAN)}) {
+    call.scale = scale;
+    EXPECT_NE(launchError(call).find("scale must be finite and positive as a float32 number, or 0 "
+                                     "for the problem's, but got "),
+              std::string::npos)
+        << scale;
+  }
+  EXPECT_EQ(sage_stub_launches(), 2u);
 }
 
 TEST_F(LaunchTest, TakesStrides) {

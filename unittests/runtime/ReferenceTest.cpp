@@ -156,6 +156,35 @@ TEST(Reference, GroupedQueriesReadTheirKeyHead) {
   }
 }
 
+TEST(Reference, TakesTheCallsScale) {
+  sage_program program;
+  ASSERT_EQ(takeMessage(sage_program_named("sage2-8b", SAGE_WGMMA, &program)), "");
+  program.problem.head_dim = program.problem.value_head_dim = 32;
+  HostCall ofCall(program.problem, 1, 2, 1, 70, 90), ofProblem = ofCall;
+  ofCall.call.scale = 0.3;
+  ofCall.call.output.data = ofCall.output.data();
+  ofProblem.call.output.data = ofProblem.output.data();
+  ofCall.call.lse = ofCall.lse.data();
+  ofProblem.call.lse = ofProblem.lse.data();
+  ASSERT_EQ(takeMessage(sage_reference_run(&program, &ofCall.call, nullptr, nullptr)), "");
+  std::vector<double> exactOfCall(70 * 2 * 32), exactOfProblem = exactOfCall;
+  ASSERT_EQ(takeMessage(sage_exact_run(&program.problem, &ofCall.call, exactOfCall.data(), nullptr,
+                                       nullptr)),
+            "");
+  program.problem.scale = 0.3;
+  ASSERT_EQ(takeMessage(sage_reference_run(&program, &ofProblem.call, nullptr, nullptr)), "");
+  ASSERT_EQ(takeMessage(sage_exact_run(&program.problem, &ofProblem.call, exactOfProblem.data(),
+                                       nullptr, nullptr)),
+            "");
+  EXPECT_EQ(ofCall.output, ofProblem.output);
+  EXPECT_EQ(ofCall.lse, ofProblem.lse);
+  EXPECT_EQ(exactOfCall, exactOfProblem);
+  ofCall.call.scale = -1;
+  EXPECT_NE(takeMessage(sage_reference_run(&program, &ofCall.call, nullptr, nullptr))
+                .find("scale must be finite and positive"),
+            std::string::npos);
+}
+
 TEST(Reference, DoesNotDependOnThreads) {
   sage_program program = named("sage2-4b");
   HostCall host(program.problem, 1, 3, 3, 200, 333);

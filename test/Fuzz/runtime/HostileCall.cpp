@@ -1,6 +1,7 @@
 #include "HostileCall.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sage::fuzz {
 namespace {
@@ -83,7 +84,10 @@ void makeHostile(Random &random, sage_call &call) {
     sage_tensor &tensor = *random.pick(tensors);
     size_t axis = random.below(4);
     int64_t value = random.pick(boundaryIntegers);
-    switch (random.below(8)) {
+    switch (random.below(9)) {
+    case 8:
+      call.scale = random.pick({-1.0, 1e-300, 1e300, 0.5, double(NAN), double(INFINITY)});
+      break;
     case 6:
       call.bias.strides[axis] = value;
       break;

@@ -253,6 +253,9 @@ typedef struct sage_call {
   const int32_t *query_offsets; /**< sequences + 1: where each begins, and the last ends */
   const int32_t *key_offsets;   /**< sequences + 1 */
   int64_t sequences;            /**< of a packed batch, which is 1 */
+
+  double scale; /**< softmax scale of this call: positive, a finite and positive number as
+                     float32 too; 0: the problem's */
 } sage_call;
 
 /** A dense tensor of that layout. Pure. */
@@ -326,11 +329,16 @@ typedef struct sage_module_options {
                               would make it slower. The driver has a cache of
                               its own for that */
   int32_t ignore_cubin;  /**< nonzero: do not look for a cubin beside the file */
+  const void *cubin;     /**< code that the caller holds, instead of a cubin beside the
+                              file; NULL: none. Not needed after the call */
+  size_t cubin_bytes;
+  const char *cubin_json; /**< with `cubin`: the text of its .json (docs/Artifact.md),
+                               which must fit as that of a file must */
 } sage_module_options;
 
 /** Loads onto the device's primary context, which is retained until
- *  sage_module_destroy. Takes, in this order, a matching cubin beside the
- *  artifact, a matching file of `cache_dir`, the driver's JIT. `options` may be
+ *  sage_module_destroy. Takes, in this order, a matching `cubin` or a matching
+ *  one beside the artifact, a matching file of `cache_dir`, the driver's JIT. `options` may be
  *  NULL. Thread safe. The calling thread's current context stays what it was;
  *  must not be called while a stream of this thread is being captured. */
 SAGE_API sage_status *sage_module_load(sage_driver *driver, const sage_artifact *artifact,

@@ -116,7 +116,8 @@ class Module {
 public:
   Module(const Driver &driver, const Artifact &artifact, int32_t device,
          const std::string &cacheDir = {}) {
-    sage_module_options options{cacheDir.empty() ? nullptr : cacheDir.c_str(), 0};
+    sage_module_options options{};
+    options.cache_dir = cacheDir.empty() ? nullptr : cacheDir.c_str();
     sage_module *handle;
     throwIfFailed(sage_module_load(driver.get(), artifact.get(), device, &options, &handle));
     owner.reset(handle);
