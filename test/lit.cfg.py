@@ -8,7 +8,7 @@ import lit.formats
 config.name = "Sage"
 # Not ShTest's external shell: the internal one prints which command of a RUN line failed.
 config.test_format = lit.formats.ShTest(execute_external=False)
-config.suffixes = [".mlir", ".test", ".td", ".md"]
+config.suffixes = [".mlir", ".c", ".test", ".td", ".md"]
 config.excludes = ["Inputs", "CMakeLists.txt", "lit.cfg.py", "lit.site.cfg.py", "Golden"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.sage_binary_root, "test")
@@ -20,7 +20,8 @@ if config.ptxas:
 if config.nvdisasm:
     config.available_features.add("nvdisasm")
 config.environment["PATH"] = os.pathsep.join(tool_dirs + [os.environ.get("PATH", "")])
-for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "sage-check-levels", "host-program-test"):
+for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "sage-check-levels", "host-program-test",
+             "sage-capi-test"):
     if os.path.exists(os.path.join(tool_dirs[0], tool)):
         config.available_features.add(tool)
 
@@ -30,6 +31,8 @@ if shutil.which("cc") and os.path.exists(os.path.join(config.sage_binary_root, "
 sage_plugin = os.path.join(config.sage_binary_root, "lib", "libSagePlugin.so")
 if os.path.exists(sage_plugin):
     config.available_features.add("sage-plugin")
+if os.path.exists(os.path.join(config.sage_binary_root, "lib", "libSageCompilerC.so")):
+    config.available_features.add("sage-compiler-c")
 if os.path.exists(os.path.join(config.mlir_runner_lib_dir, "libmlir_c_runner_utils.so")):
     config.available_features.add("mlir-runner")
 config.substitutions += [

@@ -13,8 +13,8 @@ void registerAllDialects(mlir::DialectRegistry &registry);
 /// Registers Sage's passes and pipelines with the global pass registry, once in a process.
 void registerAllPasses();
 
-/// All that an embedder needs: the two above, and the dialects, the serialization and the
-/// translations of MLIR that Sage's pipelines use.
+/// All that an embedder needs: the two above, and MLIR's dialects with the interface models, the
+/// serialization and the translations that Sage's pipelines use.
 void registerAll(mlir::DialectRegistry &registry);
 
 /// Sage's version, e.g. "0.1.0".

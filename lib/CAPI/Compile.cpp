@@ -1,0 +1,191 @@
+// The compiler behind plain C: a context of its own for every compilation, diagnostics as text.
+
+#include "sage-c/Compile.h"
+
+#include "ProblemModule.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "sage/Dialect/Sage/IR/SageOps.h"
+#include "sage/InitAll.h"
+#include "sage/Pipelines/CompileToArtifact.h"
+#include "sage/Schedule/ScheduleLookup.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <new>
+
+using namespace mlir;
+using namespace sage;
+
+struct sage_compilation {
+  std::string artifact, diagnostics;
+  bool succeeded = false;
+};
+
+namespace {
+
+const char *getSeverity(DiagnosticSeverity severity) {
+  switch (severity) {
+  case DiagnosticSeverity::Note:
+    return "note";
+  case DiagnosticSeverity::Warning:
+    return "warning";
+  case DiagnosticSeverity::Error:
+    return "error";
+  case DiagnosticSeverity::Remark:
+    return "remark";
+  }
+  llvm_unreachable("unknown severity");
+}
+
+void print(const Diagnostic &diagnostic, std::string &text) {
+  llvm::raw_string_ostream stream(text);
+  if (auto file = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
+    stream << file.getFilename().getValue() << ":" << file.getLine() << ":" << file.getColumn()
+           << ": ";
+  stream << getSeverity(diagnostic.getSeverity()) << ": " << diagnostic.str() << "\n";
+  for (const Diagnostic &note : diagnostic.getNotes())
+    print(note, text);
+}
+
+/// One call of the API.
+class Compilation {
+public:
+  Compilation(const char *chip, const sage_compile_options *given, sage_compilation &result)
+      : context(makeRegistry(), MLIRContext::Threading::DISABLED), loc(UnknownLoc::get(&context)),
+        chip(chip ? chip : ""), result(result) {
+    if (given)
+      options = *given;
+    context.loadDialect<func::FuncDialect, SageDialect>();
+    // The caller never saw the op that a note would print.
+    context.printOpOnDiagnostic(false);
+    context.getDiagEngine().registerHandler(
+        [this](Diagnostic &diagnostic) { print(diagnostic, this->result.diagnostics); });
+  }
+
+  void compile(const sage_problem *problem) {
+    if (!problem) {
+      emitError(loc) << "argument 'problem' must point to a sage_problem, but got NULL";
+      return;
+    }
+    FailureOr<RecipeAttr> recipe = readRecipe(options.recipe ? options.recipe : "sage2-8b");
+    if (failed(recipe) || failed(checkChip()))
+      return;
+    if (OwningOpRef<ModuleOp> module = buildProblemModule(loc, *problem, *recipe))
+      finish(*module);
+  }
+
+  void compile(const char *text, size_t size) {
+    if (!text) {
+      emitError(loc) << "argument 'text' must point to MLIR, but got NULL";
+      return;
+    }
+    if (!chip.empty() && failed(checkChip()))
+      return;
+    // The parser reads up to a NUL behind the text.
+    std::string copy(text, size);
+    auto module = parseSourceString<ModuleOp>(copy, ParserConfig(&context), "mlir");
+    if (!module)
+      return;
+    if (options.recipe) {
+      FailureOr<RecipeAttr> recipe = readRecipe(options.recipe);
+      if (failed(recipe))
+        return;
+      module->walk([&](AttentionOp op) { op.setRecipeAttr(*recipe); });
+    }
+    finish(*module);
+  }
+
+private:
+  static DialectRegistry makeRegistry() {
+    DialectRegistry registry;
+    registerCompilerDialects(registry);
+    return registry;
+  }
+
+  /// A name or an attribute; the parser says what is wrong with the latter.
+  FailureOr<RecipeAttr> readRecipe(StringRef text) {
+    if (RecipeAttr named = RecipeAttr::getNamed(&context, text))
+      return named;
+    if (text.starts_with("#")) {
+      auto parsed = dyn_cast_or_null<RecipeAttr>(parseAttribute(text, &context));
+      if (parsed)
+        return parsed;
+    }
+    return emitError(loc) << "argument 'options.recipe' must be one of " << RecipeAttr::listNames()
+                          << ", or an attribute #sage.recipe<…>, but got '" << text << "'";
+  }
+
+  LogicalResult checkChip() {
+    if (llvm::is_contained(listChips(), chip))
+      return success();
+    return emitError(loc) << "argument 'chip' must be one of " << llvm::join(listChips(), ", ")
+                          << ", but got '" << chip << "'";
+  }
+
+  void finish(ModuleOp module) {
+    PipelineOptions pipeline;
+    pipeline.chip = chip;
+    pipeline.substitute = options.substitute != 0;
+    pipeline.scheduleFile = options.schedule_file ? options.schedule_file : "";
+    FailureOr<std::string> artifact =
+        compileToArtifact(module, pipeline, options.program ? options.program : "");
+    if (failed(artifact))
+      return;
+    result.artifact = std::move(*artifact);
+    result.succeeded = true;
+  }
+
+  MLIRContext context;
+  Location loc;
+  std::string chip;
+  sage_compile_options options = {};
+  sage_compilation &result;
+};
+
+} // namespace
+
+const char *sage_compiler_version(void) { return sage::getVersion(); }
+
+const char *sage_compiler_chips(void) {
+  static const std::string names = llvm::join(listChips(), ", ");
+  return names.c_str();
+}
+
+const char *sage_compiler_recipes(void) {
+  static const std::string names = RecipeAttr::listNames();
+  return names.c_str();
+}
+
+sage_compilation *sage_compile(const sage_problem *problem, const char *chip,
+                               const sage_compile_options *options) {
+  auto *result = new (std::nothrow) sage_compilation;
+  if (result)
+    Compilation(chip, options, *result).compile(problem);
+  return result;
+}
+
+sage_compilation *sage_compile_mlir(const char *text, size_t size, const char *chip,
+                                    const sage_compile_options *options) {
+  auto *result = new (std::nothrow) sage_compilation;
+  if (result)
+    Compilation(chip, options, *result).compile(text, size);
+  return result;
+}
+
+int32_t sage_compilation_succeeded(const sage_compilation *compilation) {
+  return compilation->succeeded;
+}
+
+const char *sage_compilation_artifact(const sage_compilation *compilation, size_t *size) {
+  if (size)
+    *size = compilation->artifact.size();
+  return compilation->artifact.c_str();
+}
+
+const char *sage_compilation_diagnostics(const sage_compilation *compilation) {
+  return compilation->diagnostics.c_str();
+}
+
+void sage_compilation_destroy(sage_compilation *compilation) { delete compilation; }
