@@ -43,7 +43,7 @@ class Tensor(ctypes.Structure):
 class Call(ctypes.Structure):
     _fields_ = [("query", Tensor), ("key", Tensor), ("value", Tensor), ("output", Tensor), ("lse", c_void_p),
                 ("bias", Tensor), ("key_lengths", c_void_p), ("sinks", c_void_p), ("query_offsets", c_void_p),
-                ("key_offsets", c_void_p), ("sequences", c_int64)]
+                ("key_offsets", c_void_p), ("sequences", c_int64), ("scale", c_double)]
 
 
 class Options(ctypes.Structure):
