@@ -17,7 +17,8 @@ set(MLIR_TABLEGEN_FLAGS "")
 
 function(_sage_compile_options target)
   target_compile_definitions(${target} PRIVATE ${SAGE_LLVM_DEFINITIONS})
-  target_include_directories(${target} SYSTEM PUBLIC ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+  # For builds only: who finds the package finds MLIR anew.
+  target_include_directories(${target} SYSTEM PUBLIC "$<BUILD_INTERFACE:${LLVM_INCLUDE_DIRS};${MLIR_INCLUDE_DIRS}>")
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>)
@@ -44,6 +45,11 @@ function(sage_add_library name)
   # Generated headers of every folder are ready before anything compiles: one include order for all, no missing edge.
   add_dependencies(${name} sage-headers ${ARG_DEPENDS})
   set_property(GLOBAL APPEND PROPERTY SAGE_LIBRARIES ${name})
+endfunction()
+
+# sage_set_install_rpath(target): a library finds its fellows beside itself, and the MLIR that it was built with.
+function(sage_set_install_rpath target)
+  set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN;${SAGE_LLVM_LIBRARY_DIR}")
 endfunction()
 
 # sage_add_executable(sage-foo a.cpp [LINK_LIBS libraries])

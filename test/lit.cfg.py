@@ -21,9 +21,16 @@ if config.nvdisasm:
     config.available_features.add("nvdisasm")
 config.environment["PATH"] = os.pathsep.join(tool_dirs + [os.environ.get("PATH", "")])
 for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "sage-check-levels", "host-program-test",
-             "sage-capi-test"):
+             "sage-capi-test", "sage-lsp-server"):
     if os.path.exists(os.path.join(tool_dirs[0], tool)):
         config.available_features.add(tool)
+
+# Everything that is installed has been built.
+installed = ["bin/sage-opt", "bin/sage-compile", "bin/sage-interpret", "bin/sage-check-levels", "bin/sage-lsp-server",
+             "bin/sage-run", "bin/sage-bench", "lib/libSagePlugin.so", "lib/libSageCompilerC.so",
+             "lib/libsage_runtime.so", "lib/libsage_mgpu.so"]
+if shutil.which("cc") and all(os.path.exists(os.path.join(config.sage_binary_root, path)) for path in installed):
+    config.available_features.add("sage-install")
 
 # Executables are made of what MLIR's tools finish.
 if shutil.which("cc") and os.path.exists(os.path.join(config.sage_binary_root, "lib", "libsage_mgpu.so")):
@@ -41,6 +48,7 @@ config.substitutions += [
     ("%sage_plugin", sage_plugin),
     ("%sage_src", config.sage_source_root),
     ("%sage_bin", config.sage_binary_root),
+    ("%cmake", config.cmake),
     ("%ptxas", config.ptxas),
     ("%nvdisasm", config.nvdisasm),
     ("%python", config.python or sys.executable),
