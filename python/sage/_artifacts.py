@@ -1,0 +1,168 @@
+"""Artifacts: the wheel's precompiled ones by what they compute, and those of the caller."""
+import ctypes
+import json
+import lzma
+import os
+import threading
+import weakref
+from typing import NamedTuple, Optional
+
+from . import _library as c
+from ._problem import Mask
+from .errors import ArgumentTypeError, ArtifactError, FileError, UnsupportedError, describe
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "artifacts")
+
+
+class Artifact:
+    """What `sage-compile` wrote (docs/Artifact.md), parsed. Immutable; any number of threads may use one.
+
+    `Artifact.load(path)` reads a file (and prefers a cubin beside it), `Artifact.parse(text)` takes its bytes. The
+    attributes `chip`, `recipe`, `head_dim`, `value_head_dim`, `element_type` ("f16", "bf16"), `mask`, `lse` and `checksum`
+    say what it computes and for which chip.
+    """
+
+    def __init__(self, handle, cubin=b"", cubin_json=b""):
+        self._handle, self.cubin, self.cubin_json = handle, cubin, cubin_json
+        lib = c.library()
+        program = c.Program()
+        lib.sage_artifact_program(handle, ctypes.byref(program))
+        self._program = program
+        # At exit the process gives everything back anyway, in an order of its own.
+        weakref.finalize(self, lib.sage_artifact_destroy, handle).atexit = False
+        problem = program.problem
+        self.chip = lib.sage_artifact_chip(handle).decode()
+        self.producer = lib.sage_artifact_producer(handle).decode()
+        self.checksum = lib.sage_artifact_checksum(handle).decode()
+        self.recipe = (program.recipe.name or b"custom").decode()
+        self.head_dim, self.value_head_dim = problem.head_dim, problem.value_head_dim
+        self.element_type = c.ELEMENTS[problem.element_type]
+        self.scale = problem.scale or problem.head_dim**-0.5
+        self.lse = bool(problem.lse)
+        self.mask = Mask(
+            c.MASKS[problem.mask], problem.window_left if problem.has_window_left else None,
+            problem.window_right if problem.has_window_right else None, problem.sink_tokens, problem.softcap,
+            c.ELEMENTS[problem.bias_type] if problem.has_bias else None, bool(problem.key_lengths), bool(problem.sinks),
+            bool(problem.packed))
+
+    @classmethod
+    def parse(cls, text, cubin=b"", cubin_json=b""):
+        """From the artifact's bytes; `cubin` and the text of its .json are optional. A damaged one is an ArtifactError."""
+        if not isinstance(text, bytes):
+            raise ArgumentTypeError(f"text must be bytes, but got {describe(text)}")
+        handle = ctypes.c_void_p()
+        c.check(c.library().sage_artifact_parse(text, len(text), ctypes.byref(handle)))
+        return cls(handle, cubin, cubin_json)
+
+    @classmethod
+    def load(cls, path):
+        """From a file."""
+        handle = ctypes.c_void_p()
+        c.check(c.library().sage_artifact_load(os.fsencode(path), ctypes.byref(handle)))
+        return cls(handle)
+
+    def __repr__(self):
+        return (f"<sage.Artifact {self.recipe} for {self.chip}, {self.element_type}, head dim {self.head_dim}, "
+                f"{self.mask.describe()}>")
+
+
+class Entry(NamedTuple):
+    """One precompiled artifact."""
+    chip: str
+    recipe: str
+    head_dim: int
+    element_type: str
+    mask: str = "none"
+    bias: Optional[str] = None
+    key_lengths: bool = False
+    packed: bool = False
+
+    def name(self):
+        """Its file in the wheel, without the suffix; the chip is the folder."""
+        parts = [self.recipe, f"d{self.head_dim}", self.element_type]
+        parts += [] if self.mask == "none" else [self.mask]
+        parts += [f"bias-{self.bias}"] if self.bias else []
+        return "-".join(parts + [name for name in ("key_lengths", "packed") if getattr(self, name)])
+
+
+def pack(ptx, cubin=b"", cubin_json=b""):
+    """The content of a file of the wheel."""
+    header = json.dumps({"ptx": len(ptx), "cubin": len(cubin), "cubin_json": cubin_json.decode()})
+    return lzma.compress(header.encode() + b"\n" + ptx + cubin, preset=9 | lzma.PRESET_EXTREME)
+
+
+def unpack(data):
+    """(ptx, cubin, cubin_json)"""
+    try:
+        header, _, rest = lzma.decompress(data).partition(b"\n")
+        sizes = json.loads(header)
+    except (lzma.LZMAError, ValueError) as error:
+        raise ArtifactError(f"a precompiled artifact is damaged: {error}", "install the wheel again") from error
+    return rest[:sizes["ptx"]], rest[sizes["ptx"]:], sizes["cubin_json"].encode()
+
+
+class Store:
+    """A folder of precompiled artifacts with an index, read when first needed. Thread safe."""
+
+    def __init__(self, folder=FOLDER):
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._entries, self._artifacts = None, {}
+
+    def entries(self):
+        """A frozenset of `Entry`; empty if the package carries none."""
+        if self._entries is None:
+            with self._lock:
+                path = os.path.join(self.folder, "index.json")
+                if self._entries is None and os.path.exists(path):
+                    with open(path, encoding="utf-8") as file:
+                        self._entries = frozenset(Entry(*fields) for fields in json.load(file)["artifacts"])
+                elif self._entries is None:
+                    self._entries = frozenset()
+        return self._entries
+
+    def artifact(self, entry):
+        """The parsed artifact of an entry, the same object each time."""
+        found = self._artifacts.get(entry)
+        if found is None:
+            with self._lock:
+                found = self._artifacts.get(entry)
+                if found is None:
+                    path = os.path.join(self.folder, entry.chip, entry.name() + ".xz")
+                    try:
+                        with open(path, "rb") as file:
+                            data = file.read()
+                    except OSError as error:
+                        raise FileError(f"a precompiled artifact cannot be read: {error}",
+                                        "install the wheel again") from error
+                    found = self._artifacts[entry] = Artifact.parse(*unpack(data))
+        return found
+
+    def find(self, chip, recipe, head_dim, element_type, mask):
+        """The entry whose head dim is the smallest of at least `head_dim`; UnsupportedError says what there is."""
+        plain = (mask.left, mask.right, mask.sink_tokens, mask.softcap, mask.sinks) == (None, None, 0, 0.0, False)
+        here = [entry for entry in self.entries() if entry.chip == chip]
+        fits = [entry for entry in here if plain and entry.recipe == recipe and entry.element_type == element_type
+                and (entry.mask, entry.bias, entry.key_lengths, entry.packed)
+                == (mask.kind, mask.bias, mask.key_lengths, mask.packed)]
+        large = [entry for entry in fits if entry.head_dim >= head_dim]
+        if large:
+            return min(large, key=lambda entry: entry.head_dim)
+        raise self._missing(chip, recipe, head_dim, element_type, mask, here, fits)
+
+    @staticmethod
+    def _missing(chip, recipe, head_dim, element_type, mask, here, fits):
+        remedy = "compile one with sage-compile and pass it as artifact="
+        if not here:
+            return UnsupportedError(f"the package carries no artifact for {chip}", remedy)
+        if fits:
+            largest = max(entry.head_dim for entry in fits)
+            return UnsupportedError(f"head dim must be at most {largest} with recipe {recipe} and {mask.describe()}, but "
+                                    f"is {head_dim}", remedy)
+        recipes = sorted({entry.recipe for entry in here})
+        if recipe not in recipes:
+            return UnsupportedError(f"recipe must be one of {', '.join(recipes)} on {chip}, but got {recipe!r}", remedy)
+        masks = sorted({Mask(entry.mask, bias=entry.bias, key_lengths=entry.key_lengths, packed=entry.packed).describe()
+                        for entry in here if entry.recipe == recipe})
+        return UnsupportedError(f"{mask.describe()} with {element_type} is not precompiled for {chip} and recipe {recipe}; "
+                                f"there are: {'; '.join(masks)}", remedy)
