@@ -12,16 +12,20 @@ that the runtime asks for no newer glibc than the wheel's tag says.
   --only=REGEX        artifacts whose name matches, e.g. 'sm_90a/sage2-8b-d128'; the others are left out
   --no-cubins         PTX only: the driver assembles it when it is first used
   --sage-compile=PATH the compiler (default: build/bin/sage-compile)
+  --build=FOLDER      the build whose bin/sage-compile is used (default: build/)
+  --out=FOLDER        instead of build/wheel: dist/, and what is kept from run to run
   --list              print the names of the artifacts, and stop
   --jobs=N            parallel compilations (default: all cores)
   --no-install        install no Debian packages
   --help              print this text"
-only= cubins=yes list=no sage_compile=$build/bin/sage-compile
+only= cubins=yes list=no sage_compile= wheel=
 parse_own_option() {
   case $1 in
   --only=*) only=${1#*=} ;;
   --no-cubins) cubins=no ;;
   --sage-compile=*) sage_compile=${1#*=} ;;
+  --build=*) build=${1#*=} ;;
+  --out=*) wheel=${1#*=} ;;
   --list) list=yes ;;
   *) return 1 ;;
   esac
@@ -30,7 +34,8 @@ parse_options "$@"
 artifacts=("$root/utils/wheel_artifacts.py" "--only=$only" "--jobs=$jobs")
 [[ $list == yes ]] && exec python3 "${artifacts[@]}" --list
 
-wheel=$build/wheel
+sage_compile=${sage_compile:-$build/bin/sage-compile}
+wheel=${wheel:-$build/wheel}
 stage=$wheel/stage
 # What python/hatch_build.py puts into the wheel's tag.
 glibc_floor=$(grep -oP 'manylinux_\K\d+_\d+' "$root/python/hatch_build.py" | tr _ .)
@@ -42,9 +47,10 @@ phase Packages
 install_packages g++ cmake ninja-build nlohmann-json3-dev libxxhash-dev binutils python3 python3-venv
 provide_cuda_tools
 [[ -x $sage_compile ]] || fail "there is no $sage_compile" "build it: cmake --build build --target sage-compile"
+mkdir -p "$wheel"
 [[ -x $wheel/tools/bin/pip ]] || /usr/bin/python3 -m venv "$wheel/tools"
 "$wheel/tools/bin/python" -c 'import hatchling' 2>/dev/null ||
-  "$wheel/tools/bin/pip" install --quiet hatchling==1.27.0 || fail "hatchling cannot be installed" "see pip's messages above"
+  "$wheel/tools/bin/pip" install --quiet hatchling==1.27.0 || { echo "hatchling cannot be installed" >&2; trap - EXIT; exit 77; }
 
 phase Runtime "optimized"
 cmake -S "$root/runtime" -B "$wheel/runtime" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
@@ -76,7 +82,8 @@ python3 "${artifacts[@]}" "--sage-compile=$sage_compile" "--cache=$wheel/cache" 
 
 phase Wheel
 rm -rf "$wheel/dist"
-(cd "$stage" && "$wheel/tools/bin/python" -m hatchling build -t wheel -d "$wheel/dist" >/dev/null)
+(cd "$stage" && "$wheel/tools/bin/python" -m hatchling build -t wheel -d "$wheel/dist" >"$wheel/hatchling.log" 2>&1) ||
+  { cat "$wheel/hatchling.log" >&2; fail "the wheel cannot be made"; }
 made=$(ls "$wheel"/dist/*.whl)
 bytes=$(stat -c %s "$made")
 ((bytes <= 40 * 1000 * 1000)) || fail "the wheel has $bytes bytes, more than 40 MB" "leave artifacts out: --only, utils/wheel_artifacts.py"

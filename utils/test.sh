@@ -18,7 +18,7 @@ Single tests: lit -v build/test --filter=NAME, or the programs in build/bin that
 parse_options "$@"
 
 phase Packages
-install_packages "${build_packages[@]}"
+install_packages "${build_packages[@]}" binutils python3-venv
 provide_cuda_tools
 
 phase Configure "into build/"

@@ -1,0 +1,40 @@
+"""The examples of docs/Python.md: one program for each kind of block, those of a kind in order."""
+import os
+import re
+
+import pytest
+
+DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "Python.md")
+FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(*kinds):
+    with open(DOCUMENT, encoding="utf-8") as file:
+        text = file.read()
+    return [(text.count("\n", 0, found.start()) + 1, found[2]) for found in FENCE.finditer(text) if found[1].strip() in kinds]
+
+
+def run(found):
+    assert found
+    names = {}
+    for line, block in found:
+        exec(compile("\n" * line + block, DOCUMENT, "exec"), names)
+
+
+def test_numpy():
+    run(blocks(""))
+
+
+def test_torch():
+    pytest.importorskip("torch")
+    run(blocks("torch"))
+
+
+def test_transformers():
+    pytest.importorskip("transformers")
+    run(blocks("torch", "transformers"))
+
+
+def test_cuda_examples_are_python():
+    for line, block in blocks("cuda"):
+        compile(block, f"{DOCUMENT}:{line}", "exec")
