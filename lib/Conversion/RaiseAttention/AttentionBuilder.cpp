@@ -27,6 +27,7 @@ private:
     obstacle = {match.product ? match.product : match.root.getDefiningOp(), reason.str()};
     return nullptr;
   }
+  std::optional<MaskPlan> choosePlan(Roles &roles);
   void chooseLayout(const Roles &roles);
   bool buildOperands(const Roles &roles);
   /// [batch, heads, tokens, channels] in the order of the layout.
@@ -58,6 +59,28 @@ Dimensions AttentionBuilder::arrange(const Loops &heads, const Loops &tokens,
   return {batch, tokens, heads, channels};
 }
 
+/// Of the loops that may be over the queries, that for which most of the masks are proven.
+std::optional<MaskPlan> AttentionBuilder::choosePlan(Roles &roles) {
+  Obstacle first;
+  std::optional<MaskPlan> best = planMask(reader, match, roles, options.strict, first);
+  Roles chosen = roles;
+  for (unsigned loop : roles.groups) {
+    if (best && best->biases.empty())
+      break;
+    Obstacle ignored;
+    Roles candidate = roles.withQuery(loop);
+    std::optional<MaskPlan> plan = planMask(reader, match, candidate, options.strict, ignored);
+    if (!plan || (best && best->biases.size() <= plan->biases.size()))
+      continue;
+    best = plan;
+    chosen = candidate;
+  }
+  if (!best)
+    obstacle = first;
+  roles = chosen;
+  return best;
+}
+
 /// The layout in which the operands and the output are, or that moves the least.
 void AttentionBuilder::chooseLayout(const Roles &roles) {
   int lowest = std::numeric_limits<int>::max();
@@ -75,8 +98,7 @@ void AttentionBuilder::chooseLayout(const Roles &roles) {
     add(roles.keySources, arrange(roles.keyHeads, keys, channels));
     add(roles.valueSources, arrange(roles.keyHeads, keys, roles.valueChannel));
     Loops inOrder;
-    for (const Loops &dimension :
-         arrange(roles.getQueryHeads(), roles.query, roles.valueChannel))
+    for (const Loops &dimension : arrange(roles.getQueryHeads(), roles.query, roles.valueChannel))
       inOrder.append(dimension);
     cost += inOrder == output ? 0 : OperandBuilder::movingCost;
     if (cost >= lowest)
@@ -94,8 +116,8 @@ bool AttentionBuilder::buildOperands(const Roles &roles) {
       stop(name + " must be indexed by batch, heads, tokens and channels, each in full");
     return tensor;
   };
-  query = build("queries", roles.querySources,
-                arrange(roles.getQueryHeads(), roles.query, channels));
+  query =
+      build("queries", roles.querySources, arrange(roles.getQueryHeads(), roles.query, channels));
   key = build("keys", roles.keySources, arrange(roles.keyHeads, keys, channels));
   value = build("values", roles.valueSources, arrange(roles.keyHeads, keys, roles.valueChannel));
   return query && key && value;
@@ -108,8 +130,9 @@ Type AttentionBuilder::chooseElementType() {
     isHalf |= typeOf(tensor).getElementType().isF16();
   }
   // bf16 has the range of all of them.
-  return isBrain ? Type(builder.getBF16Type()) : isHalf ? Type(builder.getF16Type())
-                                                        : options.narrowType;
+  return isBrain  ? Type(builder.getBF16Type())
+         : isHalf ? Type(builder.getF16Type())
+                  : options.narrowType;
 }
 
 /// Left out where it is the default but for rounding, such as that of d^-1/4 twice.
@@ -152,7 +175,7 @@ Value AttentionBuilder::run() {
   std::optional<Roles> roles = assignRoles(reader, match, obstacle);
   if (!roles)
     return nullptr;
-  std::optional<MaskPlan> plan = planMask(reader, match, *roles, options.strict, obstacle);
+  std::optional<MaskPlan> plan = choosePlan(*roles);
   if (!plan)
     return nullptr;
   batch = roles->batch;
@@ -175,8 +198,8 @@ Value AttentionBuilder::run() {
     *tensor = operands.convert(*tensor, element);
   AttentionOp attention = create(*plan, bias);
   Value result = operands.regroup(
-      attention.getResult(0),
-      arrange(roles->getQueryHeads(), roles->query, roles->valueChannel), roles->output);
+      attention.getResult(0), arrange(roles->getQueryHeads(), roles->query, roles->valueChannel),
+      roles->output);
   result = operands.convert(result, typeOf(match.root).getElementType());
   if (result.getType() != match.root.getType())
     result = tensor::CastOp::create(builder, match.root.getLoc(), match.root.getType(), result);

@@ -14,8 +14,8 @@ struct RaisingOptions {
   bool strict = false;
 };
 
-/// Builds the attention before the op of `match.root`; the value that replaces the root, or null and
-/// `obstacle`.
+/// Builds the attention before the op of `match.root`; the value that replaces the root, or null
+/// and `obstacle`.
 mlir::Value buildAttention(ElementReader &reader, AttentionMatch &match,
                            const RaisingOptions &options, Obstacle &obstacle);
 

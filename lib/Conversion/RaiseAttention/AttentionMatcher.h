@@ -56,7 +56,8 @@ public:
 
   /// Whether a product with the weights of a softmax, or with exponentials, is summed.
   bool isCandidate(mlir::Value tensor);
-  /// Whether `tensor` is a candidate whose weights are not divided by their sum before it is summed.
+  /// Whether `tensor` is a candidate whose weights are not divided by their sum before it is
+  /// summed.
   bool isUnnormalized(mlir::Value tensor);
   /// Whether `tensor` is a quotient of a sum of products.
   bool isDivision(mlir::Value tensor);

@@ -11,9 +11,12 @@
 using namespace mlir;
 using namespace sage::raising;
 
-/// Times log2 e it is finite, and it absorbs any score: rows that finite numbers hide completely
-/// keep weights that are all the same.
-static constexpr double lowestFiniteBias = -1e30;
+/// Times log2 e it is finite, as float32's lowest number is not: rows that finite numbers hide
+/// completely must keep weights.
+static constexpr double lowestFiniteBias = -2.3e38;
+/// It absorbs any score, so that weights of rows that it hides completely are all the same; and
+/// sums of such are finite.
+static constexpr double finiteFill = -1e30;
 
 namespace {
 
@@ -152,9 +155,9 @@ static Value combine(OpBuilder &b, Location loc, ArrayRef<ScoreTerm> terms, Valu
         value = arith::XOrIOp::create(b, loc, value,
                                       arith::ConstantOp::create(b, loc, b.getBoolAttr(true)));
       if (!isBoolean)
-        value = arith::SelectOp::create(
-            b, loc, value, constant(0),
-            constant(std::isfinite(term.fill) ? lowestFiniteBias : -HUGE_VAL));
+        value =
+            arith::SelectOp::create(b, loc, value, constant(0),
+                                    constant(std::isfinite(term.fill) ? finiteFill : -HUGE_VAL));
       result = !result     ? value
                : isBoolean ? arith::AndIOp::create(b, loc, result, value).getResult()
                            : arith::AddFOp::create(b, loc, result, value).getResult();
@@ -166,8 +169,8 @@ static Value combine(OpBuilder &b, Location loc, ArrayRef<ScoreTerm> terms, Valu
       value = arith::TruncFOp::create(b, loc, b.getF32Type(), value);
     if (term.factor != 1)
       value = arith::MulFOp::create(b, loc, value, constant(term.factor));
-    Value isInfinite = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, value,
-                                             constant(-HUGE_VAL));
+    Value isInfinite =
+        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, value, constant(-HUGE_VAL));
     Value limited = arith::MaximumFOp::create(b, loc, value, constant(lowestFiniteBias));
     value = arith::SelectOp::create(b, loc, isInfinite, value, limited);
     result = result ? arith::AddFOp::create(b, loc, result, value).getResult() : value;
@@ -215,8 +218,7 @@ Value sage::raising::buildBias(ElementReader &reader, OperandBuilder &operands, 
   auto generic = linalg::GenericOp::create(
       builder, loc, empty.getType(), values, empty, maps, parallel,
       [&](OpBuilder &b, Location at, ValueRange arguments) {
-        linalg::YieldOp::create(b, at,
-                                combine(b, at, terms, arguments.drop_back(), isBoolean));
+        linalg::YieldOp::create(b, at, combine(b, at, terms, arguments.drop_back(), isBoolean));
       });
   return generic.getResult(0);
 }

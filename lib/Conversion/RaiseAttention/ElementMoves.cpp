@@ -17,7 +17,8 @@ ElementReader::getBodyLoops(linalg::LinalgOp op, const Element &element,
     return std::nullopt;
   OpOperand *init = op.getDpsInitOperand(result.getResultNumber());
   SmallVector<AffineExpr, 4> body(op.getNumLoops());
-  for (auto [expr, index] : llvm::zip_equal(op.getMatchingIndexingMap(init).getResults(), element.at))
+  for (auto [expr, index] :
+       llvm::zip_equal(op.getMatchingIndexingMap(init).getResults(), element.at))
     if (auto loop = dyn_cast<AffineDimExpr>(expr))
       body[loop.getPosition()] = index;
     else if (!isa<AffineConstantExpr>(expr))

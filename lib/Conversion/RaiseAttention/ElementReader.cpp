@@ -128,8 +128,7 @@ Element ElementReader::getOperand(const Element &element, Value operand) const {
     return result;
   }
   Block *block = Value(element.value).getParentBlock();
-  bool isInBody =
-      isa<linalg::LinalgOp>(block->getParentOp()) && operand.getParentBlock() == block;
+  bool isInBody = isa<linalg::LinalgOp>(block->getParentOp()) && operand.getParentBlock() == block;
   return isInBody ? Element{operand, element.at} : Element{operand, {}};
 }
 

@@ -1,7 +1,8 @@
 // Tensors read element by element: what an element of a tensor is computed from.
 //
-// An element is a value with index expressions. Reading it goes through everything that only moves elements (transposes,
-// reshapes, slices, broadcasts, bodies that yield what they got) up to the op that computes it, whichever dialect wrote that.
+// An element is a value with index expressions. Reading it goes through everything that only moves
+// elements (transposes, reshapes, slices, broadcasts, bodies that yield what they got) up to the op
+// that computes it, whichever dialect wrote that.
 
 #ifndef SAGE_CONVERSION_RAISEATTENTION_ELEMENTREADER_H
 #define SAGE_CONVERSION_RAISEATTENTION_ELEMENTREADER_H
@@ -25,12 +26,33 @@ struct Element {
 };
 
 enum class Form {
-  Opaque, Constant, Loop,
-  Add, Subtract, Multiply, Divide, Negate, Reciprocal, Maximum, Minimum,
-  Exp, Exp2, Power, Tanh, SquareRoot, ReciprocalRoot,
-  Compare, Select, And, Or, Xor, Not,
-  FloatCast, NumberCast,
-  Softmax, Reduce
+  Opaque,
+  Constant,
+  Loop,
+  Add,
+  Subtract,
+  Multiply,
+  Divide,
+  Negate,
+  Reciprocal,
+  Maximum,
+  Minimum,
+  Exp,
+  Exp2,
+  Power,
+  Tanh,
+  SquareRoot,
+  ReciprocalRoot,
+  Compare,
+  Select,
+  And,
+  Or,
+  Xor,
+  Not,
+  FloatCast,
+  NumberCast,
+  Softmax,
+  Reduce
 };
 enum class Relation { Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual };
 enum class Combiner { Sum, Maximum, All, Any };

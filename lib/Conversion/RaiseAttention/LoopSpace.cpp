@@ -174,9 +174,8 @@ AffineExpr LoopSpace::substitute(AffineExpr expr, unsigned loop, AffineExpr repl
   return simplify(expr.replace(getAffineDimExpr(loop, context), replacement));
 }
 
-std::optional<SmallVector<AffineExpr, 4>> LoopSpace::reshape(ArrayRef<AffineExpr> at,
-                                                          ArrayRef<int64_t> to,
-                                                          ArrayRef<int64_t> from) const {
+std::optional<SmallVector<AffineExpr, 4>>
+LoopSpace::reshape(ArrayRef<AffineExpr> at, ArrayRef<int64_t> to, ArrayRef<int64_t> from) const {
   // Row-major position; only the outermost extent may be unknown.
   AffineExpr position = getConstant(0);
   int64_t stride = 1;

@@ -54,9 +54,9 @@ public:
 
   /// The indices into a tensor of shape `from` of the element that has the indices `at` in the
   /// same elements in row-major order of shape `to`; nothing where dynamic extents hide it.
-  std::optional<llvm::SmallVector<mlir::AffineExpr, 4>>
-  reshape(llvm::ArrayRef<mlir::AffineExpr> at, llvm::ArrayRef<int64_t> to,
-          llvm::ArrayRef<int64_t> from) const;
+  std::optional<llvm::SmallVector<mlir::AffineExpr, 4>> reshape(llvm::ArrayRef<mlir::AffineExpr> at,
+                                                                llvm::ArrayRef<int64_t> to,
+                                                                llvm::ArrayRef<int64_t> from) const;
 
 private:
   /// The largest value of a non-negative expression, if known.

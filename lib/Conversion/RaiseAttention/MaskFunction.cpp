@@ -3,6 +3,7 @@
 
 #include "MaskFunction.h"
 
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Matchers.h"
 
 #include <cmath>
@@ -171,14 +172,15 @@ std::optional<MaskEvaluator::Value> MaskEvaluator::evaluateNode(const Node &node
     result.function = compare(node, operands[0], operands[1]);
     return result.function ? std::optional(result) : std::nullopt;
   }
-  bool areFunctions = llvm::all_of(operands, [](const Value &v) { return v.query == 0 && v.key == 0; });
+  bool areFunctions =
+      llvm::all_of(operands, [](const Value &v) { return v.query == 0 && v.key == 0; });
   if (areFunctions) {
     SmallVector<MaskFunction> functions;
     for (const Value &operand : operands)
       functions.push_back(operand.function ? *operand.function
                                            : MaskFunction(static_cast<double>(operand.constant)));
-    result.function = MaskFunction::apply(
-        functions, [&](ArrayRef<double> x) { return applyForm(node.form, x); });
+    result.function =
+        MaskFunction::apply(functions, [&](ArrayRef<double> x) { return applyForm(node.form, x); });
     return result;
   }
   // Linear in the indices: sums and differences with whole constants.
@@ -210,13 +212,30 @@ std::optional<MaskEvaluator::Value> MaskEvaluator::evaluateNode(const Node &node
   }
 }
 
+/// The elements of a constant tensor, those of a resource too.
+static DenseElementsAttr getTable(mlir::Value tensor) {
+  Attribute constant;
+  if (!matchPattern(tensor, m_Constant(&constant)))
+    return {};
+  auto resource = dyn_cast<DenseResourceElementsAttr>(constant);
+  if (!resource)
+    return dyn_cast<DenseElementsAttr>(constant);
+  // Booleans are packed in one and not in the other.
+  AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+  bool isSplat;
+  if (!blob || resource.getElementType().isInteger(1) ||
+      !DenseElementsAttr::isValidRawBuffer(resource.getType(), blob->getData(), isSplat))
+    return {};
+  return DenseElementsAttr::getFromRawBuffer(resource.getType(), blob->getData());
+}
+
 /// A table is linear in the indices, or constant along its diagonals, if all of its elements are.
 std::optional<MaskEvaluator::Value> MaskEvaluator::evaluateTable(const Element &element) {
   constexpr int64_t largestTable = 1 << 20;
-  DenseElementsAttr table;
-  if (!element.isTensor() || !matchPattern(element.value, m_Constant(&table)) ||
-      ShapedType::isDynamic(loops.queries) || ShapedType::isDynamic(loops.keys) ||
-      loops.queries * loops.keys > largestTable || loops.queries == 0 || loops.keys == 0)
+  DenseElementsAttr table = getTable(element.value);
+  if (!element.isTensor() || !table || ShapedType::isDynamic(loops.queries) ||
+      ShapedType::isDynamic(loops.keys) || loops.queries * loops.keys > largestTable ||
+      loops.queries == 0 || loops.keys == 0)
     return std::nullopt;
   SmallVector<double> values;
   if (isa<FloatType>(table.getElementType())) {
@@ -301,6 +320,5 @@ std::optional<MaskFunction> MaskEvaluator::evaluate(const Element &element) {
   std::optional<Value> value = evaluate(element, /*depth=*/24);
   if (!value || value->query != 0 || value->key != 0)
     return std::nullopt;
-  return value->function ? *value->function
-                         : MaskFunction(static_cast<double>(value->constant));
+  return value->function ? *value->function : MaskFunction(static_cast<double>(value->constant));
 }

@@ -21,7 +21,8 @@ public:
 
   explicit MaskFunction(double constant) : steps{{unbounded, constant}} {}
   /// `below` up to start - 1, `from` from there on.
-  MaskFunction(double below, int64_t start, double from) : steps{{unbounded, below}, {start, from}} {
+  MaskFunction(double below, int64_t start, double from)
+      : steps{{unbounded, below}, {start, from}} {
     normalize();
   }
   explicit MaskFunction(llvm::SmallVector<Step> steps) : steps(std::move(steps)) { normalize(); }

@@ -141,8 +141,8 @@ void MaskPlanner::addTerm(const ScoreTerm &term) {
 
 std::optional<Band> MaskPlanner::findBand() {
   constexpr int64_t unbounded = MaskFunction::unbounded;
-  int64_t last = ShapedType::isDynamic(loops.keys) ? std::numeric_limits<int64_t>::max()
-                                                   : loops.keys - 1;
+  int64_t last =
+      ShapedType::isDynamic(loops.keys) ? std::numeric_limits<int64_t>::max() : loops.keys - 1;
   int64_t first = ShapedType::isDynamic(loops.queries) ? unbounded : 1 - loops.queries;
   std::optional<Band> band;
   ArrayRef<MaskFunction::Step> steps = visible.getSteps();

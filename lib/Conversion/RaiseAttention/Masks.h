@@ -16,13 +16,15 @@ struct MaskPlan {
   llvm::SmallVector<ScoreTerm> biases;
 };
 
-/// Proves what it can of the terms; nothing, and `obstacle`, where a mask hides every key of a query
-/// or is none that can be expressed. With `strict`, queries that may see no key are an obstacle too.
+/// Proves what it can of the terms; nothing, and `obstacle`, where a mask hides every key of a
+/// query or is none that can be expressed. With `strict`, queries that may see no key are an
+/// obstacle too.
 std::optional<MaskPlan> planMask(ElementReader &reader, const AttentionMatch &match,
                                  const Roles &roles, bool strict, Obstacle &obstacle);
 
 /// One tensor [batch or 1, heads or 1, queries or 1, keys or 1] that does what the terms do: a
-/// boolean one, or floats to add. Null, and `obstacle`, where a term cannot be brought in that form.
+/// boolean one, or floats to add. Null, and `obstacle`, where a term cannot be brought in that
+/// form.
 mlir::Value buildBias(ElementReader &reader, OperandBuilder &operands, mlir::OpBuilder &builder,
                       llvm::ArrayRef<ScoreTerm> terms, const Dimensions &dimensions,
                       Obstacle &obstacle);

@@ -103,8 +103,7 @@ Value OperandBuilder::transpose(Value tensor, ArrayRef<int64_t> permutation) {
   SmallVector<OpFoldResult> extents = tensor::getMixedSizes(builder, loc, tensor), permuted;
   for (int64_t from : permutation)
     permuted.push_back(extents[from]);
-  Value empty =
-      tensor::EmptyOp::create(builder, loc, permuted, typeOf(tensor).getElementType());
+  Value empty = tensor::EmptyOp::create(builder, loc, permuted, typeOf(tensor).getElementType());
   return linalg::TransposeOp::create(builder, loc, tensor, empty, permutation)->getResult(0);
 }
 
@@ -161,9 +160,8 @@ Value OperandBuilder::regroup(Value tensor, const Dimensions &from, const Dimens
 }
 
 bool OperandBuilder::canRepeat(const Loops &loops) {
-  return llvm::none_of(loops, [&](unsigned loop) {
-    return ShapedType::isDynamic(reader.loops.getExtent(loop));
-  });
+  return llvm::none_of(
+      loops, [&](unsigned loop) { return ShapedType::isDynamic(reader.loops.getExtent(loop)); });
 }
 
 /// `tensor` has the dimensions `present`, one loop each, in the order of `wanted`.
@@ -185,7 +183,8 @@ Value OperandBuilder::repeat(Value tensor, const Loops &present, const Loops &wa
   return linalg::BroadcastOp::create(builder, loc, tensor, empty, added)->getResult(0);
 }
 
-OperandBuilder::Choice OperandBuilder::choose(ArrayRef<Element> sources, const Dimensions &wanted) {
+OperandBuilder::Choice OperandBuilder::choose(ArrayRef<Element> sources, const Dimensions &wanted,
+                                              bool mayLack) {
   Loops all = flatten(wanted);
   Choice best;
   for (const Element &source : sources) {
@@ -197,8 +196,17 @@ OperandBuilder::Choice OperandBuilder::choose(ArrayRef<Element> sources, const D
       continue;
     llvm::copy_if(all, std::back_inserter(inOrder),
                   [&](unsigned loop) { return llvm::is_contained(loops, loop); });
+    Dimensions expected;
+    for (const Loops &dimension : wanted) {
+      bool isPresent =
+          llvm::any_of(dimension, [&](unsigned loop) { return llvm::is_contained(loops, loop); });
+      expected.push_back(isPresent || !mayLack ? dimension : Loops());
+    }
     // Moving elements costs more than naming their dimensions otherwise.
-    int cost = (*dimensions == wanted ? 0 : 1) + (inOrder == loops ? 0 : movingCost);
+    int cost = (*dimensions == expected ? 0 : 1) + (inOrder == loops ? 0 : movingCost);
+    // A smaller tensor, where it is repeated in either case.
+    if (mayLack)
+      cost += static_cast<int>(loops.size()) * movingCost;
     Type element = typeOf(source.value).getElementType();
     if (element.isF32() || element.isF64())
       cost += 10 * movingCost;
@@ -209,13 +217,8 @@ OperandBuilder::Choice OperandBuilder::choose(ArrayRef<Element> sources, const D
   return best;
 }
 
-std::optional<int> OperandBuilder::getCost(ArrayRef<Element> sources, const Dimensions &wanted) {
-  Choice choice = choose(sources, wanted);
-  return choice.source ? std::optional(choice.cost) : std::nullopt;
-}
-
 Value OperandBuilder::build(ArrayRef<Element> sources, const Dimensions &wanted, bool mayLack) {
-  Choice best = choose(sources, wanted);
+  Choice best = choose(sources, wanted, mayLack);
   if (!best.source)
     return nullptr;
   // What the tensor has of the wanted dimensions; one that it has in part is completed.

@@ -23,7 +23,10 @@ public:
   std::optional<Dimensions> getDimensions(const Element &element);
 
   /// What `build` would need: 0 for nothing; nothing where it cannot.
-  std::optional<int> getCost(llvm::ArrayRef<Element> sources, const Dimensions &wanted);
+  std::optional<int> getCost(llvm::ArrayRef<Element> sources, const Dimensions &wanted) {
+    Choice choice = choose(sources, wanted, /*mayLack=*/false);
+    return choice.source ? std::optional(choice.cost) : std::nullopt;
+  }
 
   /// Of `sources`, the tensor that needs the least to have the dimensions `wanted`; null if none
   /// can. 16-bit ones are preferred. Dimensions of `wanted` that the tensor does not have have
@@ -42,7 +45,7 @@ private:
     Dimensions dimensions;
     int cost = std::numeric_limits<int>::max();
   };
-  Choice choose(llvm::ArrayRef<Element> sources, const Dimensions &wanted);
+  Choice choose(llvm::ArrayRef<Element> sources, const Dimensions &wanted, bool mayLack);
   mlir::Value expand(mlir::Value tensor, const Dimensions &from);
   mlir::Value collapse(mlir::Value tensor, const Dimensions &to);
   mlir::Value insertUnits(mlir::Value tensor, const Dimensions &to);

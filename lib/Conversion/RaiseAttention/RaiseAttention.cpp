@@ -87,7 +87,8 @@ private:
     raising.recipe = RecipeAttr::getNamed(&getContext(), recipe);
     raising.strict = strict;
     if (!raising.recipe) {
-      auto diagnostic = getOperation()->emitError() << "recipe must be a named one, but got '" << recipe << "'";
+      auto diagnostic = getOperation()->emitError()
+                        << "recipe must be a named one, but got '" << recipe << "'";
       diagnostic.attachNote() << "the recipes are " << RecipeAttr::listNames();
       return failure();
     }

@@ -15,6 +15,16 @@ Loops Roles::getQueryHeads() const {
   return heads;
 }
 
+Roles Roles::withQuery(unsigned loop) const {
+  Roles roles = *this;
+  if (llvm::is_contained(groups, loop)) {
+    llvm::erase(roles.groups, loop);
+    roles.groups.append(query);
+    roles.query = {loop};
+  }
+  return roles;
+}
+
 Sources sage::raising::collectSources(ElementReader &reader, Element element, bool skipsFactors) {
   Sources sources;
   while (true) {
@@ -76,6 +86,8 @@ private:
   bool splitLoop(Loops &loops, std::set<int64_t> divisors);
   bool splitLoops();
   bool depends(const Sources &sources, unsigned loop);
+  std::optional<unsigned> findQuery(const Loops &candidates);
+  bool hasUnitBatch();
   std::optional<Roles> classify();
 
   ElementReader &reader;
@@ -99,8 +111,8 @@ std::map<unsigned, std::set<int64_t>> RoleAssigner::collectDivisors() {
       for (AffineExpr index : source.at)
         index.walk([&](AffineExpr expr) {
           auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
-          if (!binary || (expr.getKind() != AffineExprKind::FloorDiv &&
-                          expr.getKind() != AffineExprKind::Mod))
+          if (!binary ||
+              (expr.getKind() != AffineExprKind::FloorDiv && expr.getKind() != AffineExprKind::Mod))
             return;
           auto divisor = dyn_cast<AffineConstantExpr>(binary.getRHS());
           auto [loop, scale] = getDividedLoop(binary.getLHS());
@@ -178,6 +190,32 @@ bool RoleAssigner::depends(const Sources &sources, unsigned loop) {
   return sources.back().uses(reader.loops.get(loop));
 }
 
+/// The innermost of the loops in the queries that are multiplied: the one beside the channels.
+std::optional<unsigned> RoleAssigner::findQuery(const Loops &candidates) {
+  std::optional<unsigned> found;
+  for (AffineExpr index : roles.querySources.front().at) {
+    int64_t lowest = std::numeric_limits<int64_t>::max();
+    for (const IndexTerm &term : IndexSum::get(index).terms) {
+      auto loop = dyn_cast<AffineDimExpr>(term.atom);
+      if (!loop || !llvm::is_contained(candidates, loop.getPosition()) ||
+          term.coefficient >= lowest)
+        continue;
+      lowest = term.coefficient;
+      found = loop.getPosition();
+    }
+  }
+  if (!found && !candidates.empty())
+    found = candidates.back();
+  return found;
+}
+
+/// Whether the queries were [1, heads, tokens, channels] somewhere on their way.
+bool RoleAssigner::hasUnitBatch() {
+  return llvm::any_of(roles.querySources, [](const Element &source) {
+    return source.at.size() >= 4 && isa<AffineConstantExpr>(source.at.front());
+  });
+}
+
 std::optional<Roles> RoleAssigner::classify() {
   Loops shared, ofQuery;
   for (Loops &dimension : roles.output) {
@@ -197,12 +235,13 @@ std::optional<Roles> RoleAssigner::classify() {
   }
   if (roles.valueChannel.size() > 1)
     return stop("the values must have one dimension of channels");
-  if (!ofQuery.empty()) {
-    roles.query = {ofQuery.pop_back_val()};
-    roles.groups = ofQuery;
-  }
-  // Batch and heads mean the same but for biases; a single loop counts as heads.
-  size_t first = shared.size() > 1 ? 1 : 0;
+  if (std::optional<unsigned> loop = findQuery(ofQuery))
+    roles.query = {*loop};
+  llvm::copy_if(ofQuery, std::back_inserter(roles.groups),
+                [&](unsigned loop) { return !llvm::is_contained(roles.query, loop); });
+  // Batch and heads mean the same but for biases.
+  bool isBatch = shared.size() > 1 || (!roles.groups.empty() && !hasUnitBatch());
+  size_t first = isBatch && !shared.empty() ? 1 : 0;
   roles.batch.append(shared.begin(), shared.begin() + first);
   roles.keyHeads.append(shared.begin() + first, shared.end());
   return roles;

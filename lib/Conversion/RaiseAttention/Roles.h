@@ -20,9 +20,13 @@ struct Roles {
   /// The loops of every dimension of the output, after loops over several dimensions at once have
   /// been taken apart.
   Dimensions output;
-  /// Loops that are one dimension of an operand, in row-major order; none stands for an extent of 1.
+  /// Loops that are one dimension of an operand, in row-major order; none stands for an extent
+  /// of 1.
   Loops batch, keyHeads, groups, query, valueChannel;
   Sources querySources, keySources, valueSources;
+
+  /// As these roles, but with one of the groups as the queries.
+  Roles withQuery(unsigned loop) const;
 
   /// Query heads: those of keys, and the queries that share one.
   Loops getQueryHeads() const;

@@ -48,9 +48,8 @@ bool AttentionMatcher::containsProduct(const Element &element, int depth) {
   case Form::Tanh:
   case Form::Select:
   case Form::FloatCast:
-    return llvm::any_of(node.operands, [&](const Element &operand) {
-      return containsProduct(operand, depth - 1);
-    });
+    return llvm::any_of(
+        node.operands, [&](const Element &operand) { return containsProduct(operand, depth - 1); });
   default:
     return false;
   }
@@ -59,8 +58,9 @@ bool AttentionMatcher::containsProduct(const Element &element, int depth) {
 bool AttentionMatcher::matchSum(const Node &node, double factor, AttentionMatch &match) {
   bool isLeft = containsProduct(node.operands[0]), isRight = containsProduct(node.operands[1]);
   if (isLeft == isRight) {
-    stop(node.op, isLeft ? "two products are added: only one may be that of queries and keys"
-                         : "the scores must be a product of queries and keys, and what is added to it");
+    stop(node.op,
+         isLeft ? "two products are added: only one may be that of queries and keys"
+                : "the scores must be a product of queries and keys, and what is added to it");
     return false;
   }
   if (node.is(Form::Subtract) && isRight) {

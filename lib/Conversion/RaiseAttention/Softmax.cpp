@@ -74,9 +74,8 @@ bool AttentionMatcher::leadsToSoftmax(const Element &element, int depth) {
   }
   if (depth == 0 || !isArithmetic(node.form))
     return false;
-  return llvm::any_of(node.operands, [&](const Element &operand) {
-    return leadsToSoftmax(operand, depth - 1);
-  });
+  return llvm::any_of(node.operands,
+                      [&](const Element &operand) { return leadsToSoftmax(operand, depth - 1); });
 }
 
 bool AttentionMatcher::isUnnormalized(Value tensor) {
@@ -176,13 +175,14 @@ AttentionMatcher::matchQuotient(const Element &exponential, Element sum, unsigne
     // sum == 0 ? 1 : sum, or the reverse
     Node test = reader.read(denominator.operands[0]);
     bool isZero = test.is(Form::Compare) && test.relation == Relation::Equal;
-    bool isOther = test.is(Form::Compare) && (test.relation == Relation::NotEqual ||
-                                              test.relation == Relation::Greater);
+    bool isOther = test.is(Form::Compare) &&
+                   (test.relation == Relation::NotEqual || test.relation == Relation::Greater);
     unsigned side = isZero ? 2 : 1;
     if ((!isZero && !isOther) || reader.getConstant(test.operands[1]) != 0.0 ||
         !reader.areEqual(test.operands[0], denominator.operands[side]) ||
         reader.getConstant(denominator.operands[3 - side]).value_or(0) <= 0)
-      return stop(denominator.op, "the weights must be divided by their sum, or by 1 where it is 0");
+      return stop(denominator.op,
+                  "the weights must be divided by their sum, or by 1 where it is 0");
     sum = denominator.operands[side];
   }
   if (!isSumOf(sum, numerator, key))
@@ -224,7 +224,8 @@ AttentionMatcher::matchWeights(Element weights, std::optional<Element> sum, unsi
   if (node.is(Form::Select)) {
     std::optional<Guard> guard = matchGuard(node);
     if (!guard)
-      return stop(node.op, "weights may be selected only to be 0 where all scores of a row are -inf");
+      return stop(node.op,
+                  "weights may be selected only to be 0 where all scores of a row are -inf");
     std::optional<Softmax> result = matchWeights(guard->weights, sum, key);
     if (!result)
       return std::nullopt;
@@ -237,7 +238,8 @@ AttentionMatcher::matchWeights(Element weights, std::optional<Element> sum, unsi
   }
   if (node.is(Form::Softmax)) {
     if (node.index != reader.loops.get(key))
-      return stop(node.op, "the softmax must be over the keys, which the product with the values sums");
+      return stop(node.op,
+                  "the softmax must be over the keys, which the product with the values sums");
     return Softmax{node.operands[0], 1, false};
   }
   if (auto quotient = getQuotient(node))
@@ -248,7 +250,8 @@ AttentionMatcher::matchWeights(Element weights, std::optional<Element> sum, unsi
     return matchQuotient(weights, *sum, key);
   }
   if (node.is(Form::Multiply))
-    return stop(node.op, "the softmax's weights must not be multiplied by anything, such as dropout");
+    return stop(node.op,
+                "the softmax's weights must not be multiplied by anything, such as dropout");
   return stop(node.op, "the values must be multiplied by the weights of a softmax");
 }
 
@@ -275,8 +278,7 @@ std::optional<AttentionMatch> AttentionMatcher::match(Value root) {
   auto leads = [&](unsigned k) {
     double factor = 1;
     Node weights = reader.read(skipFactors(node.operands[k], factor));
-    return sum ? getExponent(weights).has_value()
-               : leadsToSoftmax(node.operands[k], /*depth=*/8);
+    return sum ? getExponent(weights).has_value() : leadsToSoftmax(node.operands[k], /*depth=*/8);
   };
   while (side < 2 && !leads(side))
     ++side;

@@ -12,9 +12,8 @@ bool sage::raising::isTmTensorAttention(Operation *op) {
   return op->getName().getStringRef() == "tm_tensor.attention";
 }
 
-std::optional<AttentionMatch> sage::raising::matchTmTensorAttention(ElementReader &reader,
-                                                                    Operation *op,
-                                                                    Obstacle &obstacle) {
+std::optional<AttentionMatch>
+sage::raising::matchTmTensorAttention(ElementReader &reader, Operation *op, Obstacle &obstacle) {
   auto stop = [&](const Twine &reason) {
     obstacle = {op, reason.str()};
     return std::nullopt;
@@ -27,8 +26,9 @@ std::optional<AttentionMatch> sage::raising::matchTmTensorAttention(ElementReade
            tensor.getRank() == cast<RankedTensorType>(op->getOperand(0).getType()).getRank();
   });
   if ((count != 4 && count != 5) || op->getNumResults() != 1 || !areTensors)
-    return stop("tm_tensor.attention must have queries, keys, values, perhaps a mask, and an output, "
-                "tensors of one rank");
+    return stop(
+        "tm_tensor.attention must have queries, keys, values, perhaps a mask, and an output, "
+        "tensors of one rank");
   auto typeOf = [&](unsigned k) { return cast<RankedTensorType>(op->getOperand(k).getType()); };
   int64_t channels = typeOf(0).getShape().back();
   if (ShapedType::isDynamic(channels))

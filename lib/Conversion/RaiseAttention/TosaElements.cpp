@@ -58,7 +58,8 @@ static Form getForm(Operation *op) {
       .Case<tosa::LogicalOrOp>([](auto) { return Form::Or; })
       .Case<tosa::LogicalXorOp>([](auto) { return Form::Xor; })
       .Case<tosa::LogicalNotOp>([](auto) { return Form::Not; })
-      .Case<tosa::EqualOp, tosa::GreaterOp, tosa::GreaterEqualOp>([](auto) { return Form::Compare; })
+      .Case<tosa::EqualOp, tosa::GreaterOp, tosa::GreaterEqualOp>(
+          [](auto) { return Form::Compare; })
       .Case<tosa::MulOp>([](tosa::MulOp mul) {
         // Integer products may be shifted.
         bool isFloat = isa<FloatType>(getElementTypeOrSelf(mul.getType()));
@@ -75,7 +76,7 @@ static Form getForm(Operation *op) {
         // Indices fit 32 bits; floats are rounded on the way to integers.
         bool fits = !to.isInteger() || to.getIntOrFloatBitWidth() >= 32;
         return from.isInteger() && fits && (isPlain(to) || to.isInteger()) ? Form::NumberCast
-                                                                            : Form::Opaque;
+                                                                           : Form::Opaque;
       })
       .Default([](auto) { return Form::Opaque; });
 }
@@ -129,9 +130,9 @@ void ElementReader::readTosa(const Element &element, Node &node) {
   else if (isa<tosa::GreaterEqualOp>(node.op))
     node.relation = Relation::GreaterEqual;
   // Zero points and shifts come last.
-  unsigned count = node.is(Form::Select) ? 3
+  unsigned count = node.is(Form::Select)                                     ? 3
                    : node.op->getNumOperands() == 1 || node.is(Form::Negate) ? 1
-                                                                              : 2;
+                                                                             : 2;
   for (Value operand : node.op->getOperands().take_front(count))
     node.operands.push_back(getOperand(element, operand));
 }
