@@ -25,12 +25,20 @@
 
 using namespace mlir;
 
-void sage::buildSageToQuantizedPipeline(OpPassManager &manager, const PipelineOptions &options) {
+void sage::buildLegalizePipeline(OpPassManager &manager, const PipelineOptions &options) {
   manager.addPass(createSageLegalizeRecipe({options.chip, options.recipe, options.substitute}));
   manager.addPass(createSageAssignSchedule({options.scheduleFile}));
+}
+
+void sage::buildQuantizePipeline(OpPassManager &manager) {
   manager.addPass(createSageSmooth());
   manager.addPass(createSageQuantize());
   manager.addPass(createCSEPass());
+}
+
+void sage::buildSageToQuantizedPipeline(OpPassManager &manager, const PipelineOptions &options) {
+  buildLegalizePipeline(manager, options);
+  buildQuantizePipeline(manager);
 }
 
 void sage::buildQuantizedToTilePipeline(OpPassManager &manager) {

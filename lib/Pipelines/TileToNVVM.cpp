@@ -9,12 +9,16 @@
 
 using namespace mlir;
 
-void sage::buildTileToNVVMPipeline(OpPassManager &manager) {
+void sage::buildTileToLanesPipeline(OpPassManager &manager) {
+  OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
+  modules.nest<tile::KernelOp>().addPass(tile::createDistribute());
+  modules.addPass(createCanonicalizerPass());
+  modules.addPass(createCSEPass());
+}
+
+void sage::buildLanesToNVVMPipeline(OpPassManager &manager) {
   {
     OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
-    modules.nest<tile::KernelOp>().addPass(tile::createDistribute());
-    modules.addPass(createCanonicalizerPass());
-    modules.addPass(createCSEPass());
     modules.addPass(createConvertSageTileToNVVM());
     modules.addPass(createSCFToControlFlowPass());
   }
@@ -26,4 +30,9 @@ void sage::buildTileToNVVMPipeline(OpPassManager &manager) {
   modules.addPass(createArithToLLVMConversionPass());
   modules.addPass(createConvertNVVMToLLVMPass());
   modules.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void sage::buildTileToNVVMPipeline(OpPassManager &manager) {
+  buildTileToLanesPipeline(manager);
+  buildLanesToNVVMPipeline(manager);
 }

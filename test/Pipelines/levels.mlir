@@ -5,21 +5,27 @@
 // RUN: rm -rf %t && mkdir %t
 
 // RUN: sage-compile %sage_src/examples/attention.mlir --chip=sm_90a --save-temps=%t -o %t/direct.ptx
-// REDEFINE: %{level} = 1-sage
+// REDEFINE: %{level} = 1-legal
 // RUN: %{continue}
-// REDEFINE: %{level} = 2-tile-sequential
+// REDEFINE: %{level} = 2-sage
 // RUN: %{continue}
-// REDEFINE: %{level} = 3-tile
+// REDEFINE: %{level} = 3-tile-sequential
 // RUN: %{continue}
-// REDEFINE: %{level} = 4-nvvm
+// REDEFINE: %{level} = 4-tile
+// RUN: %{continue}
+// REDEFINE: %{level} = 5-lanes
+// RUN: %{continue}
+// REDEFINE: %{level} = 6-nvvm
 // RUN: %{continue}
 
 // RUN: sage-compile %sage_src/examples/attention.mlir --chip=sm_89 --save-temps=%t -o %t/direct.ptx
-// REDEFINE: %{level} = 1-sage
+// REDEFINE: %{level} = 2-sage
 // RUN: %{continue}
-// REDEFINE: %{level} = 2-tile-sequential
+// REDEFINE: %{level} = 3-tile-sequential
 // RUN: %{continue}
-// REDEFINE: %{level} = 3-tile
+// REDEFINE: %{level} = 4-tile
 // RUN: %{continue}
-// REDEFINE: %{level} = 4-nvvm
+// REDEFINE: %{level} = 5-lanes
+// RUN: %{continue}
+// REDEFINE: %{level} = 6-nvvm
 // RUN: %{continue}

@@ -2,6 +2,7 @@
 
 #include "Assembler.h"
 #include "Explain.h"
+#include "Levels.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/MLIRContext.h"
@@ -17,7 +18,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/BuryPointer.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
@@ -25,6 +25,8 @@
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/xxhash.h"
+
+#include <functional>
 
 using namespace mlir;
 
@@ -83,8 +85,11 @@ cl::opt<int64_t> explainClock("explain-clock",
 cl::opt<std::string> ptxas("ptxas",
                            cl::desc("The CUDA Toolkit's ptxas, for --emit=cubin and --explain"),
                            cl::value_desc("program"), cl::cat(category));
-cl::opt<std::string> saveTemps("save-temps", cl::desc("Write every level to this folder"),
-                               cl::value_desc("folder"), cl::cat(category));
+cl::opt<std::string>
+    saveTemps("save-temps",
+              cl::desc("Write every level to this folder (default: the output's name with "
+                       ".levels), and levels.html with all of them side by side"),
+              cl::ValueOptional, cl::value_desc("folder"), cl::cat(category));
 cl::opt<bool> printSchedule(
     "print-schedule",
     cl::desc("Print the schedule and the geometry that were chosen, to standard error"),
@@ -122,22 +127,23 @@ std::string print(ModuleOp module) {
   return text;
 }
 
-/// Runs one stage and, with --save-temps, writes what it made.
-LogicalResult runStage(ModuleOp module, llvm::StringRef fileName,
-                       llvm::function_ref<void(OpPassManager &)> build) {
+/// A part of the way: what `build` adds is run, and its result recorded as a level.
+struct Stage {
+  llvm::StringRef fileName, title;
+  std::function<void(OpPassManager &)> build;
+  /// Not after every stage, let alone every pass: layouts are checked element by element.
+  bool verifies;
+};
+
+LogicalResult runStage(ModuleOp module, sage::LevelRecorder &recorder, const Stage &stage) {
   PassManager manager(module.getContext());
   if (failed(applyPassManagerCLOptions(manager)))
     return failure();
-  build(manager);
-  // Once a stage, not after every pass: layouts are checked element by element.
+  stage.build(manager);
   manager.enableVerifier(false);
-  if (failed(manager.run(module)) || failed(verify(module)))
+  if (failed(manager.run(module)) || (stage.verifies && failed(verify(module))))
     return failure();
-  if (saveTemps.empty())
-    return success();
-  llvm::SmallString<128> path(saveTemps);
-  llvm::sys::path::append(path, fileName);
-  return writeFile(path, print(module));
+  return recorder.record(module, stage.fileName, stage.title);
 }
 
 /// Plants the error that --inject-fault names. Errors of synchronization exist only in scheduled
@@ -189,65 +195,98 @@ LogicalResult writeCubin(llvm::StringRef artifact, llvm::StringRef chipName) {
   return writeFile(path, llvm::formatv("{0:2}\n", llvm::json::Value(std::move(sidecar))).str());
 }
 
-int compile(ModuleOp module) {
+/// From the input to sequential tile kernels, or to what --emit=sage writes.
+LogicalResult lowerToTile(ModuleOp module, sage::LevelRecorder &recorder) {
   sage::PipelineOptions options;
   options.chip = chip;
   options.recipe = recipe;
   options.substitute = substitute;
   options.scheduleFile = scheduleFile;
-  if (failed(runStage(module, "1-sage.mlir",
-                      [&](OpPassManager &pm) { sage::buildSageToQuantizedPipeline(pm, options); })))
-    return 1;
-  if (emit == Emit::Sage)
-    return failed(writeFile(output, print(module)));
-  if (failed(runStage(module, "2-tile-sequential.mlir",
-                      [](OpPassManager &pm) { sage::buildQuantizedToTilePipeline(pm); })))
-    return 1;
+  const Stage stages[] = {
+      {"1-legal.mlir", "legal for the chip, schedule and geometry assigned",
+       [&](OpPassManager &manager) { sage::buildLegalizePipeline(manager, options); }, false},
+      {"2-sage.mlir", "smoothing and quantization explicit", sage::buildQuantizePipeline, true},
+      {"3-tile-sequential.mlir", "host program, sequential tile kernels",
+       sage::buildQuantizedToTilePipeline, true}};
+  if (failed(recorder.record(module, "0-input.mlir", "the input")))
+    return failure();
+  for (const Stage &stage : llvm::ArrayRef(stages).take_front(emit == Emit::Sage ? 2 : 3))
+    if (failed(runStage(module, recorder, stage)))
+      return failure();
+  return success();
+}
+
+LogicalResult scheduleTiles(ModuleOp module, sage::LevelRecorder &recorder) {
   if (printSchedule)
     reportSchedules(module);
-  if (failed(plantFault(module, /*scheduled=*/false)))
-    return 1;
-  if (failed(runStage(module, "3-tile.mlir",
-                      [](OpPassManager &pm) { sage::buildTileSchedulePipeline(pm); })) ||
-      failed(plantFault(module, /*scheduled=*/true)))
-    return 1;
+  return success(succeeded(plantFault(module, /*scheduled=*/false)) &&
+                 succeeded(runStage(module, recorder,
+                                    {"4-tile.mlir", "scheduled tile kernels",
+                                     sage::buildTileSchedulePipeline, true})) &&
+                 succeeded(plantFault(module, /*scheduled=*/true)));
+}
+
+LogicalResult lowerToNvvm(ModuleOp module, sage::LevelRecorder &recorder) {
+  return success(succeeded(runStage(module, recorder,
+                                    {"5-lanes.mlir", "vectors of one lane",
+                                     sage::buildTileToLanesPipeline, false})) &&
+                 succeeded(runStage(module, recorder,
+                                    {"6-nvvm.mlir", "one chip's instructions",
+                                     sage::buildLanesToNVVMPipeline, true})));
+}
+
+LogicalResult writeArtifact(ModuleOp module, sage::LevelRecorder &recorder,
+                            FailureOr<sage::Explanation> &explanation) {
+  FailureOr<sage::tile::ProgramOp> program = sage::findProgram(module, programName);
+  if (failed(program))
+    return failure();
+  FailureOr<std::string> artifact = sage::emitArtifact(*program);
+  if (failed(artifact) || failed(recorder.recordArtifact(*program, *artifact)))
+    return failure();
+  llvm::StringRef chipName = program->getProblem().getAs<sage::TargetAttr>("target").getChip();
+  if (explain != Explain::No) {
+    sage::addRegisters(*artifact, chipName, ptxas, *explanation);
+    return writeFile(output,
+                     sage::printExplanation(*explanation, explainClock, explain == Explain::Json));
+  }
+  if (failed(writeFile(output, *artifact)))
+    return failure();
+  return emit == Emit::Cubin ? writeCubin(*artifact, chipName) : success();
+}
+
+LogicalResult compile(ModuleOp module, sage::LevelRecorder &recorder) {
+  if (failed(recorder.open()) || failed(lowerToTile(module, recorder)))
+    return failure();
+  if (emit == Emit::Sage)
+    return writeFile(output, print(module));
+  if (failed(scheduleTiles(module, recorder)))
+    return failure();
   if (emit == Emit::Tile)
-    return failed(writeFile(output, print(module)));
+    return writeFile(output, print(module));
   FailureOr<sage::Explanation> explanation = failure();
   if (explain != Explain::No) {
     FailureOr<sage::tile::ProgramOp> program = sage::findProgram(module, programName);
     if (failed(program) || failed(explanation = sage::countAttention(*program)))
-      return 1;
+      return failure();
   }
-  if (failed(runStage(module, "4-nvvm.mlir",
-                      [](OpPassManager &pm) { sage::buildTileToNVVMPipeline(pm); })))
-    return 1;
+  if (failed(lowerToNvvm(module, recorder)))
+    return failure();
   if (emit == Emit::Nvvm)
-    return failed(writeFile(output, print(module)));
+    return writeFile(output, print(module));
+  return writeArtifact(module, recorder, explanation);
+}
 
-  FailureOr<sage::tile::ProgramOp> program = sage::findProgram(module, programName);
-  if (failed(program))
-    return 1;
-  FailureOr<std::string> artifact = sage::emitArtifact(*program);
-  if (failed(artifact))
-    return 1;
-  llvm::StringRef chipName = program->getProblem().getAs<sage::TargetAttr>("target").getChip();
-  if (explain != Explain::No) {
-    sage::addRegisters(*artifact, chipName, ptxas, *explanation);
-    return failed(writeFile(
-        output, sage::printExplanation(*explanation, explainClock, explain == Explain::Json)));
-  }
-  if (failed(writeFile(output, *artifact)))
-    return 1;
-  if (!saveTemps.empty()) {
-    llvm::SmallString<128> path(saveTemps);
-    llvm::sys::path::append(path, "5-artifact.ptx");
-    if (failed(writeFile(path, *artifact)))
-      return 1;
-  }
-  if (emit == Emit::Cubin && failed(writeCubin(*artifact, chipName)))
-    return 1;
-  return 0;
+/// Where --save-temps writes: the folder that it names, or one beside the output.
+std::string chooseLevelsFolder() {
+  if (!saveTemps.empty() || saveTemps.getNumOccurrences() == 0)
+    return saveTemps;
+  llvm::SmallString<128> path(output != "-" ? output : input);
+  if (path == "-")
+    return "attention.levels";
+  if (output == "-")
+    path = llvm::sys::path::filename(input);
+  llvm::sys::path::replace_extension(path, "levels");
+  return path.str().str();
 }
 
 } // namespace
@@ -275,10 +314,6 @@ int main(int argc, char **argv) {
   }
   if (emit == Emit::Cubin && output == "-")
     return fail("--emit=cubin writes two files: name the artifact with -o");
-  if (!saveTemps.empty())
-    if (std::error_code code = llvm::sys::fs::create_directories(saveTemps))
-      return fail("cannot create the folder '" + saveTemps + "': " + code.message());
-
   std::string error;
   auto file = openInputFile(input, &error);
   if (!file)
@@ -294,5 +329,9 @@ int main(int argc, char **argv) {
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, context);
   if (!module)
     return 1;
-  return compile(module.release());
+  sage::LevelRecorder recorder(chooseLevelsFolder());
+  LogicalResult compiled = compile(module.release(), recorder);
+  // Levels up to an error help to find it.
+  LogicalResult recorded = recorder.writePage(input);
+  return failed(compiled) || failed(recorded);
 }

@@ -41,13 +41,21 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       llvm::cl::init("")};
 };
 
-/// sage.attention to explicit smoothing and quantization.
+/// sage.attention to one that is legal for a chip and has a schedule and a geometry.
+void buildLegalizePipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
+/// That to explicit smoothing and quantization.
+void buildQuantizePipeline(mlir::OpPassManager &manager);
+/// Both.
 void buildSageToQuantizedPipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
 /// Quantized attention to sequential kernels and a host program.
 void buildQuantizedToTilePipeline(mlir::OpPassManager &manager);
 /// Sequential kernels to what their schedules call for.
 void buildTileSchedulePipeline(mlir::OpPassManager &manager);
-/// Scheduled kernels to functions of the llvm dialect, one chip's instructions.
+/// Scheduled kernels to what each lane does, on vectors.
+void buildTileToLanesPipeline(mlir::OpPassManager &manager);
+/// That to functions of the llvm dialect, one chip's instructions.
+void buildLanesToNVVMPipeline(mlir::OpPassManager &manager);
+/// Both.
 void buildTileToNVVMPipeline(mlir::OpPassManager &manager);
 
 void buildSageToTilePipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
