@@ -19,6 +19,7 @@ MODULE = "builtin.module({})"
 
 # (pass, name of its result, input, where it runs, options).
 STEPS = [
+    ("sage-raise-attention", "raised", "linalg", MODULE, ""),
     ("sage-legalize-recipe", "legal", "attention", MODULE, "{chip=sm_90a}"),
     ("sage-assign-schedule", "assigned", "legal", MODULE, ""),
     ("sage-smooth", "smoothed", "assigned", MODULE, ""),
@@ -94,6 +95,7 @@ def main():
 
     texts = {"attention": (options.source / "examples/attention.mlir").read_text(encoding="utf-8"),
              "chain": (options.source / "test/Dialect/SageTile/Transforms/fence-products.mlir").read_text(encoding="utf-8"),
+             "linalg": (options.source / "examples/mini-compiler/attention.mlir").read_text(encoding="utf-8"),
              "sequences": SEQUENCES}
     for name, result, source, place, arguments in STEPS:
         pipeline = place.format(name + arguments)
