@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional
 
 from . import _library as c
 from ._problem import Mask
-from .errors import ArgumentTypeError, ArtifactError, FileError, UnsupportedError, describe
+from .errors import ArgumentTypeError, ArtifactError, FileError, InvalidArgumentError, UnsupportedError, describe
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "artifacts")
 
@@ -17,8 +17,8 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "artifacts")
 class Artifact:
     """What `sage-compile` wrote (docs/Artifact.md), parsed. Immutable; any number of threads may use one.
 
-    `Artifact.load(path)` reads a file (and prefers a cubin beside it), `Artifact.parse(text)` takes its bytes. The
-    attributes `chip`, `recipe`, `head_dim`, `value_head_dim`, `element_type` ("f16", "bf16"), `mask`, `lse` and `checksum`
+    `Artifact.load(path)` reads a file (and prefers a cubin beside it), `Artifact.parse(text)` takes its bytes,
+    `Artifact.precompiled(entry)` gives one of `sage.artifacts()`. The attributes `chip`, `recipe`, `head_dim`, `value_head_dim`, `element_type` ("f16", "bf16"), `mask`, `lse` and `checksum`
     say what it computes and for which chip.
     """
 
@@ -60,6 +60,15 @@ class Artifact:
         handle = ctypes.c_void_p()
         c.check(c.library().sage_artifact_load(os.fsencode(path), ctypes.byref(handle)))
         return cls(handle)
+
+    @classmethod
+    def precompiled(cls, entry):
+        """One that the package carries: an element of `sage.artifacts()`."""
+        from . import _device
+        store = _device.state().store
+        if entry not in store.entries():
+            raise InvalidArgumentError(f"entry must be an element of sage.artifacts(), but got {describe(entry)}")
+        return store.artifact(entry)
 
     def __repr__(self):
         return (f"<sage.Artifact {self.recipe} for {self.chip}, {self.element_type}, head dim {self.head_dim}, "

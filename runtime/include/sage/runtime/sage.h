@@ -242,7 +242,8 @@ typedef struct sage_call {
   sage_tensor value;  /**< B×Hkv×Nk×value_head_dim */
   sage_tensor output; /**< B×Hq×Nq×value_head_dim; overlaps no input */
   float *lse;         /**< B×Hq×Nq, contiguous, natural logarithm; not NULL exactly if
-                           problem.lse is set (the reference also takes NULL) */
+                           problem.lse is set (the reference also takes NULL, as does
+                           every call if an extent is 0) */
 
   /* Each is given exactly if the problem says so; all zeros otherwise. What the
      pointers point to is read by the kernels, on the stream. */
