@@ -33,7 +33,7 @@ class _State:
         self.store = Store(folder) if folder else Store()
         self.lock = threading.RLock()
         self.handle, self.devices, self.modules = None, {}, {}
-        self.routes = {}  # of sage.torch: kind of call → Module
+        self.routes, self.plans = {}, {}  # of sage.torch: kind of call → Module, signature → Plan
 
     def open(self):
         with self.lock:

@@ -64,7 +64,7 @@ _TENSOR = "Q4q4qi4x"
 CALL = struct.Struct("<" + 4 * _TENSOR + "Q" + _TENSOR + "4Qqd")
 NO_TENSOR = (0,) * 10
 
-#: Name → (has a status, argument types); `c_char_p` takes the bytes of a packed sage_call.
+#: Name → (result, argument types). A packed sage_call goes where `c_char_p` is (bytes), or `c_void_p` (any buffer).
 _FUNCTIONS = {
     "sage_runtime_version": (c_char_p, []),
     "sage_status_get_code": (c_int32, [c_void_p]),
@@ -88,7 +88,7 @@ _FUNCTIONS = {
     "sage_module_load": (c_void_p, [c_void_p, c_void_p, c_int32, POINTER(ModuleOptions), POINTER(c_void_p)]),
     "sage_module_destroy": (None, [c_void_p]),
     "sage_module_origin": (c_char_p, [c_void_p]),
-    "sage_module_launch": (c_void_p, [c_void_p, c_char_p, c_void_p, c_void_p, c_uint64]),
+    "sage_module_launch": (c_void_p, [c_void_p, c_void_p, c_void_p, c_void_p, c_uint64]),
     "sage_reference_run": (c_void_p, [POINTER(Program), c_char_p, POINTER(ReferenceOptions), c_void_p]),
     "sage_exact_run": (c_void_p, [POINTER(Problem), c_char_p, c_void_p, c_void_p, POINTER(ReferenceOptions)]),
 }

@@ -5,7 +5,8 @@ import torch
 
 from .. import _problem
 from ..errors import ArgumentTypeError, InvalidArgumentError, UnsupportedError, choice, describe
-from ._ops import attend
+from . import _plans
+from ._ops import attend, plan_for
 
 HEAD_DIM_LIMIT = 256
 _HALF = (torch.float16, torch.bfloat16)
@@ -146,6 +147,14 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     gradients are enabled), float32 and float64, nested tensors, larger head dims, a scale that is not positive. With
     fallback=True PyTorch's own function computes such a call instead.
     """
+    signature = None
+    if not torch.compiler.is_compiling() and dropout_p == 0.0 and _plans.is_plain(query, key, value, attn_mask):
+        # True is 1 where it is looked up, but not where it is checked.
+        options = ("sdpa", type(is_causal), is_causal, type(scale), scale, type(enable_gqa), enable_gqa, recipe)
+        signature = _plans.signature(options, query, key, value, attn_mask)
+        plan = _plans.find(signature)
+        if plan is not None:
+            return plan.run(query, key, value, attn_mask)
     query, key, value = _in_autocast((query, key, value))
     error = _check(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
     if error is None:
@@ -159,13 +168,19 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     mask, head_dim = attn_mask, query.shape[-1]
     # The dimensions before the heads; None where there are no heads either.
     lead = None if query.dim() == 2 else torch.broadcast_shapes(query.shape[:-3], key.shape[:-3], value.shape[:-3])
-    if not (query.dim() == 4 and query.shape[0] == key.shape[0] == value.shape[0] and query.shape[1] >= key.shape[1]
-            and (mask is None or mask.dim() == 4)):
+    plain = query.dim() == 4 and query.shape[0] == key.shape[0] == value.shape[0] and query.shape[1] >= key.shape[1]
+    if plain and mask is not None and mask.dim() < 4:
+        mask = mask[(None,) * (4 - mask.dim())]
+    elif not plain:
         query, key, value, mask = _four_dimensions(query, key, value, mask)
     kind = "causal_top_left" if is_causal else "none"
     scale = 1.0 / math.sqrt(head_dim) if scale is None else float(scale)
     token_major = query.stride(1) < query.stride(2)
     output, _ = attend(query, key, value, mask, None, None, None, kind, scale, recipe, token_major)
+    if signature is not None and plain:
+        plan = plan_for(query, key, value, mask, kind, scale, recipe, token_major, False, False)
+        if plan is not None:
+            _plans.store(signature, plan)
     if lead is not None and len(lead) == 1:
         return output
     heads = () if lead is None else (query.shape[1],)
@@ -218,6 +233,14 @@ def sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=None, retur
     (causal_alignment="bottom-right"); "top-left" is the other choice. Options: recipe (as in `sage.attention`),
     causal_alignment, smooth_k (only True). Any other option is an error.
     """
+    signature = None
+    if not torch.compiler.is_compiling() and _plans.is_plain(q, k, v, None):
+        chosen = ("sageattn", tensor_layout, type(is_causal), is_causal, type(sm_scale), sm_scale, type(return_lse), return_lse,
+                  *options.items())
+        signature = _plans.signature(chosen, q, k, v, None)
+        plan = _plans.find(signature)
+        if plan is not None:
+            return plan.run(q, k, v, None)
     recipe, causal = _sageattn_options(options)
     choice("tensor_layout", tensor_layout, _problem.LAYOUTS)
     _problem.flag("is_causal", is_causal)
@@ -233,7 +256,12 @@ def sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=None, retur
     if not q.shape[0] == k.shape[0] == v.shape[0]:
         raise InvalidArgumentError(f"q, k and v must have the same batch, but have {q.shape[0]}, {k.shape[0]} and {v.shape[0]}")
     scale = 1.0 / math.sqrt(q.shape[-1]) if sm_scale is None else float(sm_scale)
-    output, lse = attend(q, k, v, None, None, None, None, causal if is_causal else "none", scale, recipe, token_major)
+    kind = causal if is_causal else "none"
+    output, lse = attend(q, k, v, None, None, None, None, kind, scale, recipe, token_major)
+    if signature is not None:
+        plan = plan_for(q, k, v, None, kind, scale, recipe, token_major, token_major, return_lse)
+        if plan is not None:
+            _plans.store(signature, plan)
     output = output.transpose(1, 2) if token_major else output
     return (output, lse) if return_lse else output
 

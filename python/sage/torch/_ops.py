@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from . import _plans
 from .. import _device, _run
 from .._problem import Mask
 from ..errors import DeviceError, InvalidArgumentError, UnsupportedError
@@ -14,9 +15,6 @@ SCHEMA = ("attention(Tensor query, Tensor key, Tensor value, Tensor? bias, Tenso
           "Tensor? key_offsets, str mask, float scale, str recipe, bool token_major) -> (Tensor, Tensor)")
 TYPES = {torch.float16: "f16", torch.bfloat16: "bf16", torch.float32: "f32", torch.bool: "bool"}
 _CODES = {dtype: code for code, dtype in enumerate((torch.float16, torch.bfloat16, torch.float32, torch.bool))}
-#: The stream's number without an object around it, as PyTorch's own generated code asks for it.
-_raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
-    lambda index: torch.cuda.current_stream(index).cuda_stream)
 
 
 def new_output(query, value, token_major):
@@ -70,8 +68,9 @@ def _new_results(query, value, token_major, packed):
 
 
 def _pack(query, key, value, bias, key_lengths, query_offsets, key_offsets, output, lse, scale):
+    """The bytes of a sage_call; `output` is `_fields`, `lse` an address."""
     return _run.pack_call(
-        _fields(query), _fields(key), _fields(value), _fields(output), lse.data_ptr(),
+        _fields(query), _fields(key), _fields(value), output, lse,
         _run.c.NO_TENSOR if bias is None else _bias_fields(bias), _address(key_lengths), 0, _address(query_offsets),
         _address(key_offsets), 0 if query_offsets is None else query_offsets.shape[0] - 1, scale)
 
@@ -101,16 +100,35 @@ def attend_cuda(query, key, value, bias, key_lengths, query_offsets, key_offsets
     head_dim, plain_value = module.artifact.head_dim, value
     query, key, value = (_contiguous_channels(_pad(tensor, head_dim)) for tensor in (query, key, value))
     output, lse = _new_results(query, value, token_major, packed)
-    call = _pack(query, key, value, bias, key_lengths, query_offsets, key_offsets, output, lse, scale)
+    call = _pack(query, key, value, bias, key_lengths, query_offsets, key_offsets, _fields(output), lse.data_ptr(),
+                 scale)
     size = module.workspace_bytes(call)
     # Of the current stream: the allocator gives it out again only to what that stream runs later.
     workspace = torch.empty(size + _run.WORKSPACE_ALIGNMENT, dtype=torch.uint8, device=query.device)
     address = -(-workspace.data_ptr() // _run.WORKSPACE_ALIGNMENT) * _run.WORKSPACE_ALIGNMENT
-    module.launch(call, _raw_stream(query.device.index), address, size)
+    module.launch(call, _plans.raw_stream(query.device.index), address, size)
     if value is plain_value or value.shape == plain_value.shape:
         return output, lse
     # Of the strides that compilers were promised.
     return new_output(query, plain_value, token_major).copy_(output[..., :plain_value.shape[3]]), lse
+
+
+def plan_for(query, key, value, bias, mask, scale, recipe, token_major, swapped, returns_lse):
+    """A plan for calls like this one, which was just made; None if they need copies. O's heads and tokens are `swapped`
+    for the caller, who wants the log-sum-exp or not."""
+    if bias is not None and bias.dtype not in (torch.bool, torch.float32):
+        return None
+    module = _module(query, value, bias, None, False, mask, recipe)
+    dims = (query.shape[3], value.shape[3])
+    if (module.artifact.head_dim, module.artifact.value_head_dim) != dims or any(
+            tensor.stride(3) != 1 for tensor in (query, key, value)):
+        return None
+    b, h, n, d = *query.shape[:3], value.shape[3]
+    extents, strides = (b, h, n, d), (n * h * d, d, h * d, 1) if token_major else (h * n * d, n * d, d, 1)
+    call = _pack(query, key, value, bias, None, None, None, (0, *extents, *strides, _CODES[query.dtype]), 0, scale)
+    if swapped:
+        extents, strides = (b, n, h, d), (strides[0], strides[2], strides[1], 1)
+    return _plans.Plan(module, call, extents, strides, query, (b, h, n), returns_lse)
 
 
 def attend_cpu(query, key, value, bias, key_lengths, query_offsets, key_offsets, mask, scale, recipe, token_major):
@@ -120,7 +138,8 @@ def attend_cpu(query, key, value, bias, key_lengths, query_offsets, key_offsets,
                     packed=packed)
     program = _run.program_for(recipe, "sm_90a", query.shape[3], value.shape[3], TYPES[query.dtype], features)
     output, lse = _new_results(query, value, token_major, packed)
-    call = _pack(query, key, value, bias, key_lengths, query_offsets, key_offsets, output, lse, scale)
+    call = _pack(query, key, value, bias, key_lengths, query_offsets, key_offsets, _fields(output), lse.data_ptr(),
+                 scale)
     _run.run_reference(program, call, torch.get_num_threads())
     return output, lse
 
@@ -141,10 +160,6 @@ torch.library.register_fake("sage::attention", _fake, lib=_library)
 torch.library.register_autograd("sage::attention", _no_backward, lib=_library)
 _operator = torch.ops.sage.attention.default
 
-_dispatch_modes = torch._C._len_torch_dispatch_stack
-_transforms = torch._C._functorch.peek_interpreter_stack
-_tracing = torch._C._get_tracing_state
-
 
 def attend(query, key, value, bias, key_lengths, query_offsets, key_offsets, mask, scale, recipe, token_major):
     """The operator; called past PyTorch's dispatcher where nobody listens, which saves its time."""
@@ -152,8 +167,6 @@ def attend(query, key, value, bias, key_lengths, query_offsets, key_offsets, mas
     query_offsets = _int32("query_offsets", query_offsets, query.device)
     key_offsets = _int32("key_offsets", key_offsets, query.device)
     arguments = (query, key, value, bias, key_lengths, query_offsets, key_offsets, mask, scale, recipe, token_major)
-    if (torch.compiler.is_compiling() or type(query) is not torch.Tensor or type(key) is not torch.Tensor
-            or type(value) is not torch.Tensor or _dispatch_modes() or _transforms() is not None
-            or _tracing() is not None):
+    if _plans.listens(query, key, value):
         return _operator(*arguments)
     return (attend_cuda if query.is_cuda else attend_cpu)(*arguments)

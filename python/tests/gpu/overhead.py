@@ -70,7 +70,7 @@ def host(report):
         from sage import _run
         from sage.torch import _ops
         output, lse = _ops._new_results(q, v, False, False)
-        call = _ops._pack(q, k, v, None, None, None, None, output, lse, 0.088)
+        call = _ops._pack(q, k, v, None, None, None, None, _ops._fields(output), lse.data_ptr(), 0.088)
         size = module.workspace_bytes(call)
         workspace = torch.empty(size + _run.WORKSPACE_ALIGNMENT, dtype=torch.uint8, device="cuda")
         address = -(-workspace.data_ptr() // 1024) * 1024

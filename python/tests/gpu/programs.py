@@ -116,6 +116,35 @@ def side_stream(report):
     report.check("stream= of sage.attention", relative_l1(got, F.scaled_dot_product_attention(q.double(), k.double(), v.double())) < BOUND)
 
 
+def plans(report):
+    """A call that was made before is not checked again: what it depends on besides its shapes still counts."""
+    q, k, v = inputs()
+    wanted = sage.torch.scaled_dot_product_attention(q, k, v)
+    report.check("again", torch.equal(sage.torch.scaled_dot_product_attention(q, k, v), wanted))
+    other = inputs()
+    exact = F.scaled_dot_product_attention(*(t.double() for t in other))
+    report.check("other tensors", relative_l1(sage.torch.scaled_dot_product_attention(*other), exact) < BOUND)
+    for name, tensors, named in (("gradient", (q.clone().requires_grad_(), k, v), {}), ("is_causal=1", (q, k, v), {"is_causal": 1}),
+                                 ("dropout", (q, k, v), {"dropout_p": 0.5}), ("scale", (q, k, v), {"scale": True})):
+        try:
+            sage.torch.scaled_dot_product_attention(*tensors, **named)
+            report.check(f"still refused: {name}", False, "it was accepted")
+        except sage.SageError as error:
+            report.check(f"still refused: {name}", True, error)
+    with torch.autocast("cuda", torch.bfloat16):
+        report.check("still cast", sage.torch.scaled_dot_product_attention(q, k, v).dtype == torch.bfloat16)
+    mask = torch.rand(640, 640, device="cuda") < 0.5
+    for turn in range(3):
+        mask = torch.rand(640, 640, device="cuda") < 0.5
+        got = sage.torch.scaled_dot_product_attention(q, k, v, mask)
+        report.check(f"mask {turn}", relative_l1(got, F.scaled_dot_product_attention(q.double(), k.double(), v.double(), mask)) < BOUND)
+    for layout in ("HND", "NHD"):
+        tensors = [t.transpose(1, 2).contiguous() if layout == "NHD" else t for t in (q, k, v)]
+        first = sage.torch.sageattn(*tensors, layout, return_lse=True)
+        second = sage.torch.sageattn(*tensors, layout, return_lse=True)
+        report.check(f"sageattn {layout}", all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(first, second)))
+
+
 def workspaces(report):
     """The allocator's memory is used again in the stream's order: many calls in flight do not disturb one another."""
     sets = [inputs(256 + 64 * i, batch=1) for i in range(6)]
@@ -181,7 +210,7 @@ def varlen(report):
 def main():
     torch.manual_seed(0)
     report = Report()
-    for section in (opcheck, graphs, first_call_in_a_capture, side_stream, workspaces, threads, varlen, compiled):
+    for section in (opcheck, plans, graphs, first_call_in_a_capture, side_stream, workspaces, threads, varlen, compiled):
         report.section(section)
     report.finish()
 
