@@ -24,7 +24,7 @@ parse_own_option() {
   --only=*) only=${1#*=} ;;
   --no-cubins) cubins=no ;;
   --sage-compile=*) sage_compile=${1#*=} ;;
-  --build=*) build=${1#*=} ;;
+  --build=*) build=$(realpath "${1#*=}") ;;
   --out=*) wheel=${1#*=} ;;
   --list) list=yes ;;
   *) return 1 ;;
@@ -35,7 +35,7 @@ artifacts=("$root/utils/wheel_artifacts.py" "--only=$only" "--jobs=$jobs")
 [[ $list == yes ]] && exec python3 "${artifacts[@]}" --list
 
 sage_compile=${sage_compile:-$build/bin/sage-compile}
-wheel=${wheel:-$build/wheel}
+wheel=$(realpath -m "${wheel:-$build/wheel}")
 stage=$wheel/stage
 # What python/hatch_build.py puts into the wheel's tag.
 glibc_floor=$(grep -oP 'manylinux_\K\d+_\d+' "$root/python/hatch_build.py" | tr _ .)
