@@ -1,9 +1,10 @@
-"""Attention implementation for Hugging Face's transformers (4.48 and later, 5.x).
+"""Attention implementation for Hugging Face's transformers (4.53 and later, 5.x).
 
     import sage.transformers
     model.set_attn_implementation(sage.transformers.register())
 """
-from transformers import modeling_utils
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
 
 from . import _problem
 from .errors import UnsupportedError, choice
@@ -46,20 +47,14 @@ def register(name="sage", *, recipe="auto", fallback=False):
     """Registers attention under a name for `attn_implementation=` and `set_attn_implementation`, and returns the name.
 
     Masks are made as for "sdpa": none where causality says all, otherwise boolean. recipe and fallback are those of
-    `sage.torch.scaled_dot_product_attention`. Models with soft caps, learned sinks or a position bias raise, as do training
+    `sage.torch.scaled_dot_product_attention`. A model whose class does not use transformers' attention interface keeps its
+    own attention, as transformers warns. Models with soft caps, learned sinks or a position bias raise, as do training
     (dropout, gradients) and output_attentions.
     """
     if not isinstance(name, str) or not name.isidentifier() or name in ("eager", "sdpa"):
         raise ValueError(f"name must be an identifier other than eager and sdpa, but got {name!r}")
     choice("recipe", recipe, _problem.RECIPES)
     _problem.flag("fallback", fallback)
-    if not hasattr(modeling_utils, "AttentionInterface"):  # before 4.51
-        modeling_utils.ALL_ATTENTION_FUNCTIONS[name] = _attention(recipe, fallback)
-        return name
-    modeling_utils.AttentionInterface.register(name, _attention(recipe, fallback))
-    try:
-        from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
-    except ImportError:  # before 4.53 models make float masks for names that they do not know
-        return name
+    AttentionInterface.register(name, _attention(recipe, fallback))
     AttentionMaskInterface.register(name, sdpa_mask)
     return name

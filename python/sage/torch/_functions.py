@@ -178,9 +178,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     token_major = query.stride(1) < query.stride(2)
     output, _ = attend(query, key, value, mask, None, None, None, kind, scale, recipe, token_major)
     if signature is not None and plain:
-        plan = plan_for(query, key, value, mask, kind, scale, recipe, token_major, False, False)
-        if plan is not None:
-            _plans.store(signature, plan)
+        _plans.store(signature, plan_for(query, key, value, mask, kind, scale, recipe, token_major, False, False))
     if lead is not None and len(lead) == 1:
         return output
     heads = () if lead is None else (query.shape[1],)
@@ -259,9 +257,7 @@ def sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=None, retur
     kind = causal if is_causal else "none"
     output, lse = attend(q, k, v, None, None, None, None, kind, scale, recipe, token_major)
     if signature is not None:
-        plan = plan_for(q, k, v, None, kind, scale, recipe, token_major, token_major, return_lse)
-        if plan is not None:
-            _plans.store(signature, plan)
+        _plans.store(signature, plan_for(q, k, v, None, kind, scale, recipe, token_major, token_major, return_lse))
     output = output.transpose(1, 2) if token_major else output
     return (output, lse) if return_lse else output
 

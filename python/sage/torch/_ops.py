@@ -148,6 +148,20 @@ def _fake(query, key, value, bias, key_lengths, query_offsets, key_offsets, mask
     return new_output(query, value, token_major), query.new_empty(query.shape[:3], dtype=torch.float32)
 
 
+def _operator_cuda(query, key, value, bias, key_lengths, query_offsets, key_offsets, mask, scale, recipe, token_major):
+    """What the operator runs: as `attend_cuda`, with plans of its own."""
+    signature = plan = None
+    if key_lengths is None and query_offsets is None:
+        signature = _plans.signature(("operator", mask, scale, recipe, token_major), query, key, value, bias)
+        plan = _plans.find(signature)
+    if plan is not None:
+        return plan.run(query, key, value, bias)
+    results = attend_cuda(query, key, value, bias, key_lengths, query_offsets, key_offsets, mask, scale, recipe, token_major)
+    if signature is not None:
+        _plans.store(signature, plan_for(query, key, value, bias, mask, scale, recipe, token_major, False, True))
+    return results
+
+
 def _no_backward(context, *gradients):
     raise UnsupportedError("sage::attention has no backward pass", "call it under torch.no_grad()")
 
@@ -155,7 +169,7 @@ def _no_backward(context, *gradients):
 _library = torch.library.Library("sage", "DEF")
 _library.define(SCHEMA, tags=(torch.Tag.pt2_compliant_tag,))
 _library.impl("attention", attend_cpu, "CPU")
-_library.impl("attention", attend_cuda, "CUDA")
+_library.impl("attention", _operator_cuda, "CUDA")
 torch.library.register_fake("sage::attention", _fake, lib=_library)
 torch.library.register_autograd("sage::attention", _no_backward, lib=_library)
 _operator = torch.ops.sage.attention.default

@@ -57,6 +57,9 @@ def find(key):
 
 
 def store(key, plan):
+    """Keeps a plan, if there is one."""
+    if key is None or plan is None:
+        return
     plans = _device.state().plans
     if len(plans) >= LIMIT:
         plans.clear()
