@@ -42,8 +42,6 @@ class Torch:
                 array.fill_(number)
 
     def device_of(self, array):
-        if array.requires_grad and self.torch.is_grad_enabled():
-            raise UnsupportedError("query must not require a gradient: there is no backward pass", "use torch.no_grad()")
         return (_tensors.CUDA, array.device.index) if array.is_cuda else (_tensors.CPU, 0)
 
     def stream(self, ordinal):

@@ -85,8 +85,15 @@ def view_dlpack(name, array, stream=None):
 
 def view_torch(name, tensor):
     """Without DLPack, which costs a hundred microseconds and an event on the stream."""
-    kind = tensor.device.type
-    if kind not in ("cpu", "cuda") or tensor.layout is not sys.modules["torch"].strided:
+    torch, kind = sys.modules["torch"], tensor.device.type
+    if tensor.requires_grad and torch.is_grad_enabled():
+        raise UnsupportedError(f"{name} must not require a gradient: there is no backward pass", "use torch.no_grad()")
+    forward_ad = torch.autograd.forward_ad
+    if forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None:
+        raise UnsupportedError(f"{name} must not have a tangent: there is no forward-mode derivative")
+    if tensor.is_neg():
+        tensor = tensor.resolve_neg()
+    if kind not in ("cpu", "cuda") or tensor.layout is not torch.strided:
         raise UnsupportedError(f"{name} must be a dense tensor on the CPU or a CUDA device, but is {tensor.layout} on "
                                f"{tensor.device}")
     device = (CPU, 0) if kind == "cpu" else (CUDA, tensor.device.index)

@@ -187,7 +187,8 @@ def _compute(call, mask, scale, recipe, artifact, out, return_lse, chip, threads
     lse = call.new_lse()
     packed = call.pack(output, _tensors.view("lse", lse).address, scale)
     _run.run_reference(program, packed, threads)
-    return (out, lse) if return_lse else out
+    result = call.backend.finish(out)
+    return (result, call.backend.finish(lse)) if return_lse else result
 
 
 def _launch(call, mask, scale, recipe, artifact, out, return_lse):

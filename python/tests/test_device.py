@@ -142,6 +142,18 @@ class TestLaunch:
         with pytest.raises(sage.UnsupportedError, match="head dim must be at most"):
             sage.attention(*tensors(dim=512))
 
+    def test_cache_of_assembled_code(self, stub, tmp_path):
+        if not any(entry[:4] == ("sm_89", "sage2-8b", 64, "f16") for entry in sage.artifacts()):
+            pytest.skip("the wheel was made without sm_89/sage2-8b-d64-f16")
+        stub.sage_stub_set_devices(1, 8, 9)
+        origins = []
+        for _ in range(2):  # the stub takes no real cubin, and assembles
+            sage.configure(driver=STUB, cache_dir=tmp_path / "cache")
+            sage.attention(*tensors())
+            origins += [module.origin for module in _device.state().modules.values()]
+        assert "now stored in the cubin cache" in origins[0] and origins[1].startswith("cubin cache")
+        assert len(list((tmp_path / "cache").iterdir())) == 1
+
     def test_another_chip(self, stub):
         stub.sage_stub_set_devices(1, 7, 5)
         sage.configure(driver=STUB)

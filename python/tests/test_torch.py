@@ -229,9 +229,30 @@ def test_transforms_and_tracing_see_the_operator():
         assert torch.equal(traced(k, k, v), st.scaled_dot_product_attention(k, k, v) * 2)
 
 
+def test_tangents_raise():
+    with torch.autograd.forward_ad.dual_level():
+        q = torch.autograd.forward_ad.make_dual(Q, torch.ones_like(Q))
+        with pytest.raises(sage.UnsupportedError, match="query must not have a tangent"):
+            st.scaled_dot_product_attention(q, K, V)
+        with pytest.raises(sage.UnsupportedError, match="value must not have a tangent"):
+            st.sageattn(Q, K, q)
+        st.scaled_dot_product_attention(Q, K, V)
+
+
+def test_negated_views():
+    """The imaginary part of a conjugated tensor is one: it is negated when it is read."""
+    view = torch._neg_view(Q)
+    for function in (st.scaled_dot_product_attention, st.sageattn, sage.attention):
+        assert torch.equal(function(view, K, V), function(view.clone(), K, V))
+        assert torch.equal(function(Q, K, torch._neg_view(V)), function(Q, K, -V))
+
+
 def test_sage_attention_takes_torch_tensors():
     q, k, v = tensors(dtype=torch.bfloat16)
     got = sage.attention(q, k, v)
     assert isinstance(got, torch.Tensor) and torch.equal(got, st.sageattn(q, k, v))
-    with pytest.raises(sage.UnsupportedError, match="query must not require a gradient"):
-        sage.attention(q.clone().requires_grad_(), k, v)
+    for name, changed in (("query", (q.clone().requires_grad_(), k, v)), ("value", (q, k, v.clone().requires_grad_()))):
+        with pytest.raises(sage.UnsupportedError, match=f"{name} must not require a gradient"):
+            sage.attention(*changed)
+    with pytest.raises(sage.UnsupportedError, match="key must be a dense tensor on the CPU or a CUDA device"):
+        sage.attention(q, k.to("meta"), v)

@@ -2,6 +2,7 @@
 import math
 
 import torch
+from torch.autograd import forward_ad
 
 from .. import _problem
 from ..errors import ArgumentTypeError, InvalidArgumentError, UnsupportedError, choice, describe
@@ -29,6 +30,9 @@ def _check_tensors(query, key, value):
         if tensor.requires_grad and torch.is_grad_enabled():
             return UnsupportedError(f"{name} must not require a gradient: there is no backward pass",
                                     "use torch.no_grad() or torch.inference_mode()")
+        if forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None:
+            return UnsupportedError(f"{name} must not have a tangent: there is no forward-mode derivative",
+                                    "call it outside of torch.autograd.forward_ad")
         if tensor.shape[-1] > HEAD_DIM_LIMIT or tensor.shape[-1] < 1:
             return UnsupportedError(f"{name}'s head dim must be 1 to {HEAD_DIM_LIMIT}, but is {tensor.shape[-1]}")
     return None

@@ -181,6 +181,6 @@ def attend(query, key, value, bias, key_lengths, query_offsets, key_offsets, mas
     query_offsets = _int32("query_offsets", query_offsets, query.device)
     key_offsets = _int32("key_offsets", key_offsets, query.device)
     arguments = (query, key, value, bias, key_lengths, query_offsets, key_offsets, mask, scale, recipe, token_major)
-    if _plans.listens(query, key, value):
+    if _plans.listens(query, key, value, bias):
         return _operator(*arguments)
     return (attend_cuda if query.is_cuda else attend_cpu)(*arguments)

@@ -6,6 +6,7 @@ else. What a call depends on besides is asked every time (`is_plain`).
 import ctypes
 
 import torch
+from torch.autograd import forward_ad
 
 from .. import _device, _library, _run
 
@@ -24,20 +25,23 @@ raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
     lambda index: torch.cuda.current_stream(index).cuda_stream)
 
 
-def listens(query, key, value):
-    """Whether a compiler, a mode, a transform, a trace or a subclass wants to see the operator."""
+def listens(query, key, value, mask):
+    """Whether the operator has to go through PyTorch's dispatcher: for a compiler, a mode, a transform, a trace, a
+    subclass, a tangent, or a view that is negated when it is read."""
     return (torch.compiler.is_compiling() or type(query) is not _tensor_type or type(key) is not _tensor_type
-            or type(value) is not _tensor_type or _dispatch_modes() or _transforms() is not None or _tracing() is not None)
+            or type(value) is not _tensor_type or _dispatch_modes() or _transforms() is not None or _tracing() is not None
+            or forward_ad._current_level >= 0 or query.is_neg() or key.is_neg() or value.is_neg()
+            or (mask is not None and (type(mask) is not _tensor_type or mask.is_neg())))
 
 
 def is_plain(query, key, value, mask):
     """Whether a plan may serve: CUDA tensors, no listener, no gradients, no autocast."""
-    if listens(query, key, value) or not query.is_cuda:
+    if listens(query, key, value, mask) or not query.is_cuda:
         return False
     if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad
                                     or (mask is not None and mask.requires_grad)):
         return False
-    return not torch.is_autocast_enabled("cuda") and (mask is None or type(mask) is _tensor_type)
+    return not torch.is_autocast_enabled("cuda")
 
 
 def signature(options, query, key, value, mask):
