@@ -75,6 +75,7 @@ rm -rf "$stage"
 mkdir -p "$stage"
 cp -r "$root/python/sage" "$root/python/pyproject.toml" "$root/python/hatch_build.py" "$root/python/README.md" "$root/LICENSE" "$stage"
 find "$stage" -name __pycache__ -prune -exec rm -rf {} +
+rm -rf "$stage/sage/lib" "$stage/sage/artifacts" # of a checkout that is used in place
 mkdir -p "$stage/sage/lib"
 cp "$runtime" "$stage/sage/lib/libsage_runtime.so"
 [[ $cubins == yes ]] && artifacts+=("--ptxas=$(find_cuda_tool ptxas || fail "ptxas was not found" "--no-cubins does without")")
