@@ -1,4 +1,5 @@
 """What differs between array libraries: how to allocate and which stream is current. None is imported unless it is used."""
+import contextlib
 import sys
 
 from . import _tensors
@@ -11,7 +12,10 @@ def numpy_array_type():
 
 
 class NumPy:
-    def fill(self, array, number, stream):
+    def on(self, stream, ordinal):
+        return contextlib.nullcontext()
+
+    def fill(self, array, number):
         array[...] = number
 
     def device_of(self, array):
@@ -34,12 +38,15 @@ class Torch:
         self.torch = torch
         self.types = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32, "u8": torch.uint8}
 
-    def fill(self, array, number, stream):
-        if stream is None or stream == self.stream(array.device.index):
-            array.fill_(number)
-        else:
-            with self.torch.cuda.stream(self.torch.cuda.ExternalStream(stream, device=array.device)):
-                array.fill_(number)
+    def on(self, stream, ordinal):
+        """Where memory is allocated and filled: the allocator gives memory out again in the order of one stream."""
+        cuda = self.torch.cuda
+        if stream is None or stream == self.stream(ordinal):
+            return contextlib.nullcontext()
+        return cuda.stream(cuda.ExternalStream(stream, device=ordinal) if stream else cuda.default_stream(ordinal))
+
+    def fill(self, array, number):
+        array.fill_(number)
 
     def device_of(self, array):
         return (_tensors.CUDA, array.device.index) if array.is_cuda else (_tensors.CPU, 0)
@@ -65,9 +72,14 @@ class Cupy:
         import cupy
         self.cupy = cupy
 
-    def fill(self, array, number, stream):
-        with array.device, self.cupy.cuda.ExternalStream(stream):
-            array.fill(number)
+    @contextlib.contextmanager
+    def on(self, stream, ordinal):
+        with self.cupy.cuda.Device(ordinal):
+            with self.cupy.cuda.ExternalStream(stream, ordinal):
+                yield
+
+    def fill(self, array, number):
+        array.fill(number)
 
     def device_of(self, array):
         return (_tensors.CUDA, array.device.id)
@@ -79,8 +91,7 @@ class Cupy:
     def empty(self, shape, dtype, ordinal):
         if dtype == "bf16":
             raise UnsupportedError("query must be float16 with cupy, which has no bfloat16", "use torch or jax")
-        with self.cupy.cuda.Device(ordinal):
-            return self.cupy.empty(shape, {"f16": "float16", "f32": "float32", "u8": "uint8"}[dtype])
+        return self.cupy.empty(shape, {"f16": "float16", "f32": "float32", "u8": "uint8"}[dtype])
 
     def finish(self, array):
         return array
@@ -110,8 +121,11 @@ class Jax:
     def stream(self, ordinal):
         return self.inner.stream(ordinal)
 
-    def fill(self, array, number, stream):
-        (self.inner or NumPy()).fill(array, number, stream)
+    def on(self, stream, ordinal):
+        return (self.inner or NumPy()).on(stream, ordinal)
+
+    def fill(self, array, number):
+        (self.inner or NumPy()).fill(array, number)
 
     def empty(self, shape, dtype, ordinal):
         return self.inner.empty(shape, dtype, ordinal) if self.inner else NumPy().empty(shape, dtype, None)

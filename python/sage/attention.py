@@ -1,5 +1,4 @@
 """`sage.attention`: one function for arrays on the CPU and tensors on a GPU."""
-import ctypes
 import math
 
 from . import _backends, _device, _library as c, _problem, _run, _tensors
@@ -40,8 +39,8 @@ def attention(query, key, value, *, layout="HND", causal=False, alignment="botto
     out: where O goes, of the result's shape and type; it is returned. A new tensor otherwise.
     workspace: GPU only: uint8 tensor with the bytes that the call needs; otherwise it is taken from the library's
       allocator, in the order of the stream.
-    stream: GPU only: a CUstream as an integer, instead of the library's current one; what is allocated for the call
-      then belongs to that stream only if the library is told so.
+    stream: GPU only: a CUstream as an integer, instead of the library's current one. What is allocated for the call is
+      allocated for that stream.
     artifact: a `sage.Artifact` to use instead of a precompiled one; recipe and masks must be what it was compiled for.
     chip: CPU only: whose instructions the scale groups and tiles follow. Where a schedule chose others, artifact= gives
       the ones of that artifact, and the GPU's result but for the order of sums.
@@ -140,7 +139,7 @@ class _Call:
         if out is None:
             out = self.backend.empty(self.result_shape(), self.dtype, self.device[1])
             if self.sequences:  # rows of no sequence are not written
-                self.backend.fill(out, 0, self.stream)
+                self.backend.fill(out, 0)
         view = _tensors.view("out", out, self.stream)
         if view.device != self.device:
             raise InvalidArgumentError(f"out must be on the query's device {self.device}, but is on {view.device}")
@@ -154,7 +153,7 @@ class _Call:
     def new_lse(self):
         lse = self.backend.empty(self.output_extents[:3], "f32", self.device[1])
         if self.sequences:
-            self.backend.fill(lse, -math.inf, self.stream)
+            self.backend.fill(lse, -math.inf)
         return lse
 
     def pack(self, output, lse, scale):
@@ -202,18 +201,25 @@ def _launch(call, mask, scale, recipe, artifact, out, return_lse):
         raise UnsupportedError(f"head dim must be one that is precompiled, the next being {given.head_dim}, but is "
                                f"{call.head_dim}" + (f" and {call.value_head_dim}" if call.value_head_dim != call.head_dim
                                                      else ""), "pad Q, K and V with zeros and pass scale, or use sage.torch")
-    out, output = call.output_view(out)
     if return_lse and not given.lse:
         raise InvalidArgumentError("return_lse must be False: the artifact does not write the log-sum-exp",
                                    "compile with a log-sum-exp output")
-    lse = call.new_lse() if given.lse else None
+    with backend.on(call.stream, ordinal):
+        out, lse = _enqueue(call, module, scale, out)
+    result = backend.finish(out)
+    return (result, backend.finish(lse)) if return_lse else result
+
+
+def _enqueue(call, module, scale, out):
+    """O and the log-sum-exp, if the artifact writes it."""
+    out, output = call.output_view(out)
+    lse = call.new_lse() if module.artifact.lse else None
     packed = call.pack(output, _tensors.view("lse", lse, call.stream).address if lse is not None else 0, scale)
     size = module.workspace_bytes(packed)
     address, held = _workspace(call, size)
-    module.launch(packed, ctypes.c_void_p(call.stream), ctypes.c_void_p(address), size)
+    module.launch(packed, call.stream, address, size)
     del held
-    result = backend.finish(out)
-    return (result, backend.finish(lse)) if return_lse else result
+    return out, lse
 
 
 def _workspace(call, size):

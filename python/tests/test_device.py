@@ -1,4 +1,5 @@
 """GPU calls on the stub driver: its device memory is the host's, kernels do not run, launches are recorded."""
+import contextlib
 import ctypes
 import os
 import threading
@@ -31,6 +32,8 @@ class StubTensor:
 
 
 class StubBackend:
+    streams = []
+
     def device_of(self, array):
         return array.__dlpack_device__()
 
@@ -40,7 +43,11 @@ class StubBackend:
     def empty(self, shape, dtype, ordinal):
         return StubTensor(np.empty(shape, {"f16": np.float16, "f32": np.float32, "u8": np.uint8}[dtype]))
 
-    def fill(self, array, number, stream):
+    def on(self, stream, ordinal):
+        self.streams.append(stream)
+        return contextlib.nullcontext()
+
+    def fill(self, array, number):
         array.array[...] = number
 
     def finish(self, array):
@@ -117,6 +124,7 @@ class TestLaunch:
         q, k, v = tensors()
         out, workspace = StubTensor(np.zeros((2, 4, 70, 64), np.float16)), StubTensor(np.zeros(1 << 20, np.uint8))
         assert sage.attention(q, k, v, out=out, workspace=workspace, stream=7) is out
+        assert StubBackend.streams[-1] == 7
 
     @pytest.mark.parametrize("changed, kind, text", [
         (dict(workspace=StubTensor(np.zeros(100, np.uint8))), sage.InvalidArgumentError, "workspace must be contiguous.*100 bytes"),
