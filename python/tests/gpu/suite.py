@@ -5,6 +5,7 @@
 A part that crashes or hangs fails alone. Exit status: 0 if every check passed, 1 otherwise, 77 without a GPU.
 """
 import argparse
+import datetime
 import json
 import os
 import re
@@ -32,7 +33,9 @@ def run_part(name, limit):
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 part = json.load(file)
-        return {**part, "status": status, "seconds": round(time.monotonic() - begin, 1)}
+        failed = [check for check in part["checks"] if not check["passed"]]
+        return {"status": status, "seconds": round(time.monotonic() - begin, 1), "checks": len(part["checks"]),
+                "failed": failed, "figures": part["figures"]}
 
 
 def main():
@@ -45,7 +48,8 @@ def main():
     if not sage.devices():
         print("suite: there is no CUDA device here")
         return 77
-    report = {"device": sage.devices()[0].name, "torch": torch.__version__, "sage": sage.version(), "parts": {}}
+    report = {"date": datetime.date.today().isoformat(), "device": sage.devices()[0].name, "torch": torch.__version__,
+              "sage": sage.version(), "artifacts": len(sage.artifacts()), "parts": {}}
     print(f"{report['device']}, torch {torch.__version__}, {len(sage.artifacts())} artifacts in the wheel")
     bad = 0
     for name, limit in PARTS.items():
@@ -53,16 +57,15 @@ def main():
             continue
         print(f"== {name}", flush=True)
         part = report["parts"][name] = run_part(name, limit)
-        failed = [check for check in part["checks"] if not check["passed"]]
-        bad += len(failed) + (part["status"] not in (0, 1) or not part["checks"])
-        for check in failed[:20]:
+        bad += len(part["failed"]) + (part["status"] not in (0, 1) or not part["checks"])
+        for check in part["failed"][:20]:
             print(f"FAIL {check['name']}: {check['detail']}"[:400])
         for figure, value in part["figures"].items():
             print(f"  {figure}: {value}")
-        print(f"  {len(part['checks']) - len(failed)} of {len(part['checks'])} checks, exit {part['status']}, {part['seconds']} s", flush=True)
+        print(f"  {part['checks'] - len(part['failed'])} of {part['checks']} checks, exit {part['status']}, {part['seconds']} s", flush=True)
         with open(options.out, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=1)
-    total = sum(len(part["checks"]) for part in report["parts"].values())
+    total = sum(part["checks"] for part in report["parts"].values())
     print(f"{total} checks; " + ("all passed" if not bad else f"{bad} FAILURES"))
     return 1 if bad else 0
 
