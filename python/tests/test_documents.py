@@ -1,10 +1,13 @@
-"""The examples of docs/Python.md: one program for each kind of block, those of a kind in order."""
+"""The examples of docs/Python.md, one program for each kind of block, those of a kind in order; examples/python."""
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "Python.md")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+DOCUMENT = os.path.join(ROOT, "docs", "Python.md")
 FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -38,3 +41,11 @@ def test_transformers():
 def test_cuda_examples_are_python():
     for line, block in blocks("cuda"):
         compile(block, f"{DOCUMENT}:{line}", "exec")
+
+
+@pytest.mark.parametrize("name, needs", [("attention", "numpy"), ("transformer", "transformers")])
+def test_examples(name, needs):
+    pytest.importorskip(needs)
+    result = subprocess.run([sys.executable, os.path.join(ROOT, "examples", "python", name + ".py")], capture_output=True,
+                            text=True)
+    assert result.returncode == 0 and result.stdout.endswith("checked\n"), result.stdout + result.stderr
