@@ -25,20 +25,22 @@ for tool in ("sage-compile", "sage-interpret", "sage-run", "sage-bench", "sage-c
     if os.path.exists(os.path.join(tool_dirs[0], tool)):
         config.available_features.add(tool)
 
+# Libraries that programs of others load: with sanitizers those would have to be built with them too.
+libraries = not config.sanitize
 # Everything that is installed has been built.
 installed = ["bin/sage-opt", "bin/sage-compile", "bin/sage-interpret", "bin/sage-check-levels", "bin/sage-lsp-server",
              "bin/sage-run", "bin/sage-bench", "lib/libSagePlugin.so", "lib/libSageCompilerC.so",
              "lib/libsage_runtime.so", "lib/libsage_mgpu.so"]
-if shutil.which("cc") and all(os.path.exists(os.path.join(config.sage_binary_root, path)) for path in installed):
+if libraries and shutil.which("cc") and all(os.path.exists(os.path.join(config.sage_binary_root, path)) for path in installed):
     config.available_features.add("sage-install")
 
 # Executables are made of what MLIR's tools finish.
 if shutil.which("cc") and os.path.exists(os.path.join(config.sage_binary_root, "lib", "libsage_mgpu.so")):
     config.available_features.add("sage-mgpu")
 sage_plugin = os.path.join(config.sage_binary_root, "lib", "libSagePlugin.so")
-if os.path.exists(sage_plugin):
+if libraries and os.path.exists(sage_plugin):
     config.available_features.add("sage-plugin")
-if os.path.exists(os.path.join(config.sage_binary_root, "lib", "libSageCompilerC.so")):
+if libraries and os.path.exists(os.path.join(config.sage_binary_root, "lib", "libSageCompilerC.so")):
     config.available_features.add("sage-compiler-c")
 if os.path.exists(os.path.join(config.mlir_runner_lib_dir, "libmlir_c_runner_utils.so")):
     config.available_features.add("mlir-runner")

@@ -11,7 +11,8 @@
 enum { batch = 1, query_heads = 4, key_heads = 2, tokens = 200, head_dim = 128 };
 enum {
   query_elements = batch * query_heads * tokens * head_dim,
-  key_elements = batch * key_heads * tokens * head_dim
+  key_elements = batch * key_heads * tokens * head_dim,
+  lse_elements = batch * query_heads * tokens
 };
 
 /* Prints a failure with its remedy, and ends the program. */

@@ -3,9 +3,8 @@
      compile_and_run [--chip=sm_90a] [--device=0]
 
    With --device the kernels run on that GPU, otherwise their meaning runs on the CPU. */
-#include "attention_data.h"
+#include "attention_gpu.h"
 #include "sage-c/Compile.h"
-#include "sage_mgpu.h"
 
 #include <string.h>
 
@@ -29,40 +28,6 @@ static sage_artifact *compile(const char *chip) {
   check(sage_artifact_parse(text, size, &artifact));
   sage_compilation_destroy(made);
   return artifact;
-}
-
-/* `elements` numbers of a host tensor in device memory. */
-static void *to_device(const void *host, size_t elements, void *stream) {
-  void *memory = mgpuMemAlloc(elements * sizeof(uint16_t), stream, false);
-  mgpuMemcpy(memory, (void *)host, elements * sizeof(uint16_t), stream);
-  return memory;
-}
-
-static void run_on_gpu(const sage_artifact *artifact, sage_call call, int device,
-                       uint16_t *output) {
-  sage_driver *driver;
-  sage_module *module;
-  check(sage_driver_open(NULL, &driver));
-  check(sage_module_load(driver, artifact, device, NULL, &module));
-  mgpuSetDefaultDevice(device);
-  void *stream = mgpuStreamCreate();
-  call.query.data = to_device(call.query.data, query_elements, stream);
-  call.key.data = to_device(call.key.data, key_elements, stream);
-  call.value.data = to_device(call.value.data, key_elements, stream);
-  call.output.data = to_device(call.output.data, query_elements, stream);
-  uint64_t bytes;
-  check(sage_artifact_workspace_bytes(artifact, &call, &bytes));
-  void *workspace = bytes ? mgpuMemAlloc(bytes, stream, false) : NULL;
-  check(sage_module_launch(module, &call, stream, workspace, bytes));
-  mgpuMemcpy(output, call.output.data, query_elements * sizeof(uint16_t), stream);
-  mgpuStreamSynchronize(stream);
-  void *memory[] = {call.query.data, call.key.data, call.value.data, call.output.data, workspace};
-  for (int i = 0; i < 5; ++i)
-    if (memory[i])
-      mgpuMemFree(memory[i], stream);
-  mgpuStreamDestroy(stream);
-  sage_module_destroy(module);
-  sage_driver_close(driver);
 }
 
 int main(int argc, char **argv) {

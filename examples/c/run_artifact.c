@@ -1,18 +1,26 @@
-/* Runs an artifact that sage-compile wrote, or without one a named recipe, on the CPU. Needs the
-   runtime only:
+/* Runs an artifact that sage-compile wrote, or without one a named recipe. Needs the runtime only:
 
-     run_artifact [attention.ptx] */
-#include "attention_data.h"
+     run_artifact [attention.ptx] [--device=0]
+
+   With --device the artifact's kernels run on that GPU, otherwise their meaning runs on the CPU. */
+#include "attention_gpu.h"
 
 #include <string.h>
 
 int main(int argc, char **argv) {
   sage_program program;
   sage_artifact *artifact = NULL;
-  if (argc > 1) {
-    check(sage_artifact_load(argv[1], &artifact));
+  int device = -1;
+  for (int i = 1; i < argc; ++i) {
+    if (strncmp(argv[i], "--device=", 9) == 0)
+      device = atoi(argv[i] + 9);
+    else
+      check(sage_artifact_load(argv[i], &artifact));
+  }
+  if (artifact) {
     sage_artifact_program(artifact, &program);
-    printf("%s by %s\n", argv[1], sage_artifact_producer(artifact));
+    printf("compiled for %s by %s\n", sage_artifact_chip(artifact),
+           sage_artifact_producer(artifact));
   } else {
     check(sage_program_named("sage2-8b", SAGE_WGMMA, &program));
     program.problem.lse = 0;
@@ -21,7 +29,7 @@ int main(int argc, char **argv) {
 
   static uint16_t query[query_elements], key[key_elements], value[key_elements],
       output[query_elements];
-  static float lse[batch * query_heads * tokens];
+  static float lse[lse_elements];
   fill(query, query_elements, 1);
   fill(key, key_elements, 2);
   fill(value, key_elements, 3);
@@ -36,7 +44,14 @@ int main(int argc, char **argv) {
       sage_tensor_dense(output, SAGE_HEAD_MAJOR, SAGE_F16, batch, query_heads, tokens, head_dim);
   if (program.problem.lse)
     call.lse = lse;
-  check(sage_reference_run(&program, &call, NULL, NULL));
+  if (device < 0) {
+    check(sage_reference_run(&program, &call, NULL, NULL));
+  } else if (artifact) {
+    run_on_gpu(artifact, call, device, output);
+  } else {
+    fprintf(stderr, "error: --device must come with an artifact\n");
+    return 1;
+  }
   int status = compare(&program.problem, &call, output);
   sage_artifact_destroy(artifact);
   return status;

@@ -47,14 +47,16 @@ SAGE_API sage_compilation *sage_compile(const sage_problem *problem, const char 
 SAGE_API sage_compilation *sage_compile_mlir(const char *text, size_t size, const char *chip,
                                              const sage_compile_options *options);
 
+/* A NULL compilation is one that failed for lack of memory. */
+
 /** Nonzero if there is an artifact. */
 SAGE_API int32_t sage_compilation_succeeded(const sage_compilation *compilation);
 /** The artifact's text for sage_artifact_parse, and in `*size` its length without
  *  the NUL that ends it; "" and 0 after a failure. `size` may be NULL. Lives as
  *  long as `compilation`. */
 SAGE_API const char *sage_compilation_artifact(const sage_compilation *compilation, size_t *size);
-/** Errors, warnings and notes, one a line; "" if there was nothing to say. Lives as
- *  long as `compilation`. */
+/** Errors, warnings and notes in UTF-8, one a line; "" if there was nothing to say.
+ *  Lives as long as `compilation`. */
 SAGE_API const char *sage_compilation_diagnostics(const sage_compilation *compilation);
 /** Accepts NULL. */
 SAGE_API void sage_compilation_destroy(sage_compilation *compilation);

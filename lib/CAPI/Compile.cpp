@@ -12,6 +12,7 @@
 #include "sage/Pipelines/CompileToArtifact.h"
 #include "sage/Schedule/ScheduleLookup.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
 
 #include <new>
 
@@ -60,8 +61,12 @@ public:
     context.loadDialect<func::FuncDialect, SageDialect>();
     // The caller never saw the op that a note would print.
     context.printOpOnDiagnostic(false);
-    context.getDiagEngine().registerHandler(
-        [this](Diagnostic &diagnostic) { print(diagnostic, this->result.diagnostics); });
+    context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+      std::string text;
+      print(diagnostic, text);
+      // Arguments that are quoted may be any bytes.
+      this->result.diagnostics += llvm::json::fixUTF8(text);
+    });
   }
 
   void compile(const sage_problem *problem) {
@@ -175,17 +180,17 @@ sage_compilation *sage_compile_mlir(const char *text, size_t size, const char *c
 }
 
 int32_t sage_compilation_succeeded(const sage_compilation *compilation) {
-  return compilation->succeeded;
+  return compilation && compilation->succeeded;
 }
 
 const char *sage_compilation_artifact(const sage_compilation *compilation, size_t *size) {
   if (size)
-    *size = compilation->artifact.size();
-  return compilation->artifact.c_str();
+    *size = compilation ? compilation->artifact.size() : 0;
+  return compilation ? compilation->artifact.c_str() : "";
 }
 
 const char *sage_compilation_diagnostics(const sage_compilation *compilation) {
-  return compilation->diagnostics.c_str();
+  return compilation ? compilation->diagnostics.c_str() : "error: no memory for a compilation\n";
 }
 
 void sage_compilation_destroy(sage_compilation *compilation) { delete compilation; }

@@ -148,6 +148,7 @@ def test_bad_arguments():
     fail(outcome(compiler.sage_compile(None, b"sm_89", None)), "'problem'", "NULL")
     fail(compile_problem(chip=None), "'chip' must be one of", "sm_90a")
     fail(compile_problem(chip=b"sm_70"), "'chip' must be one of", "but got 'sm_70'")
+    fail(compile_problem(chip=b"sm_\xff"), "'chip' must be one of")
     fail(compile_problem(options=Options(recipe=b"sage3")), "'options.recipe' must be one of sage2-8b", "'sage3'")
     fail(compile_problem(options=Options(recipe=b'#sage.recipe<"sage3">')), "recipe must be one of", "'sage3'")
     fail(compile_problem(options=Options(recipe=b"#sage.recipe<")), "options.recipe")
@@ -177,6 +178,7 @@ def test_bad_arguments():
 
 def test_bad_text():
     fail(outcome(compiler.sage_compile_mlir(None, c_size_t(0), b"sm_89", None)), "'text'", "NULL")
+    fail(outcome(None), "no memory")
     fail(compile_mlir(b""), "sage_tile.program")
     fail(compile_mlir(b"func.func @f("), "mlir:1:", "error")
     fail(compile_mlir(b"\x00\xff\x00"), "error")
