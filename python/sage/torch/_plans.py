@@ -35,13 +35,14 @@ def listens(query, key, value, mask):
 
 
 def is_plain(query, key, value, mask):
-    """Whether a plan may serve: CUDA tensors, no listener, no gradients, no autocast."""
+    """Whether a plan may serve: CUDA tensors, no listener, no gradients, nothing for autocast to cast."""
     if listens(query, key, value, mask) or not query.is_cuda:
         return False
     if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad
                                     or (mask is not None and mask.requires_grad)):
         return False
-    return not torch.is_autocast_enabled("cuda")
+    return (not torch.is_autocast_enabled("cuda")
+            or query.dtype == key.dtype == value.dtype == torch.get_autocast_dtype("cuda"))
 
 
 def signature(options, query, key, value, mask):

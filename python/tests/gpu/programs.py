@@ -132,7 +132,10 @@ def plans(report):
         except sage.SageError as error:
             report.check(f"still refused: {name}", True, error)
     with torch.autocast("cuda", torch.bfloat16):
-        report.check("still cast", sage.torch.scaled_dot_product_attention(q, k, v).dtype == torch.bfloat16)
+        for _ in range(2):
+            report.check("still cast", sage.torch.scaled_dot_product_attention(q, k, v).dtype == torch.bfloat16)
+            half = [t.bfloat16() for t in (q, k, v)]
+            report.check("cast already", sage.torch.scaled_dot_product_attention(*half).dtype == torch.bfloat16)
     mask = torch.rand(640, 640, device="cuda") < 0.5
     for turn in range(3):
         mask = torch.rand(640, 640, device="cuda") < 0.5
