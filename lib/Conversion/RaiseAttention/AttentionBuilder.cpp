@@ -2,6 +2,7 @@
 
 #include "AttentionBuilder.h"
 
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "sage/Dialect/Sage/IR/SageOps.h"
 
@@ -16,9 +17,10 @@ namespace {
 class AttentionBuilder {
 public:
   AttentionBuilder(ElementReader &reader, AttentionMatch &match, const RaisingOptions &options,
-                   Obstacle &obstacle)
+                   Obstacle &obstacle, OpBuilder::Listener &listener)
       : reader(reader), match(match), options(options), obstacle(obstacle),
-        builder(match.root.getDefiningOp()), operands(reader, builder, match.root.getLoc()) {}
+        builder(match.root.getDefiningOp(), &listener),
+        operands(reader, builder, match.root.getLoc()) {}
 
   Value run();
 
@@ -34,6 +36,7 @@ private:
   Dimensions arrange(const Loops &heads, const Loops &tokens, const Loops &channels) const;
   Type chooseElementType();
   FloatAttr getScale();
+  bool dependsOnProduct(Value tensor);
   Value createOutput();
   AttentionOp create(const MaskPlan &plan, Value bias);
 
@@ -171,6 +174,14 @@ AttentionOp AttentionBuilder::create(const MaskPlan &plan, Value bias) {
                              getScale(), GeometryAttr(), ScheduleAttr(), TargetAttr());
 }
 
+bool AttentionBuilder::dependsOnProduct(Value tensor) {
+  llvm::SetVector<Operation *> computed;
+  BackwardSliceOptions slice;
+  slice.omitUsesFromAbove = false;
+  (void)getBackwardSlice(tensor, &computed, slice);
+  return match.product != match.root.getDefiningOp() && computed.contains(match.product);
+}
+
 Value AttentionBuilder::run() {
   std::optional<Roles> roles = assignRoles(reader, match, obstacle);
   if (!roles)
@@ -192,6 +203,10 @@ Value AttentionBuilder::run() {
     bias = buildBias(reader, operands, builder, plan->biases, dimensions, obstacle);
     if (!bias)
       return nullptr;
+    if (dependsOnProduct(bias)) {
+      obstacle = {plan->biases.front().op, "masks and biases must not depend on the scores"};
+      return nullptr;
+    }
   }
   Type element = chooseElementType();
   for (Value *tensor : {&query, &key, &value})
@@ -206,7 +221,25 @@ Value AttentionBuilder::run() {
   return result;
 }
 
+namespace {
+/// Ops of a block in the order in which they were made; those in their bodies go with them.
+struct Record : OpBuilder::Listener {
+  explicit Record(Block *block) : block(block) {}
+  void notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) override {
+    if (op->getBlock() == block)
+      inserted.push_back(op);
+  }
+  Block *block;
+  SmallVector<Operation *> inserted;
+};
+} // namespace
+
 Value sage::raising::buildAttention(ElementReader &reader, AttentionMatch &match,
                                     const RaisingOptions &options, Obstacle &obstacle) {
-  return AttentionBuilder(reader, match, options, obstacle).run();
+  Record record(match.root.getParentBlock());
+  Value result = AttentionBuilder(reader, match, options, obstacle, record).run();
+  if (!result)
+    for (Operation *op : llvm::reverse(record.inserted))
+      op->erase();
+  return result;
 }

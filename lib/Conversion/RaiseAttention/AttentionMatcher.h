@@ -93,6 +93,7 @@ private:
   std::optional<Softmax> matchQuotient(const Element &exponential, Element sum, unsigned key);
   std::optional<Softmax> matchExponential(const Element &exponential, unsigned key);
   std::optional<Guard> matchGuard(const Node &select);
+  std::optional<Element> skipMaximumGuard(const Node &node);
   bool isSumOf(const Element &sum, const Element &exponential, unsigned key);
   bool isMaximumOf(const Element &maximum, const Element &scores, unsigned key);
   /// Numerator and denominator, if `node` divides.

@@ -72,30 +72,6 @@ std::optional<Element> ElementReader::moveThroughArgument(BlockArgument argument
   return result;
 }
 
-std::optional<AffineExpr> ElementReader::readIndex(const Element &element, int depth) {
-  if (depth == 0)
-    return std::nullopt;
-  Node node = read(element);
-  auto operand = [&](unsigned k) { return readIndex(node.operands[k], depth - 1); };
-  switch (node.form) {
-  case Form::Loop:
-    return node.index;
-  case Form::Constant:
-    return loops.getConstant(static_cast<int64_t>(node.constant));
-  case Form::NumberCast:
-    return operand(0);
-  case Form::Add:
-  case Form::Subtract: {
-    std::optional<AffineExpr> left = operand(0), right = operand(1);
-    if (!left || !right)
-      return std::nullopt;
-    return loops.simplify(node.is(Form::Add) ? *left + *right : *left - *right);
-  }
-  default:
-    return std::nullopt;
-  }
-}
-
 /// Indices of a slice of unit strides at offsets that are known. What is reduced over a slice of
 /// unknown size is not what is reduced over its source.
 static std::optional<Element> moveThroughSlice(tensor::ExtractSliceOp slice,
@@ -161,17 +137,10 @@ std::optional<Element> ElementReader::moveThroughTensorOp(Operation *op, const E
       return Element{list.getElements().front(), {}};
     return std::nullopt;
   }
-  if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
-    Element result{extract.getTensor(), {}};
-    for (Value index : extract.getIndices()) {
-      std::optional<AffineExpr> expr = readIndex(getOperand(element, index));
-      // A gather may have fewer turns than its source has elements.
-      if (!expr || loops.isUnbounded(*expr))
-        return std::nullopt;
-      result.at.push_back(*expr);
-    }
-    return result;
-  }
+  if (auto extract = dyn_cast<tensor::ExtractOp>(op))
+    return moveThroughGather(extract, element);
+  if (auto reshape = dyn_cast<tensor::ReshapeOp>(op))
+    return moveThroughReshape(reshape, element);
   return std::nullopt;
 }
 

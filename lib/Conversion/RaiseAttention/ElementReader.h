@@ -10,6 +10,7 @@
 #include "LoopSpace.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Value.h"
 
 namespace sage::raising {
@@ -34,6 +35,7 @@ enum class Form {
   Multiply,
   Divide,
   Negate,
+  Absolute,
   Reciprocal,
   Maximum,
   Minimum,
@@ -104,6 +106,9 @@ private:
   std::optional<Element> moveThroughBody(mlir::linalg::LinalgOp op, const Element &element);
   std::optional<Element> moveThroughArgument(mlir::BlockArgument argument, const Element &element);
   std::optional<Element> moveThroughTensorOp(mlir::Operation *op, const Element &element);
+  std::optional<Element> moveThroughGather(mlir::tensor::ExtractOp extract, const Element &element);
+  std::optional<Element> moveThroughReshape(mlir::tensor::ReshapeOp reshape,
+                                            const Element &element);
   std::optional<Element> moveThroughTosaOp(mlir::Operation *op, const Element &element);
   /// The loops of a body from the indices of a result; nothing for reductions' loops, which become
   /// `reduced`.

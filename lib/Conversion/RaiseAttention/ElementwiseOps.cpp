@@ -66,6 +66,7 @@ static Form getForm(Operation *op) {
       .Case<arith::MulFOp, arith::MulIOp>([](auto) { return Form::Multiply; })
       .Case<arith::DivFOp>([](auto) { return Form::Divide; })
       .Case<arith::NegFOp>([](auto) { return Form::Negate; })
+      .Case<math::AbsFOp, math::AbsIOp>([](auto) { return Form::Absolute; })
       .Case<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>([](auto) { return Form::Maximum; })
       .Case<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>([](auto) { return Form::Minimum; })
       .Case<math::ExpOp>([](auto) { return Form::Exp; })
@@ -84,9 +85,11 @@ static Form getForm(Operation *op) {
                    : Form::Opaque;
       })
       .Case<arith::IndexCastOp, arith::ExtSIOp, arith::SIToFPOp>([](auto cast) {
-        // True would become -1.
-        return getElementTypeOrSelf(cast.getIn().getType()).isInteger(1) ? Form::Opaque
-                                                                         : Form::NumberCast;
+        // True would become -1, and large indices other numbers.
+        Type from = getElementTypeOrSelf(cast.getIn().getType());
+        Type to = getElementTypeOrSelf(cast.getType());
+        bool isNarrow = to.isInteger() && to.getIntOrFloatBitWidth() < 32;
+        return from.isInteger(1) || isNarrow ? Form::Opaque : Form::NumberCast;
       })
       .Case<arith::ExtUIOp, arith::UIToFPOp, arith::IndexCastUIOp>([](auto cast) {
         // A negative number would become a large one.

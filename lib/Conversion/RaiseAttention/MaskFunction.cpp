@@ -58,6 +58,8 @@ static double applyForm(Form form, ArrayRef<double> x) {
     return x[0] / x[1];
   case Form::Negate:
     return -x[0];
+  case Form::Absolute:
+    return std::abs(x[0]);
   case Form::Maximum:
     return std::max(x[0], x[1]);
   case Form::Minimum:
@@ -102,6 +104,7 @@ static bool canApply(Form form) {
   case Form::Multiply:
   case Form::Divide:
   case Form::Negate:
+  case Form::Absolute:
   case Form::Maximum:
   case Form::Minimum:
   case Form::Select:
@@ -132,15 +135,56 @@ std::optional<MaskEvaluator::Value> MaskEvaluator::getLinear(AffineExpr index) {
   return value;
 }
 
-std::optional<MaskFunction> MaskEvaluator::compare(const Node &node, const Value &left,
+/// The relation of the negated numbers, which is also that of the exchanged ones.
+static Relation mirror(Relation relation) {
+  switch (relation) {
+  case Relation::Less:
+    return Relation::Greater;
+  case Relation::LessEqual:
+    return Relation::GreaterEqual;
+  case Relation::Greater:
+    return Relation::Less;
+  case Relation::GreaterEqual:
+    return Relation::LessEqual;
+  default:
+    return relation;
+  }
+}
+
+/// |x| < c is x < c and x > -c, |x| > c is x > c or x < -c.
+std::optional<MaskFunction> MaskEvaluator::compareMagnitude(Relation relation, Value left,
+                                                            const Value &right) {
+  bool isLess = relation == Relation::Less || relation == Relation::LessEqual;
+  bool isGreater = relation == Relation::Greater || relation == Relation::GreaterEqual;
+  if ((!isLess && !isGreater) || right.isMagnitude || right.query != 0 || right.key != 0)
+    return std::nullopt;
+  left.isMagnitude = false;
+  Value negative = right;
+  negative.constant = -right.constant;
+  if (right.function)
+    negative.function =
+        MaskFunction::apply(*right.function, [](ArrayRef<double> x) { return -x[0]; });
+  auto above = compare(relation, left, right), below = compare(mirror(relation), left, negative);
+  if (!above || !below)
+    return std::nullopt;
+  return MaskFunction::apply({*above, *below}, [&](ArrayRef<double> x) {
+    return double(isLess ? x[0] != 0 && x[1] != 0 : x[0] != 0 || x[1] != 0);
+  });
+}
+
+std::optional<MaskFunction> MaskEvaluator::compare(Relation relation, const Value &left,
                                                    const Value &right) {
+  if (left.isMagnitude)
+    return compareMagnitude(relation, left, right);
+  if (right.isMagnitude)
+    return compareMagnitude(mirror(relation), right, left);
   auto isNumber = [](const Value &v) { return v.query == 0 && v.key == 0; };
   auto functionOf = [&](const Value &v) {
     return v.function ? *v.function : MaskFunction(static_cast<double>(v.constant));
   };
   if (isNumber(left) && isNumber(right))
     return MaskFunction::apply({functionOf(left), functionOf(right)}, [&](ArrayRef<double> x) {
-      return double(holds(node.relation, x[0], x[1]));
+      return double(holds(relation, x[0], x[1]));
     });
   auto constantOf = [](const Value &v) -> std::optional<double> {
     if (!v.function)
@@ -160,16 +204,27 @@ std::optional<MaskFunction> MaskEvaluator::compare(const Node &node, const Value
   for (int64_t start : {floor - 1, floor, ceil, ceil + 1}) {
     bool isFirst = steps.empty();
     steps.push_back({isFirst ? MaskFunction::unbounded : start,
-                     double(holds(node.relation, key * double(start) + *a - *b, 0.0))});
+                     double(holds(relation, key * double(start) + *a - *b, 0.0))});
   }
   return MaskFunction(std::move(steps));
+}
+
+/// Whether a type holds all values exactly: 16-bit floats round large indices.
+bool MaskEvaluator::holdsIndices(Type type, const Value &linear) {
+  if (!type.isF16() && !type.isBF16())
+    return true;
+  if (ShapedType::isDynamic(loops.queries) || ShapedType::isDynamic(loops.keys))
+    return false;
+  int64_t most = std::abs(linear.query) * loops.queries + std::abs(linear.key) * loops.keys +
+                 std::abs(linear.constant);
+  return most <= int64_t(1) << cast<FloatType>(type).getFPMantissaWidth();
 }
 
 std::optional<MaskEvaluator::Value> MaskEvaluator::evaluateNode(const Node &node,
                                                                 ArrayRef<Value> operands) {
   Value result;
   if (node.is(Form::Compare)) {
-    result.function = compare(node, operands[0], operands[1]);
+    result.function = compare(node.relation, operands[0], operands[1]);
     return result.function ? std::optional(result) : std::nullopt;
   }
   bool areFunctions =
@@ -195,10 +250,18 @@ std::optional<MaskEvaluator::Value> MaskEvaluator::evaluateNode(const Node &node
     operand.constant = static_cast<int64_t>(constant);
     operand.function.reset();
   }
+  bool isMagnitude = llvm::any_of(linear, [](const Value &v) { return v.isMagnitude; });
+  if (isMagnitude && !node.is(Form::FloatCast) && !node.is(Form::NumberCast))
+    return std::nullopt;
   switch (node.form) {
+  case Form::Absolute:
+    linear[0].isMagnitude = true;
+    return linear[0];
   case Form::FloatCast:
   case Form::NumberCast:
-    return linear[0];
+    return holdsIndices(getElementTypeOrSelf(node.op->getResult(0)), linear[0])
+               ? std::optional(linear[0])
+               : std::nullopt;
   case Form::Negate:
     return Value{-linear[0].query, -linear[0].key, -linear[0].constant, std::nullopt};
   case Form::Add:

@@ -57,16 +57,19 @@ public:
   std::optional<MaskFunction> evaluate(const Element &element);
 
 private:
-  /// query · i + key · j + constant, or a function of the distance.
+  /// query · i + key · j + constant, or its magnitude, or a function of the distance.
   struct Value {
     int64_t query = 0, key = 0, constant = 0;
     std::optional<MaskFunction> function;
+    bool isMagnitude = false;
   };
   std::optional<Value> evaluate(const Element &element, int depth);
   std::optional<Value> evaluateNode(const Node &node, llvm::ArrayRef<Value> operands);
+  bool holdsIndices(mlir::Type type, const Value &linear);
   std::optional<Value> evaluateTable(const Element &element);
   std::optional<Value> getLinear(mlir::AffineExpr index);
-  std::optional<MaskFunction> compare(const Node &node, const Value &left, const Value &right);
+  std::optional<MaskFunction> compare(Relation relation, const Value &left, const Value &right);
+  std::optional<MaskFunction> compareMagnitude(Relation relation, Value left, const Value &right);
 
   ElementReader &reader;
   ScoreLoops loops;

@@ -45,8 +45,10 @@ private:
   bool addSum(const ScoreTerm &term);
   bool addVisibility(const ScoreTerm &term);
   void hide(const ScoreTerm &term, const MaskFunction &isVisible, bool isFinite);
+  /// Nothing where there are several bands, or none.
   std::optional<Band> findBand();
   bool checkRows(const Band &band);
+  bool hidesRow();
   bool express(const Band &band);
 
   ElementReader &reader;
@@ -152,15 +154,13 @@ std::optional<Band> MaskPlanner::findBand() {
     if (step.value == 0 || high < first || low > last)
       continue;
     if (band)
-      return stop(maskOp, "the visible keys must be those between two distances from the query");
+      return std::nullopt;
     band.emplace();
     if (low > first)
       band->low = low;
     if (high < last)
       band->high = high;
   }
-  if (!band)
-    return stop(maskOp, "a query must see a key, but the mask hides all");
   return band;
 }
 
@@ -186,6 +186,22 @@ bool MaskPlanner::checkRows(const Band &band) {
   return true;
 }
 
+/// Whether one of the queries, if their number is known, sees no key and no guard makes it 0.
+bool MaskPlanner::hidesRow() {
+  constexpr int64_t largest = 1 << 20;
+  if (match.isGuarded || ShapedType::isDynamic(loops.queries) ||
+      ShapedType::isDynamic(loops.keys) || loops.queries * loops.keys > largest)
+    return false;
+  for (int64_t i = 0; i < loops.queries; ++i) {
+    bool isEmpty = true;
+    for (int64_t j = 0; j < loops.keys && isEmpty; ++j)
+      isEmpty = visible.at(j - i) == 0;
+    if (isEmpty)
+      return true;
+  }
+  return false;
+}
+
 bool MaskPlanner::express(const Band &band) {
   if (!band.low && !band.high)
     return true;
@@ -209,7 +225,6 @@ bool MaskPlanner::express(const Band &band) {
     if (plan.windowLeft.value_or(0) <= widest && plan.windowRight.value_or(0) <= widest)
       return true;
   }
-  stop(maskOp, "the mask must be causal or a window around the query");
   return false;
 }
 
@@ -217,8 +232,15 @@ std::optional<MaskPlan> MaskPlanner::run() {
   for (const ScoreTerm &term : match.terms)
     addTerm(term);
   std::optional<Band> band = findBand();
-  if (!band || !checkRows(*band) || !express(*band))
+  if (band && !checkRows(*band))
     return std::nullopt;
+  // What is no mask of the op is a bias of it.
+  if (!band || !express(*band)) {
+    if (hidesRow())
+      return stop(maskOp, "every query must see a key, but the mask hides all keys of one");
+    plan = MaskPlan();
+    plan.biases = match.terms;
+  }
   if (strict && !plan.biases.empty() && !match.isGuarded)
     return stop(plan.biases.front().op,
                 "every query must see a key, which cannot be shown for an operand");

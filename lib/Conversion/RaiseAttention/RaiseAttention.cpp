@@ -54,6 +54,18 @@ static Operation *findOtherUser(const AttentionMatch &match) {
   return nullptr;
 }
 
+/// Whether every element of the op's operand is one of its result, and nothing else is.
+static bool keepsElements(Operation *op) {
+  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp, linalg::TransposeOp,
+          tosa::TransposeOp, tosa::ReshapeOp>(op))
+    return isa<RankedTensorType>(op->getResult(0).getType());
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  return generic && generic.getNumReductionLoops() == 0 && generic.getNumDpsInputs() == 1 &&
+         generic.getNumDpsInits() == 1 &&
+         llvm::all_of(generic.getIndexingMapsArray(),
+                      [](AffineMap map) { return map.isPermutation(); });
+}
+
 namespace {
 
 class RaiseAttentionPass : public sage::impl::SageRaiseAttentionBase<RaiseAttentionPass> {
@@ -64,6 +76,7 @@ public:
     RaisingOptions raising;
     if (failed(readOptions(raising)))
       return signalPassFailure();
+    remarked.clear();
     SmallVector<Operation *> candidates;
     getOperation()->walk([&](Operation *op) {
       bool isProduct = isa<tosa::MatMulOp>(op);
@@ -127,6 +140,8 @@ private:
     }
     if (!replacement) {
       Operation *where = obstacle.op ? obstacle.op : op;
+      if (!remarked.insert(where).second)
+        return false;
       auto remark = where->emitRemark() << "attention was not raised: " << obstacle.reason;
       if (where != op)
         remark.attachNote(op->getLoc()) << "this product with the values stays as it is";
@@ -144,7 +159,7 @@ private:
   static void extendRoot(AttentionMatcher &matcher, AttentionMatch &match) {
     while (match.root.hasOneUse()) {
       Operation *user = *match.root.getUsers().begin();
-      if (user->getNumResults() != 1 || !isa<RankedTensorType>(user->getResult(0).getType()))
+      if (!keepsElements(user))
         return;
       std::optional<AttentionMatch> next = matcher.match(user->getResult(0));
       if (!next)
@@ -152,6 +167,9 @@ private:
       match = *next;
     }
   }
+
+  /// Obstacles of several candidates are one.
+  llvm::SmallPtrSet<Operation *, 4> remarked;
 
   /// The attention that ends where `product` is divided by the sum of its weights.
   static std::optional<AttentionMatch> matchDivision(AttentionMatcher &matcher, Value product,

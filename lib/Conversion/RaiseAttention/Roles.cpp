@@ -223,8 +223,10 @@ std::optional<Roles> RoleAssigner::classify() {
     for (unsigned loop : dimension) {
       bool inQuery = depends(roles.querySources, loop), inKey = depends(roles.keySources, loop),
            inValue = depends(roles.valueSources, loop);
-      if (inKey || (inQuery && inValue))
+      if (inKey && inValue)
         shared.push_back(loop);
+      else if (inKey || (inQuery && inValue))
+        return stop("keys and values must have the same batch and heads");
       else if (inQuery)
         ofQuery.push_back(loop);
       else if (inValue)

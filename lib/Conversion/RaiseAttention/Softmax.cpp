@@ -105,19 +105,30 @@ bool AttentionMatcher::isCandidate(Value tensor) {
          leadsToSoftmax(node.operands[1], /*depth=*/8);
 }
 
+/// A guard against -inf - -inf: max(m, low), or m == -inf ? number : m. What is subtracted from a
+/// whole row does not change its weights.
+std::optional<Element> AttentionMatcher::skipMaximumGuard(const Node &node) {
+  for (unsigned side : {0, 1})
+    if (node.is(Form::Maximum) &&
+        reader.getConstant(node.operands[side]).value_or(0) <= highestFill)
+      return node.operands[1 - side];
+  if (!node.is(Form::Select))
+    return std::nullopt;
+  Node test = reader.read(node.operands[0]);
+  if (!test.is(Form::Compare) || reader.getConstant(test.operands[1]).value_or(0) > highestFill)
+    return std::nullopt;
+  for (unsigned side : {1, 2})
+    if (std::abs(reader.getConstant(node.operands[side]).value_or(HUGE_VAL)) < 1 &&
+        reader.areEqual(test.operands[0], node.operands[3 - side]))
+      return node.operands[3 - side];
+  return std::nullopt;
+}
+
 bool AttentionMatcher::isMaximumOf(const Element &maximum, const Element &scores, unsigned key) {
   Element element = reader.skipCasts(maximum);
   Node node = reader.read(element);
-  // A guard against -inf - -inf: any number does that is the same for the whole row.
-  if (node.is(Form::Select) || node.is(Form::Maximum)) {
-    unsigned first = node.is(Form::Select) ? 1 : 0;
-    for (unsigned side : {first, first + 1})
-      if (reader.getConstant(node.operands[side])) {
-        element = node.operands[2 * first + 1 - side];
-        node = reader.read(reader.skipCasts(element));
-        break;
-      }
-  }
+  if (std::optional<Element> guarded = skipMaximumGuard(node))
+    node = reader.read(reader.skipCasts(*guarded));
   if (!node.is(Form::Reduce) || node.combiner != Combiner::Maximum) {
     stop(node.op, "what is subtracted from the scores must be their maximum over the keys");
     return false;
@@ -237,19 +248,22 @@ AttentionMatcher::matchWeights(Element weights, std::optional<Element> sum, unsi
     return result;
   }
   if (node.is(Form::Softmax)) {
-    if (node.index != reader.loops.get(key))
+    auto softmax = cast<linalg::SoftmaxOp>(node.op);
+    int64_t extent = softmax.getInputOperandType().getDimSize(softmax.getDimension());
+    if (node.index != reader.loops.get(key) || extent != reader.loops.getExtent(key))
       return stop(node.op,
-                  "the softmax must be over the keys, which the product with the values sums");
+                  "the softmax must be over all keys, which the product with the values sums");
     return Softmax{node.operands[0], 1, false};
   }
-  if (auto quotient = getQuotient(node))
+  auto quotient = getQuotient(node);
+  if (quotient && !reader.getConstant(quotient->second))
     return matchQuotient(quotient->first, quotient->second, key);
   if (getExponent(node)) {
     if (!sum)
       return stop(node.op, "exponentials must be divided by their sum over the keys");
     return matchQuotient(weights, *sum, key);
   }
-  if (node.is(Form::Multiply))
+  if (quotient || node.is(Form::Multiply))
     return stop(node.op,
                 "the softmax's weights must not be multiplied by anything, such as dropout");
   return stop(node.op, "the values must be multiplied by the weights of a softmax");
@@ -282,6 +296,8 @@ std::optional<AttentionMatch> AttentionMatcher::match(Value root) {
   };
   while (side < 2 && !leads(side))
     ++side;
+  if (side == 2 && isUnnormalized(root))
+    return stop(node.op, "exponentials must be divided by their sum over the keys");
   if (side == 2 || leads(1 - side))
     return stop(node.op, "one factor must be the weights of a softmax, the other the values");
   match.value = node.operands[1 - side];

@@ -46,6 +46,7 @@ static Form getForm(Operation *op) {
       .Case<tosa::AddOp>([](auto) { return Form::Add; })
       .Case<tosa::SubOp>([](auto) { return Form::Subtract; })
       .Case<tosa::NegateOp>([](auto) { return Form::Negate; })
+      .Case<tosa::AbsOp>([](auto) { return Form::Absolute; })
       .Case<tosa::ReciprocalOp>([](auto) { return Form::Reciprocal; })
       .Case<tosa::MaximumOp>([](auto) { return Form::Maximum; })
       .Case<tosa::MinimumOp>([](auto) { return Form::Minimum; })

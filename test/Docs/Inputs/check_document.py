@@ -6,7 +6,7 @@ Blocks fenced as `console` hold commands (`$ ` and, after a backslash, the next 
 what they print. Of the output, a line `…` stands for any lines and `…` inside a line for any
 text; blanks are compared as one. A command without output shown only has to succeed. In a
 block fenced as `console error` commands fail. Blocks fenced as `mlir` have to parse.
-Commands run one after the other in FOLDER, which sees the examples of ROOT.
+Commands run one after the other in FOLDER, which sees the examples and tests of ROOT.
 """
 
 import argparse
@@ -89,7 +89,8 @@ def main():
     options = parser.parse_args()
     shutil.rmtree(options.scratch, ignore_errors=True)
     options.scratch.mkdir(parents=True)
-    (options.scratch / "examples").symlink_to(options.source.resolve() / "examples")
+    for folder in ("examples", "test"):
+        (options.scratch / folder).symlink_to(options.source.resolve() / folder)
 
     checked = failed = 0
     for kind, line, content in blocks(options.document.read_text(encoding="utf-8")):
