@@ -13,6 +13,7 @@
 #include "sage/Dialect/Sage/IR/SageOps.h"
 #include "sage/Dialect/SageTile/Transforms/Passes.h"
 #include "sage/Pipelines/Pipelines.h"
+#include "sage/Pipelines/Raise.h"
 #include "sage/Schedule/ScheduleLookup.h"
 #include "sage/Target/Artifact.h"
 #include "llvm/ADT/StringExtras.h"
@@ -47,6 +48,11 @@ cl::opt<std::string> chip("chip",
                           cl::value_desc("chip"), cl::cat(category));
 cl::opt<std::string> recipe("recipe", cl::desc("Recipe that replaces the ops' own, e.g. sage2-8b"),
                             cl::value_desc("name"), cl::cat(category));
+cl::opt<bool> raiseAttention(
+    "raise",
+    cl::desc("Recognize attention in linalg, tosa and tm_tensor first (docs/Raising.md); operands "
+             "that are not 16-bit are converted to f16"),
+    cl::cat(category));
 cl::opt<bool>
     substitute("substitute",
                cl::desc("Replace a recipe that the chip cannot run by the nearest one that it can, "
@@ -210,6 +216,14 @@ LogicalResult lowerToTile(ModuleOp module, sage::LevelRecorder &recorder) {
        sage::buildQuantizedToTilePipeline, true}};
   if (failed(recorder.record(module, "0-input.mlir", "the input")))
     return failure();
+  sage::RaiseOptions raising;
+  if (!recipe.empty())
+    raising.recipe = recipe;
+  if (raiseAttention &&
+      failed(runStage(module, recorder,
+                      {"0-raised.mlir", "attention recognized",
+                       [&](OpPassManager &pm) { sage::buildRaisePipeline(pm, raising); }, true})))
+    return failure();
   for (const Stage &stage : llvm::ArrayRef(stages).take_front(emit == Emit::Sage ? 2 : 3))
     if (failed(runStage(module, recorder, stage)))
       return failure();
@@ -320,9 +334,13 @@ int main(int argc, char **argv) {
     return fail(error);
   DialectRegistry registry;
   sage::registerCompilerDialects(registry);
+  if (raiseAttention)
+    sage::registerRaiseDialects(registry);
   // Neither is freed, nor is the module: the process ends.
   auto *context = new MLIRContext(registry);
   llvm::BuryPointer(context);
+  // tm_tensor.attention is of a dialect that is not linked.
+  context->allowUnregisteredDialects(raiseAttention);
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
   SourceMgrDiagnosticHandler handler(sources, context);
