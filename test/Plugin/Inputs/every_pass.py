@@ -20,6 +20,7 @@ MODULE = "builtin.module({})"
 # (pass, name of its result, input, where it runs, options).
 STEPS = [
     ("sage-raise-attention", "raised", "linalg", MODULE, ""),
+    ("sage-raise", "raised-simplified", "linalg", MODULE, ""),
     ("sage-legalize-recipe", "legal", "attention", MODULE, "{chip=sm_90a}"),
     ("sage-assign-schedule", "assigned", "legal", MODULE, ""),
     ("sage-smooth", "smoothed", "assigned", MODULE, ""),
