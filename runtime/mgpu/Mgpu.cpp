@@ -3,6 +3,8 @@
 //===----------------------------------------------------------------------===//
 #include "sage_mgpu.h"
 
+#include "DriverChoice.h"
+
 #include "Driver.h"
 #include "TensorMap.h"
 
@@ -41,6 +43,11 @@ public:
       return new Library;
     }();
     return *library;
+  }
+
+  DriverChoice getChoice() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return {path, defaultDevice};
   }
 
   void setDriver(const char *from) {
@@ -117,6 +124,8 @@ void *loadModule(const char *call, const void *data) {
 }
 
 } // namespace
+
+DriverChoice sage::runtime::getDriverChoice() { return Library::get().getChoice(); }
 
 void sage_mgpu_set_driver(const char *path) { Library::get().setDriver(path); }
 

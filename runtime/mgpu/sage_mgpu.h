@@ -38,6 +38,39 @@ SAGE_MGPU_API void sage_encode_tensor_map(void *map, int32_t element, int32_t ra
                                           const int64_t *extents, const int64_t *strides,
                                           const int32_t *box, int32_t swizzle_bytes);
 
+/* Attention with its artifact in the program (sage-to-runtime-calls). */
+
+/* As sage_tensor, without the type, which is the artifact's problem's. */
+typedef struct sage_mgpu_tensor {
+  int64_t data; /* the address */
+  int64_t extents[4], strides[4];
+} sage_mgpu_tensor;
+
+/* As sage_call; addresses of what the problem does not have are 0. */
+typedef struct sage_mgpu_attention {
+  sage_mgpu_tensor query, key, value, output, bias;
+  int64_t lse, key_lengths, sinks, query_offsets, key_offsets, sequences;
+} sage_mgpu_attention;
+
+/* Computes on tensors in host memory, and waits: on the default device if the artifact is for it,
+   where the library keeps copies only as long as the call; on the CPU reference if there is no
+   driver, no device, or one that the artifact is not for. */
+SAGE_MGPU_API void sage_mgpu_attend_host(const char *artifact, int64_t bytes,
+                                         const sage_mgpu_attention *attention);
+/* Enqueues on this thread's stream, on tensors in device memory, and does not wait. The library
+   owns the workspace: one for each stream, kept for the next call, freed by
+   sage_mgpu_release_workspaces. */
+SAGE_MGPU_API void sage_mgpu_attend_device(const char *artifact, int64_t bytes,
+                                           const sage_mgpu_attention *attention);
+/* Stream of later sage_mgpu_attend_device of this thread (a CUstream, which stays the caller's); at
+   first the legacy default stream. */
+SAGE_MGPU_API void sage_mgpu_set_stream(void *stream);
+/* Waits for the streams that have one. A stream must not be destroyed before. */
+SAGE_MGPU_API void sage_mgpu_release_workspaces(void);
+/* Where sage_mgpu_attend_host computes with this artifact, for people: a device's name, or why it
+   is the CPU. Lives as long as the artifact's text. */
+SAGE_MGPU_API const char *sage_mgpu_attend_origin(const char *artifact, int64_t bytes);
+
 /* `size` bytes of a cubin or fatbin; PTX that ends with a zero byte. */
 SAGE_MGPU_API void *mgpuModuleLoad(void *data, size_t size);
 SAGE_MGPU_API void *mgpuModuleLoadJIT(void *data, int32_t optimization_level);

@@ -7,7 +7,9 @@
 #include "sage/Dialect/SageTile/IR/SageTile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/Pass.h"
@@ -15,6 +17,9 @@
 #include "mlir/Pass/PassOptions.h"
 
 namespace sage {
+
+/// Where the tensors of runtime calls are.
+enum class CallMemory { Host, Device };
 
 #define GEN_PASS_DECL
 #include "sage/Pipelines/Passes.h.inc"

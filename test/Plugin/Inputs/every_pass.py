@@ -20,6 +20,7 @@ MODULE = "builtin.module({})"
 # (pass, name of its result, input, where it runs, options).
 STEPS = [
     ("sage-raise-attention", "raised", "linalg", MODULE, ""),
+    ("sage-to-runtime-calls", "calls", "memrefs", MODULE, "{chip=sm_90a}"),
     ("sage-raise", "raised-simplified", "linalg", MODULE, ""),
     ("sage-legalize-recipe", "legal", "attention", MODULE, "{chip=sm_90a}"),
     ("sage-assign-schedule", "assigned", "legal", MODULE, ""),
@@ -60,6 +61,13 @@ func.func @sequences(%q: tensor<1x4x?x128xf16>, %k: tensor<1x2x?x128xf16>, %v: t
   return %r : tensor<1x4x?x128xf16>
 }
 """
+MEMREFS = """
+func.func @attend(%q: memref<1x2x?x64xf16>, %k: memref<1x2x?x64xf16>, %v: memref<1x2x?x64xf16>, %o: memref<1x2x?x64xf16>) {
+  sage.attention ins(%q, %k, %v : memref<1x2x?x64xf16>, memref<1x2x?x64xf16>, memref<1x2x?x64xf16>)
+      outs(%o : memref<1x2x?x64xf16>) {recipe = #sage.recipe<"sage2-8b">}
+  return
+}
+"""
 
 
 def passes(tool):
@@ -97,7 +105,7 @@ def main():
     texts = {"attention": (options.source / "examples/attention.mlir").read_text(encoding="utf-8"),
              "chain": (options.source / "test/Dialect/SageTile/Transforms/fence-products.mlir").read_text(encoding="utf-8"),
              "linalg": (options.source / "examples/mini-compiler/attention.mlir").read_text(encoding="utf-8"),
-             "sequences": SEQUENCES}
+             "sequences": SEQUENCES, "memrefs": MEMREFS}
     for name, result, source, place, arguments in STEPS:
         pipeline = place.format(name + arguments)
         if texts.get(source) is None:

@@ -171,9 +171,13 @@ def check(argument, options):
     module = aliases + more + before + after + PRELUDE + driver(arguments, result, sizes, binary) + resources
     # LLVM has no error function, and the library has no reciprocal root and no integer functions.
     library = ["--math-expand-ops=ops=rsqrt", "--convert-math-to-funcs", "--convert-math-to-libm"]
-    lowered = run("sage-opt", "-", *(library if "math.erf" in module else []), "--sage-to-cpu", text=module)
+    calls = []
+    if options.calls:
+        calls = ["--one-shot-bufferize=bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map",
+                 f"--sage-to-runtime-calls=chip={options.calls}"]
+    lowered = run("sage-opt", "-", *(library if "math.erf" in module else []), *calls, "--sage-to-cpu", text=module)
     printed = run("mlir-runner", "-", "-e", "compare", "-entry-point-result=void", "-O1",
-                  f"-shared-libs={options.libraries}", text=lowered)
+                  f"-shared-libs={','.join([options.libraries, *options.library])}", text=lowered)
     difference, largest = map(float, printed.split())
     print(f"{name}: largest difference {difference:.2e} of {largest:.2e}")
     # Written so that NaN fails.
@@ -185,6 +189,9 @@ def main():
     parser.add_argument("fixtures", nargs="+")
     parser.add_argument("--libraries", required=True)
     parser.add_argument("--tolerance", type=float, default=2e-3)
+    parser.add_argument("--library", action="append", default=[], help="another library of the program")
+    parser.add_argument("--calls", metavar="CHIP", help="call the runtime, with artifacts for this chip, "
+                        "instead of decomposing")
     parser.add_argument("--prepare", default="", help="passes before raising, each with a comma behind it")
     options = parser.parse_args()
     failed = [fixture for fixture in options.fixtures if not check(fixture, options)]
