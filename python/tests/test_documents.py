@@ -1,4 +1,6 @@
 """The examples of docs/Python.md, one program for each kind of block, those of a kind in order; examples/python."""
+import datetime
+import json
 import os
 import re
 import subprocess
@@ -49,3 +51,15 @@ def test_examples(name, needs):
     result = subprocess.run([sys.executable, os.path.join(ROOT, "examples", "python", name + ".py")], capture_output=True,
                             text=True)
     assert result.returncode == 0 and result.stdout.endswith("checked\n"), result.stdout + result.stderr
+
+
+def test_results_of_the_gpu_suite():
+    """The committed report is of a whole run; its age is shown, what failed there too."""
+    with open(os.path.join(ROOT, "python", "tests", "gpu", "results", "h100.json"), encoding="utf-8") as file:
+        report = json.load(file)
+    age = (datetime.date.today() - datetime.date.fromisoformat(report["date"])).days
+    checks = sum(part["checks"] for part in report["parts"].values())
+    failed = [check["name"] for part in report["parts"].values() for check in part["failed"]]
+    print(f"{report['device']}, {age} days old: {checks - len(failed)} of {checks} checks passed; failed: {failed or 'none'}")
+    assert {"first_call", "fuzz", "programs", "overhead", "models", "arrays"} <= set(report["parts"])
+    assert report["parts"]["fuzz"]["checks"] > 650
