@@ -41,8 +41,10 @@ void sage::buildSageToQuantizedPipeline(OpPassManager &manager, const PipelineOp
   buildQuantizePipeline(manager);
 }
 
-void sage::buildQuantizedToTilePipeline(OpPassManager &manager) {
-  manager.addPass(createConvertSageToSageTile());
+void sage::buildQuantizedToTilePipeline(OpPassManager &manager, bool overlapLaunches) {
+  ConvertSageToSageTileOptions conversion;
+  conversion.overlapLaunches = overlapLaunches;
+  manager.addPass(createConvertSageToSageTile(conversion));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 }
@@ -56,7 +58,7 @@ void sage::buildTileSchedulePipeline(OpPassManager &manager) {
 
 void sage::buildSageToTilePipeline(OpPassManager &manager, const PipelineOptions &options) {
   buildSageToQuantizedPipeline(manager, options);
-  buildQuantizedToTilePipeline(manager);
+  buildQuantizedToTilePipeline(manager, options.overlapLaunches);
   buildTileSchedulePipeline(manager);
 }
 

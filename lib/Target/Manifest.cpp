@@ -200,11 +200,14 @@ FailureOr<json::Object> getKernel(tile::LaunchOp launch) {
       return failure();
     arguments.push_back(std::move(*argument));
   }
-  return json::Object{{"name", kernel.getSymName()},
+  json::Object object{{"name", kernel.getSymName()},
                       {"grid", json::Array{getExpression(launch.getGrid().getResult(0)), 1, 1}},
                       {"block", std::move(block)},
                       {"shared_bytes", shared ? shared.getInt() : 0},
                       {"arguments", std::move(arguments)}};
+  if (launch.getOverlaps())
+    object["overlaps"] = true;
+  return object;
 }
 
 /// Launches of `block` as objects; a repetition is an element that holds its own.

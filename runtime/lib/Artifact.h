@@ -63,6 +63,8 @@ struct Kernel {
   std::string name;
   std::array<Expression, 3> grid;
   std::array<int64_t, 3> block{};
+  /// Whether it may start before the kernel in front of it ends.
+  bool overlaps = false;
   int64_t sharedBytes = 0;
   std::vector<Argument> arguments;
 };

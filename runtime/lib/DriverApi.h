@@ -26,6 +26,21 @@ struct alignas(64) TensorMap {
   uint64_t opaque[16];
 };
 
+/// CUlaunchConfig and CUlaunchAttribute, whose value is a union of 64 bytes.
+struct LaunchAttribute {
+  int id, unused;
+  union {
+    int programmaticStreamSerialization;
+    uint8_t bytes[64];
+  };
+};
+struct LaunchConfig {
+  unsigned grid[3], block[3], sharedBytes;
+  Stream stream;
+  LaunchAttribute *attributes;
+  unsigned attributeCount;
+};
+
 enum : Result {
   Success = 0,
   ErrorInvalidValue = 1,
@@ -53,6 +68,7 @@ enum TensorMapInterleave : int { InterleaveNone = 0 };
 enum TensorMapSwizzle : int { SwizzleNone, Swizzle32B, Swizzle64B, Swizzle128B };
 enum TensorMapL2Promotion : int { L2Promotion256B = 3 };
 enum TensorMapOobFill : int { OobFillZero = 0 };
+enum LaunchAttributeId : int { ProgrammaticStreamSerialization = 6 };
 
 // member, exported name, parameters
 #define SAGE_DRIVER_FUNCTIONS(X)                                                                   \
@@ -106,8 +122,11 @@ enum TensorMapOobFill : int { OobFillZero = 0 };
   X(eventElapsedTime, "cuEventElapsedTime", (float *milliseconds, Event start, Event end))         \
   X(eventDestroy, "cuEventDestroy_v2", (Event event))
 
-// Not in every driver: tensor maps since CUDA 12.0, parameters since 12.4.
+// Not in every driver: launches with attributes since CUDA 11.8, tensor maps since 12.0, parameters since
+// 12.4.
 #define SAGE_DRIVER_OPTIONAL_FUNCTIONS(X)                                                          \
+  X(launchKernelEx, "cuLaunchKernelEx",                                                            \
+    (const LaunchConfig *config, Function function, void **arguments, void **extra))               \
   X(funcGetParamInfo, "cuFuncGetParamInfo",                                                        \
     (Function function, size_t index, size_t *offset, size_t *bytes))                              \
   X(tensorMapEncodeTiled, "cuTensorMapEncodeTiled",                                                \
@@ -152,6 +171,7 @@ public:
   using Event = cuda::Event;
   using LinkState = cuda::LinkState;
   using TensorMap = cuda::TensorMap;
+  using LaunchConfig = cuda::LaunchConfig;
   using DeviceAttribute = cuda::DeviceAttribute;
   using FunctionAttribute = cuda::FunctionAttribute;
   using JitOption = cuda::JitOption;

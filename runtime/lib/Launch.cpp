@@ -7,6 +7,7 @@
 #include "TensorMap.h"
 #include "Workspace.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sage::runtime {
@@ -125,9 +126,17 @@ Status evaluateGrid(const Kernel &kernel, const SymbolValues &symbols,
   return {};
 }
 
+/// Whether a launch may start while the one before it ends, in streams that are captured too. Where
+/// it cannot, it is an ordinary one: kernels that wait for launches then wait for nothing.
+bool canOverlap(const Driver &driver) {
+  constexpr int edgesOfGraphs = 12030;
+  return driver.api.launchKernelEx && driver.version >= edgesOfGraphs;
+}
+
+/// `overlaps`: with the launch before it, which must be one of this call.
 Status launchKernel(const DriverApi &api, cuda::Function function, const Kernel &kernel,
                     const Addresses &addresses, const SymbolValues &symbols, double scale,
-                    cuda::Stream stream) {
+                    cuda::Stream stream, bool overlaps, bool &isLaunched) {
   std::array<unsigned, 3> grid;
   SAGE_RETURN_IF_ERROR(evaluateGrid(kernel, symbols, grid));
   if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0)
@@ -135,6 +144,17 @@ Status launchKernel(const DriverApi &api, cuda::Function function, const Kernel 
   ArgumentBlock arguments;
   for (const Argument &argument : kernel.arguments)
     SAGE_RETURN_IF_ERROR(arguments.add(api, argument, addresses, symbols, scale));
+  isLaunched = true;
+  if (overlaps) {
+    cuda::LaunchAttribute attribute{};
+    attribute.id = cuda::ProgrammaticStreamSerialization;
+    attribute.programmaticStreamSerialization = 1;
+    cuda::LaunchConfig config{{grid[0], grid[1], grid[2]}, {}, unsigned(kernel.sharedBytes),
+                              stream, &attribute, 1};
+    std::copy(kernel.block.begin(), kernel.block.end(), config.block);
+    return api.check(api.launchKernelEx(&config, function, arguments.data(), nullptr),
+                     "cuLaunchKernelEx");
+  }
   return api.check(api.launchKernel(function, grid[0], grid[1], grid[2], unsigned(kernel.block[0]),
                                     unsigned(kernel.block[1]), unsigned(kernel.block[2]),
                                     unsigned(kernel.sharedBytes), stream, arguments.data(),
@@ -165,6 +185,7 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace, uint
   Addresses addresses = resolveBuffers(*artifact, call, layout, workspace);
   // Spec N8: the scale is a float32 number.
   double scale = static_cast<float>(resolvedScale(artifact->problem, call));
+  bool overlaps = canOverlap(*primary.driver), isBehind = false;
   return withContext(primary, [&]() -> Status {
     for (const LaunchGroup &group : artifact->launches) {
       int64_t turns;
@@ -175,7 +196,8 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace, uint
             continue;
           const Kernel &kernel = artifact->kernels[i];
           Status status = launchKernel(primary.api(), functions[i], kernel, addresses, symbols,
-                                       scale, static_cast<cuda::Stream>(stream));
+                                       scale, static_cast<cuda::Stream>(stream),
+                                       kernel.overlaps && overlaps && isBehind, isBehind);
           if (!status.ok())
             return std::move(status).within("kernel " + kernel.name);
         }

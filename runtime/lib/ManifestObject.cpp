@@ -52,6 +52,16 @@ Status ManifestObject::boolean(const char *name, int32_t &result) {
   return {};
 }
 
+Status ManifestObject::flag(const char *name, bool &result) {
+  result = false;
+  if (!json.contains(name))
+    return {};
+  int32_t given;
+  SAGE_RETURN_IF_ERROR(boolean(name, given));
+  result = given != 0;
+  return {};
+}
+
 Status ManifestObject::integer(const char *name, int64_t &result) {
   const nlohmann::json *field;
   SAGE_RETURN_IF_ERROR(value(name, field));

@@ -23,6 +23,8 @@ public:
   Status value(const char *name, const nlohmann::json *&result);
   Status string(const char *name, std::string &result);
   Status boolean(const char *name, int32_t &result);
+  /// A boolean that may be left out: false.
+  Status flag(const char *name, bool &result);
   Status integer(const char *name, int64_t &result);
   Status number(const char *name, double &result);
   Status array(const char *name, size_t least, size_t most, const nlohmann::json *&result);

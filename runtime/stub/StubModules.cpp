@@ -208,23 +208,44 @@ EXPORT cuTensorMapEncodeTiled(cuda::TensorMap *map, cuda::TensorMapDataType type
   return cuda::Success;
 }
 
+static cuda::Result recordLaunch(const cuda::LaunchConfig &config, cuda::Function handle,
+                                 void **arguments);
+
 EXPORT cuLaunchKernel(cuda::Function handle, unsigned gridX, unsigned gridY, unsigned gridZ,
                       unsigned blockX, unsigned blockY, unsigned blockZ, unsigned sharedBytes,
                       cuda::Stream stream, void **arguments, void **) {
   SAGE_STUB_ENTER("cuLaunchKernel");
   SAGE_STUB_NEEDS_CONTEXT();
+  return recordLaunch(
+      {{gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes, stream, nullptr, 0}, handle,
+      arguments);
+}
+
+EXPORT cuLaunchKernelEx(const cuda::LaunchConfig *config, cuda::Function handle, void **arguments,
+                        void **) {
+  SAGE_STUB_ENTER("cuLaunchKernelEx");
+  SAGE_STUB_NEEDS_CONTEXT();
+  return recordLaunch(*config, handle, arguments);
+}
+
+static cuda::Result recordLaunch(const cuda::LaunchConfig &config, cuda::Function handle,
+                                 void **arguments) {
   auto *function = reinterpret_cast<FunctionObject *>(handle);
-  if (gridX == 0 || gridY == 0 || gridZ == 0 || int(sharedBytes) > function->sharedBytes)
+  const unsigned *grid = config.grid;
+  if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0 ||
+      int(config.sharedBytes) > function->sharedBytes)
     return cuda::ErrorInvalidValue;
   if (state().quiet)
     return cuda::Success;
   sage_stub_launch launch = {};
   std::snprintf(launch.kernel, sizeof(launch.kernel), "%s", function->name.c_str());
-  unsigned shape[] = {gridX, gridY, gridZ, blockX, blockY, blockZ};
-  std::memcpy(launch.grid, shape, sizeof(launch.grid));
-  std::memcpy(launch.block, shape + 3, sizeof(launch.block));
-  launch.shared_bytes = sharedBytes;
-  launch.stream = stream;
+  std::memcpy(launch.grid, config.grid, sizeof(launch.grid));
+  std::memcpy(launch.block, config.block, sizeof(launch.block));
+  launch.shared_bytes = config.sharedBytes;
+  launch.stream = config.stream;
+  for (unsigned i = 0; i < config.attributeCount; ++i)
+    launch.overlaps |= config.attributes[i].id == cuda::ProgrammaticStreamSerialization &&
+                       config.attributes[i].programmaticStreamSerialization;
   unsigned end = 0;
   for (const Parameter &parameter : function->parameters) {
     if (launch.argument_count == 128 || parameter.bytes > sizeof(launch.arguments) - end)

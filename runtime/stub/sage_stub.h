@@ -23,6 +23,7 @@ typedef struct sage_stub_launch {
   unsigned argument_offsets[128]; /* into `arguments` */
   unsigned argument_bytes[128];   /* as the PTX entry declares them */
   unsigned char arguments[4096];
+  int overlaps; /* launched with programmatic stream serialization */
 } sage_stub_launch;
 
 /* What cuTensorMapEncodeTiled writes here instead of a tensor map: 128 bytes. */

@@ -47,6 +47,25 @@ size_t countSets(const Options &options, const gpu::HostInputs &inputs, uint64_t
   return size_t(std::clamp<uint64_t>(wanted / std::max<uint64_t>(bytes, 1), 2, 32));
 }
 
+/// The kernel, and those before it that reset the counters it takes tickets from: without, there
+/// would be none left.
+KernelSelection selectionOf(const Artifact &artifact, size_t kernel) {
+  auto hasProgress = [&](const Kernel &candidate) {
+    return std::any_of(candidate.arguments.begin(), candidate.arguments.end(),
+                       [&](const Argument &argument) {
+                         return argument.kind == Argument::Kind::Pointer &&
+                                argument.buffer >= FirstSlice &&
+                                artifact.workspace[argument.buffer - FirstSlice].name == "progress";
+                       });
+  };
+  KernelSelection only;
+  only.set(kernel);
+  if (hasProgress(artifact.kernels[kernel]))
+    for (size_t i = 0; i < kernel; ++i)
+      only.set(i, hasProgress(artifact.kernels[i]));
+  return only;
+}
+
 } // namespace
 
 Status InputSource::get(const sage_problem &problem, const CallShape &shape, size_t set,
@@ -127,8 +146,7 @@ Status Subject::launch(const Probe &probe, size_t set, const gpu::Stream &stream
     return probe.graphs[set]->launch(stream);
   if (!probe.kernel)
     return sets[set]->launch(artifact.module, stream.handle);
-  KernelSelection only;
-  only.set(*probe.kernel);
+  KernelSelection only = selectionOf(*artifact.artifact->artifact, *probe.kernel);
   return sets[set]->launch(artifact.module, stream.handle, &only);
 }
 

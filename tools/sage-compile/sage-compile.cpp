@@ -100,6 +100,10 @@ cl::opt<bool> printSchedule(
     "print-schedule",
     cl::desc("Print the schedule and the geometry that were chosen, to standard error"),
     cl::cat(category));
+cl::opt<bool> overlapLaunches(
+    "overlap-launches",
+    cl::desc("Let a kernel start while the one before it ends, on chips that can (default: true)"),
+    cl::init(true), cl::cat(category));
 cl::opt<bool> verbose("v",
                       cl::desc("Report registers and spills of every kernel (with --emit=cubin)"),
                       cl::cat(category));
@@ -213,7 +217,10 @@ LogicalResult lowerToTile(ModuleOp module, sage::LevelRecorder &recorder) {
        [&](OpPassManager &manager) { sage::buildLegalizePipeline(manager, options); }, false},
       {"2-sage.mlir", "smoothing and quantization explicit", sage::buildQuantizePipeline, true},
       {"3-tile-sequential.mlir", "host program, sequential tile kernels",
-       sage::buildQuantizedToTilePipeline, true}};
+       [](OpPassManager &manager) {
+         sage::buildQuantizedToTilePipeline(manager, overlapLaunches);
+       },
+       true}};
   if (failed(recorder.record(module, "0-input.mlir", "the input")))
     return failure();
   sage::RaiseOptions raising;

@@ -293,3 +293,52 @@ TEST_F(LaunchTest, ThreadsShareAModule) {
     }
   }
 }
+
+namespace {
+
+/// Which launches of a call overlapped with the one before.
+std::vector<int> overlapsOf(const nlohmann::json &manifest, const sage_call &call) {
+  sage_stub_reset();
+  sage::Artifact artifact = sage::Artifact::parse(sealed(manifest));
+  sage::Module module(sage::Driver(SAGE_STUB_DRIVER), artifact, 0);
+  EXPECT_EQ(takeMessage(sage_module_launch(module.get(), &call, nullptr, address(0x100000),
+                                           1 << 30)),
+            "");
+  std::vector<int> overlaps;
+  for (size_t i = 0; i < sage_stub_launches(); ++i) {
+    sage_stub_launch launch{};
+    EXPECT_TRUE(sage_stub_get_launch(i, &launch));
+    overlaps.push_back(launch.overlaps);
+  }
+  return overlaps;
+}
+
+} // namespace
+
+TEST_F(LaunchTest, OverlapsWithTheLaunchBeforeInTheCall) {
+  nlohmann::json manifest = sampleManifest();
+  EXPECT_EQ(overlapsOf(manifest, callOf(1, 2, 1, 64, 64)), (std::vector<int>{0, 0}));
+  for (auto &kernel : manifest["kernels"])
+    kernel["overlaps"] = true;
+  // The first launch of a call follows whatever the caller's stream holds.
+  EXPECT_EQ(overlapsOf(manifest, callOf(1, 2, 1, 64, 64)), (std::vector<int>{0, 1}));
+  manifest["kernels"][0]["grid"] = {0, 1, 1};
+  EXPECT_EQ(overlapsOf(manifest, callOf(1, 2, 1, 64, 64)), (std::vector<int>{0}));
+  sage_stub_reset();
+  EXPECT_EQ(launchError(callOf(1, 2, 1, 64, 64)), "");
+  manifest["kernels"][1]["overlaps"] = 1;
+  EXPECT_THROW(sage::Artifact::parse(sealed(manifest)), sage::Error);
+}
+
+TEST_F(LaunchTest, AFailedOverlappingLaunchSaysSo) {
+  nlohmann::json manifest = sampleManifest();
+  manifest["kernels"][1]["overlaps"] = true;
+  sage::Artifact overlapping = sage::Artifact::parse(sealed(manifest));
+  sage::Module loaded(sage::Driver(SAGE_STUB_DRIVER), overlapping, 0);
+  sage_stub_fail("cuLaunchKernelEx", 1, 719);
+  sage_call call = callOf(1, 2, 1, 64, 64);
+  std::string message = takeMessage(
+      sage_module_launch(loaded.get(), &call, nullptr, address(0x100000), 1 << 30));
+  EXPECT_NE(message.find("kernel sage_attend: cuLaunchKernelEx failed"), std::string::npos)
+      << message;
+}

@@ -44,6 +44,10 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       *this, "schedule-file",
       llvm::cl::desc("File of sage.schedule rows that replaces the embedded ones"),
       llvm::cl::init("")};
+  Option<bool> overlapLaunches{
+      *this, "overlap-launches",
+      llvm::cl::desc("Let a launch start while the one before it ends, on chips that can"),
+      llvm::cl::init(true)};
 };
 
 /// sage.attention to one that is legal for a chip and has a schedule and a geometry.
@@ -53,7 +57,7 @@ void buildQuantizePipeline(mlir::OpPassManager &manager);
 /// Both.
 void buildSageToQuantizedPipeline(mlir::OpPassManager &manager, const PipelineOptions &options);
 /// Quantized attention to sequential kernels and a host program.
-void buildQuantizedToTilePipeline(mlir::OpPassManager &manager);
+void buildQuantizedToTilePipeline(mlir::OpPassManager &manager, bool overlapLaunches = true);
 /// Sequential kernels to what their schedules call for.
 void buildTileSchedulePipeline(mlir::OpPassManager &manager);
 /// Scheduled kernels to what each lane does, on vectors.

@@ -14,7 +14,7 @@ namespace sage::tile {
 static LogicalResult lowerBulkCopy(CopyOp op, KernelLowering &lowering) {
   OpBuilder &builder = lowering.builder;
   SharedType type = op.getTarget().getType();
-  Value barrier = lowering.getPrivateBarrier(op);
+  Value barrier = lowering.getPrivateMemory(op);
   Value phaseAddress = lowering.offset(barrier, 8);
   lowering.emitSync();
   Value phase = LLVM::LoadOp::create(builder, op.getLoc(), builder.getI32Type(), phaseAddress, 4,

@@ -101,6 +101,12 @@ static bool isOnlyRead(Value memref) {
   return llvm::none_of(memref.getUsers(), [](Operation *user) { return isa<LaneStoreOp>(user); });
 }
 
+/// Whether no launch of the program writes the memory.
+static bool isInput(BlockArgument memref) {
+  auto kernel = cast<KernelOp>(memref.getOwner()->getParentOp());
+  return kernel.getArgAttr(memref.getArgNumber(), KernelOp::inputAttrName) != nullptr;
+}
+
 LogicalResult KernelLowering::createFunction() {
   MLIRContext *context = kernel.getContext();
   Type i64 = builder.getI64Type();
@@ -119,10 +125,13 @@ LogicalResult KernelLowering::createFunction() {
   Block &entry = kernel.getBody().front();
   for (Value argument : entry.getArguments()) {
     if (auto memref = dyn_cast<MemRefType>(argument.getType())) {
-      SmallVector<NamedAttribute> list{
-          attribute("llvm.noalias", builder.getUnitAttr()),
-      };
-      if (isOnlyRead(argument))
+      SmallVector<NamedAttribute> list;
+      bool isRead = isOnlyRead(argument);
+      // What others write meanwhile must not be read before the wait for it, which nothing says
+      // but the order of the instructions.
+      if (!overlaps || (isRead && isInput(cast<BlockArgument>(argument))))
+        list.push_back(attribute("llvm.noalias", builder.getUnitAttr()));
+      if (isRead && !list.empty())
         list.push_back(attribute("llvm.readonly", builder.getUnitAttr()));
       addArgument(globalPointer, list);
       for (int64_t stride : memref.getStridesAndOffset().first)
@@ -171,7 +180,8 @@ void KernelLowering::setFunctionAttributes(int64_t sharedBytes) {
   function->setAttr("gpu.kernel", builder.getUnitAttr());
   function->setAttr("nvvm.kernel", builder.getUnitAttr());
   function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({int32_t(threads)}));
-  function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(1));
+  auto blocks = kernel->getAttrOfType<IntegerAttr>("blocks_per_multiprocessor");
+  function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(blocks ? blocks.getInt() : 1));
   function->setAttr("sage.shared_bytes", builder.getI64IntegerAttr(sharedBytes));
   if (flushesDenormals())
     function.setDenormalFpMathF32("preserve-sign,preserve-sign");
@@ -180,6 +190,7 @@ void KernelLowering::setFunctionAttributes(int64_t sharedBytes) {
 LogicalResult KernelLowering::run() {
   kernel.walk([&](Operation *op) {
     specialized |= isa<SpecializeOp>(op);
+    overlaps |= isa<GridWaitOp, AwaitOp>(op);
     asyncProxy |= kernel.getUnit() == Unit::Warpgroup || isa<BarrierAllocOp>(op);
     if (auto copy = dyn_cast<CopyOp>(op))
       asyncProxy |= isa<TensorMapType>(copy.getSource().getType());
@@ -271,6 +282,9 @@ LogicalResult KernelLowering::lower(Operation *op) {
           .Case([&](LaneLoadOp load) { return lowerLaneLoad(load); })
           .Case([&](LaneStoreOp store) { return lowerLaneStore(store); })
           .Case([&](ReadOp read) { return lowerRead(read); })
+          .Case([&](CountOp count) { return lowerCount(count); })
+          .Case([&](AwaitOp await) { return lowerAwait(await); })
+          .Case<GridWaitOp, GridReleaseOp>([&](auto) { return lowerGridControl(op); })
           .Case([&](LoadMatrixOp load) { return lowerLoadMatrix(load, *this); })
           .Case([&](PackOp pack) { return lowerPack(pack, *this); })
           .Case(

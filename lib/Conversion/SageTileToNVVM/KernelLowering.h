@@ -91,9 +91,11 @@ public:
   const GlobalMemory &getMemory(mlir::Value memory) const { return memories.at(memory); }
   /// Address of an element of a memref.
   mlir::Value getAddress(mlir::Value memref, mlir::ValueRange indices);
-  /// The mbarrier that a synchronous copy from a tensor map has to itself, and its phase (i32)
-  /// behind it.
-  mlir::Value getPrivateBarrier(mlir::Operation *copy);
+  /// Shared memory that an operation has to itself: of a synchronous copy from a tensor map the
+  /// mbarrier, and its phase (i32) behind it; of a `sage_tile.count` what it gives.
+  mlir::Value getPrivateMemory(mlir::Operation *op);
+  /// A loaded value that is the same in all lanes, so that the assembler can see it.
+  mlir::Value toUniform(mlir::Value value);
 
   llvm::SmallVector<mlir::Value> toElements(mlir::Value vector);
   mlir::Value fromElements(llvm::ArrayRef<mlir::Value> elements);
@@ -138,10 +140,17 @@ private:
   mlir::LogicalResult lowerLaneStore(LaneStoreOp op);
   mlir::LogicalResult lowerRead(ReadOp op);
 
+  // Counters.cpp
+  mlir::LogicalResult lowerCount(CountOp op);
+  mlir::LogicalResult lowerAwait(AwaitOp op);
+  mlir::LogicalResult lowerGridControl(mlir::Operation *op);
+
   KernelOp kernel;
   mlir::LLVM::LLVMFuncOp function;
   mlir::Location loc;
   Role role = Role::AllUnits;
+  /// Whether memory that the kernel only reads may change while it runs.
+  bool overlaps = false;
   bool specialized = false, asyncProxy = false, fenced = false, continuesFill = false;
   int64_t numScheduleBarriers = 0;
   SharedPlan plan;

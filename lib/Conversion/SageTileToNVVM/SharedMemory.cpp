@@ -45,10 +45,11 @@ void KernelLowering::planSharedMemory() {
     if (isa<TensorMapType>(op.getSource().getType()))
       place(op, 16, 8);
   });
+  kernel.walk([&](CountOp op) { place(op, 4, 4); });
 }
 
-Value KernelLowering::getPrivateBarrier(Operation *copy) {
-  return offset(shared, plan.offsets.lookup(copy));
+Value KernelLowering::getPrivateMemory(Operation *op) {
+  return offset(shared, plan.offsets.lookup(op));
 }
 
 /// Every arrival counts once for each warp of the arriving unit; the producer is one thread.
@@ -91,7 +92,7 @@ LogicalResult KernelLowering::emitBarrierInit() {
     if (!isa<TensorMapType>(op.getSource().getType()))
       return;
     any = true;
-    Value barrier = getPrivateBarrier(op);
+    Value barrier = getPrivateMemory(op);
     NVVM::MBarrierInitOp::create(builder, loc, barrier, constant(1), Value());
     LLVM::StoreOp::create(builder, loc, constant(0), offset(barrier, 8), 4);
   });
@@ -215,13 +216,16 @@ LogicalResult KernelLowering::lowerLaneStore(LaneStoreOp op) {
 LogicalResult KernelLowering::lowerRead(ReadOp op) {
   Value value = LLVM::LoadOp::create(builder, loc, op.getResult().getType(),
                                      getAddress(op.getSource(), op.getIndices()), /*alignment=*/4);
-  // What lanes load may differ for all the assembler knows: a loop that it bounds would not be
-  // uniform. The producer is one thread.
-  if (role != Role::Producer)
-    value = NVVM::ShflOp::create(builder, loc, value.getType(), constant(-1), value, constant(0),
-                                 constant(31), NVVM::ShflKind::idx, mlir::UnitAttr());
-  op.getResult().replaceAllUsesWith(value);
+  // The producer is one thread.
+  op.getResult().replaceAllUsesWith(role == Role::Producer ? value : toUniform(value));
   return success();
+}
+
+/// What lanes load may differ for all the assembler knows: a loop that it bounds would not be
+/// uniform.
+Value KernelLowering::toUniform(Value value) {
+  return NVVM::ShflOp::create(builder, loc, value.getType(), constant(-1), value, constant(0),
+                              constant(31), NVVM::ShflKind::idx, mlir::UnitAttr());
 }
 
 /// Whether another fill comes before anything that could read what `op` filled: it synchronizes for

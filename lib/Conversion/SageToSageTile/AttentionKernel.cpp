@@ -93,6 +93,8 @@ void AttentionKernel::build() {
   decodeBlock();
   countKeyTiles();
   allocateTiles();
+  // From here on the workspace is read.
+  b.awaitGrid(program.overlapsLaunches());
   prepareQuery();
   State initial{b.splat(getAccumulator(outputColumns, b.getF32Type()), 0.0f),
                 b.splat(getRow(b.getF32Type()), -INFINITY),

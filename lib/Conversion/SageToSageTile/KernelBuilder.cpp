@@ -20,23 +20,33 @@ KernelBuilder::KernelBuilder(Location loc, OpBuilder &builder, StringRef name, t
 // Parameters
 //===----------------------------------------------------------------------===//
 
-BlockArgument KernelBuilder::addParameter(Type type) {
+BlockArgument KernelBuilder::addParameter(Type type, ArrayRef<NamedAttribute> attributes) {
   Block &entry = kernel.getBody().front();
   BlockArgument argument = entry.addArgument(type, getLoc());
   kernel.setFunctionType(getFunctionType(entry.getArgumentTypes(), {}));
+  parameterAttributes.push_back(getDictionaryAttr(attributes));
+  kernel.setAllArgAttrs(parameterAttributes);
   return argument;
+}
+
+BlockArgument KernelBuilder::addInput(Type type) {
+  return addParameter(type, getNamedAttr(tile::KernelOp::inputAttrName, getUnitAttr()));
 }
 
 Value KernelBuilder::addTensor(StringRef name, Type elementType, int64_t channels, Symbol first) {
   constexpr int64_t dynamic = ShapedType::kDynamic;
   auto layout = StridedLayoutAttr::get(getContext(), 0, {dynamic, dynamic, dynamic, 1});
+  auto type = MemRefType::get({dynamic, dynamic, dynamic, channels}, elementType, layout);
+  Value &result = memories[{getStringAttr(name), type}];
+  if (result)
+    return result;
   launchArguments.push_back(tile::PointerArgAttr::get(getContext(), name));
   for (unsigned i = 0; i < 3; ++i) {
     AffineExpr stride = mlir::getAffineSymbolExpr(static_cast<unsigned>(first) + i, getContext());
     launchArguments.push_back(
         tile::IntegerArgAttr::get(getContext(), getI64Type(), getSymbolMap(stride)));
   }
-  return addParameter(MemRefType::get({dynamic, dynamic, dynamic, channels}, elementType, layout));
+  return result = addInput(type);
 }
 
 Value KernelBuilder::addStrided(StringRef name, Type elementType, ArrayRef<Symbol> strides) {
@@ -45,13 +55,16 @@ Value KernelBuilder::addStrided(StringRef name, Type elementType, ArrayRef<Symbo
   for (Symbol stride : strides)
     launchArguments.push_back(tile::IntegerArgAttr::get(
         getContext(), getI64Type(), getSymbolMap(getSymbol(getContext(), stride))));
-  return addParameter(
+  return addInput(
       MemRefType::get(dynamic, elementType, StridedLayoutAttr::get(getContext(), 0, dynamic)));
 }
 
 Value KernelBuilder::addBuffer(StringRef name, MemRefType type) {
+  Value &result = memories[{getStringAttr(name), type}];
+  if (result)
+    return result;
   launchArguments.push_back(tile::PointerArgAttr::get(getContext(), name));
-  return addParameter(type);
+  return result = addParameter(type);
 }
 
 Value KernelBuilder::addRows(StringRef name, Type elementType, AffineExpr rowStride) {
@@ -127,6 +140,16 @@ std::pair<Value, Value> KernelBuilder::divide(Value a, Value b) {
 
 Value KernelBuilder::ceilDivide(Value a, int64_t b) {
   return divide(add(a, index(b - 1)), index(b)).first;
+}
+
+void KernelBuilder::awaitGrid(bool overlaps) {
+  if (overlaps)
+    tile::GridWaitOp::create(*this);
+}
+
+void KernelBuilder::releaseGrid(bool overlaps) {
+  if (overlaps)
+    tile::GridReleaseOp::create(*this);
 }
 
 void KernelBuilder::when(Value condition, llvm::function_ref<void()> body) {

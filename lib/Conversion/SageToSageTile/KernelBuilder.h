@@ -73,13 +73,13 @@ public:
   // Parameters. Each call adds one to the kernel and to the launch.
 
   /// A caller's tensor `name` (query, key, value, output) [b, h, n, d] of run-time strides; `first`
-  /// is the symbol of its batch stride.
+  /// is the symbol of its batch stride. Once for each name.
   mlir::Value addTensor(mlir::StringRef name, mlir::Type elementType, int64_t channels,
                         Symbol first);
   /// A caller's tensor with a run-time stride for each dimension.
   mlir::Value addStrided(mlir::StringRef name, mlir::Type elementType,
                          mlir::ArrayRef<Symbol> strides);
-  /// A contiguous buffer of the caller or of the workspace.
+  /// A contiguous buffer of the caller or of the workspace. Once for each name and type.
   mlir::Value addBuffer(mlir::StringRef name, mlir::MemRefType type);
   /// A buffer of rows that are `rowStride` elements apart.
   mlir::Value addRows(mlir::StringRef name, mlir::Type elementType, mlir::AffineExpr rowStride);
@@ -107,6 +107,9 @@ public:
   /// group of zeros, NaN for one that is not finite (Spec N4, N5, P1).
   mlir::Value getScale(mlir::Value magnitude, float range, bool inverse);
 
+  /// Waits for the launches before this one, or lets the next one start, where launches overlap.
+  void awaitGrid(bool overlaps);
+  void releaseGrid(bool overlaps);
   /// Runs `body` where `condition` holds; always where it is null.
   void when(mlir::Value condition, llvm::function_ref<void()> body);
 
@@ -140,11 +143,16 @@ public:
   mlir::Value convert(mlir::Value source, tile::FragmentType type, mlir::AffineMap order = {});
 
 private:
-  mlir::BlockArgument addParameter(mlir::Type type);
+  mlir::BlockArgument addParameter(mlir::Type type,
+                                   llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
+  /// Memory of the caller.
+  mlir::BlockArgument addInput(mlir::Type type);
 
   tile::KernelOp kernel;
   llvm::SmallVector<mlir::Attribute> launchArguments;
+  llvm::SmallVector<mlir::DictionaryAttr> parameterAttributes;
   llvm::DenseMap<mlir::AffineExpr, mlir::Value> integers;
+  llvm::DenseMap<std::pair<mlir::StringAttr, mlir::Type>, mlir::Value> memories;
 };
 
 } // namespace sage

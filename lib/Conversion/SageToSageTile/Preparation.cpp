@@ -1,4 +1,4 @@
-// What the preparation kernels share, and their order.
+// What the parts of the preparation share.
 
 #include "Preparation.h"
 
@@ -8,11 +8,15 @@ using namespace sage;
 tile::FragmentType sage::getRowMajor(Builder &b, int64_t rows, int64_t columns, Type elementType,
                                      int64_t vectorLength) {
   MLIRContext *context = b.getContext();
-  int64_t factor = columns % 3 == 0 ? 3 : 1;
-  auto layout = tile::LayoutAttr::rowMajor(context, rows, columns / factor, vectorLength);
-  if (factor != 1) {
+  int64_t rowFactor = rows / (rows & -rows), columnFactor = columns / (columns & -columns);
+  auto layout = tile::LayoutAttr::rowMajor(context, rows / rowFactor, columns / columnFactor,
+                                           vectorLength);
+  if (rowFactor * columnFactor != 1) {
     SmallVector<tile::LayoutMode> registers(layout.getReg());
-    registers.push_back({factor, 0, columns / factor});
+    if (columnFactor != 1)
+      registers.push_back({columnFactor, 0, columns / columnFactor});
+    if (rowFactor != 1)
+      registers.push_back({rowFactor, rows / rowFactor, 0});
     layout = tile::LayoutAttr::get(context, layout.getWarp(), layout.getLane(),
                                    ArrayRef<tile::LayoutMode>(registers));
   }
@@ -107,14 +111,4 @@ std::optional<Refusal> sage::findUnsupportedPreparation(const Problem &problem) 
                        " tokens where it shares a scale, but got " + std::to_string(block),
                    "the warps of one thread block find the scale together"};
   return std::nullopt;
-}
-
-void sage::addPreparationKernels(ProgramBuilder &program) {
-  addChunkStatistics(program);
-  addJoinStatistics(program);
-  addScoreOperand(program, Side::Query);
-  addScoreOperand(program, Side::Key);
-  addValueOperand(program);
-  if (program.getProblem().recipe.smoothsQuery())
-    addScoreCorrection(program);
 }

@@ -1,30 +1,32 @@
-// What the preparation kernels share: fragments of rows, centring, scales of groups.
+// What the parts of the preparation share: fragments of rows, centring, scales of groups, and how a
+// part is asked for its work.
 
 #ifndef SAGE_LIB_CONVERSION_SAGETOSAGETILE_PREPARATION_H
 #define SAGE_LIB_CONVERSION_SAGETOSAGETILE_PREPARATION_H
 
 #include "TokenSpace.h"
 
+#include <memory>
+
 namespace sage {
 
-/// Warps of a thread block whose warps work apart.
-inline constexpr int64_t warpsPerBlock = 4;
-/// Channels that one warp takes at once where channels are independent.
-inline constexpr int64_t panelColumns = 64;
-/// Largest block of queries whose warps fit one thread block.
+/// Warps of a thread block of the preparation: as many as Spec N1 has partial sums.
+inline constexpr int64_t preparationWarps = 8;
+/// Largest block of queries that shares a scale.
 inline constexpr int64_t maxSharedTokens = 512;
 
-/// Sums and extremes over tiles of tokens, then means, and the scales that cover a whole head or a
-/// channel of V (Spec N1, N2, N4, N5).
-void addChunkStatistics(ProgramBuilder &program);
-void addJoinStatistics(ProgramBuilder &program);
-/// Q and K as the attention kernel reads them, with their scales (Spec N4), and the correction of
-/// the log-sum-exp (Spec N12).
-void addScoreOperand(ProgramBuilder &program, Side side);
-/// V in storage order (Spec N5, N6).
-void addValueOperand(ProgramBuilder &program);
+/// Work on one operand, in items of one head: a thread block takes an item.
+class PreparationPart {
+public:
+  virtual ~PreparationPart() = default;
 
-/// Which statistics of an operand are taken in a first pass over its tokens.
+  virtual mlir::AffineExpr getItemsOfHead() = 0;
+  /// Item `item` of the head `headRow`, by all warps together.
+  virtual void emit(mlir::Value headRow, mlir::Value item) = 0;
+};
+using PreparationParts = llvm::SmallVector<std::unique_ptr<PreparationPart>>;
+
+/// Which statistics of an operand are taken before it is quantized (Spec N1, N2, N4, N5).
 struct StatisticsPlan {
   Side side;
   /// The caller's tensor, and the prefix of its slices.
@@ -42,14 +44,36 @@ struct StatisticsPlan {
   bool hasSums() const { return smooths && !centresTiles; }
   /// Whether magnitudes follow from extremes, because the mean is not known yet.
   bool hasExtremes() const { return needsMagnitude && hasSums(); }
+  /// Whether what tiles found is joined.
+  bool isJoined() const { return hasSums() || needsMagnitude; }
   std::string getName(llvm::StringRef slice) const { return (operand + "_" + slice).str(); }
 };
 
 /// The statistics that the recipe needs: none of an operand that is copied.
 llvm::SmallVector<StatisticsPlan> getStatistics(const Problem &problem);
 
-/// One warp's rows, with `vectorLength` neighbouring columns in a lane; columns are a power of two
-/// or three times one.
+/// Statistics that others wait for. Each range of tokens has a counter of the tiles that are done.
+class Statistics : public PreparationPart {
+public:
+  /// Waits for those of a row of tables with one row for each head of each entry.
+  virtual void await(mlir::Value entryHead) = 0;
+};
+
+/// `counters` has a number for each range from `firstCounter` on.
+std::unique_ptr<Statistics> createStatistics(ProgramBuilder &program, KernelBuilder &b,
+                                             const StatisticsPlan &plan, mlir::Value counters,
+                                             mlir::AffineExpr firstCounter);
+/// Q or K as the attention kernel reads it, with its scales (Spec N4), and the correction of the
+/// log-sum-exp (Spec N12). Statistics are null where there are none.
+std::unique_ptr<PreparationPart> createScoreOperand(ProgramBuilder &program, KernelBuilder &b,
+                                                    Side side, Statistics *queryStatistics,
+                                                    Statistics *keyStatistics);
+/// V in storage order (Spec N5, N6).
+std::unique_ptr<PreparationPart> createValueOperand(ProgramBuilder &program, KernelBuilder &b,
+                                                    Statistics *statistics);
+
+/// One warp's rows, with `vectorLength` neighbouring columns in a lane; extents may have odd
+/// factors.
 tile::FragmentType getRowMajor(mlir::Builder &b, int64_t rows, int64_t columns,
                                mlir::Type elementType, int64_t vectorLength);
 /// (row, column) -> (0, column), and -> (0, 0).

@@ -38,9 +38,18 @@ static DictionaryAttr describe(OpBuilder &builder, const Problem &problem) {
   return list.getDictionary(context);
 }
 
+/// PTX ISA, "griddepcontrol": sm_90 and later.
+static bool canOverlap(TargetAttr target) {
+  int64_t number = 0;
+  StringRef chip = target.getChip();
+  return chip.consume_front("sm_") && !chip.consumeInteger(10, number) && number >= 90;
+}
+
 ProgramBuilder::ProgramBuilder(Location loc, ModuleOp module, StringRef name,
-                               const Problem &problem)
-    : problem(problem), loc(loc), builder(module.getContext()) {
+                               const Problem &problem, bool overlapLaunches)
+    : problem(problem), loc(loc),
+      overlapping(overlapLaunches && canOverlap(problem.target)),
+      builder(module.getContext()) {
   builder.setInsertionPointToEnd(module.getBody());
   program = tile::ProgramOp::create(builder, loc, name, describe(builder, problem));
   launches = &program.getBody().emplaceBlock();
@@ -97,5 +106,7 @@ void ProgramBuilder::launch(KernelBuilder &kernel, AffineExpr grid) {
   builder.setInsertionPointToEnd(launches);
   auto name = SymbolRefAttr::get(kernels.getSymNameAttr(),
                                  {FlatSymbolRefAttr::get(kernel.getKernel().getSymNameAttr())});
-  tile::LaunchOp::create(builder, loc, name, getSymbolMap(grid), kernel.getLaunchArguments());
+  bool overlaps = !kernel.getKernel().getBody().getOps<tile::GridWaitOp>().empty();
+  tile::LaunchOp::create(builder, loc, name, getSymbolMap(grid), kernel.getLaunchArguments(),
+                         overlaps);
 }

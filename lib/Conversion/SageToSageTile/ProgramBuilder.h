@@ -30,8 +30,9 @@ inline constexpr llvm::StringLiteral lseCorrection = "lse_correction";
 class ProgramBuilder {
 public:
   /// Creates the program `name` and the module of its kernels at the end of `module`.
+  /// Launches overlap where `overlapLaunches` asks for it and the chip can.
   ProgramBuilder(mlir::Location loc, mlir::ModuleOp module, mlir::StringRef name,
-                 const Problem &problem);
+                 const Problem &problem, bool overlapLaunches);
 
   const Problem &getProblem() const { return problem; }
   mlir::Builder &getBuilder() { return builder; }
@@ -54,9 +55,12 @@ public:
   }
   mlir::AffineExpr getKeyScales() { return countGroups(problem.getKeyGroups(), getPaddedKeys()); }
 
+  bool overlapsLaunches() const { return overlapping; }
+
   void addWorkspace(mlir::StringRef name, mlir::AffineExpr bytes);
   KernelBuilder startKernel(mlir::StringRef name, tile::Unit unit, int64_t units);
-  /// Ends the kernel and launches it on `grid` blocks.
+  /// Ends the kernel and launches it on `grid` blocks; overlapping with the launch before it where the
+  /// kernel waits for that itself.
   void launch(KernelBuilder &kernel, mlir::AffineExpr grid);
   /// Launches what follows `count` times; see `sage_tile.repeat`.
   void startRepeat(mlir::AffineExpr count);
@@ -67,6 +71,7 @@ private:
 
   const Problem &problem;
   mlir::Location loc;
+  bool overlapping;
   mlir::OpBuilder builder;
   tile::ProgramOp program;
   /// The region that launches are added to: the program's, or that of a repetition.

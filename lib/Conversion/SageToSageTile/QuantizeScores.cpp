@@ -16,36 +16,54 @@ enum class ScaleSource {
   Head,
   /// The rows of the warp itself.
   Warp,
-  /// All warps of the thread block, through shared memory.
+  /// Several warps of the thread block, through shared memory.
   Block
 };
 
-class ScoreOperand {
+class ScoreOperand final : public PreparationPart {
 public:
-  ScoreOperand(ProgramBuilder &program, Side side)
+  ScoreOperand(ProgramBuilder &program, KernelBuilder &b, Side side, Statistics *queryStatistics,
+               Statistics *keyStatistics)
       : program(program), problem(program.getProblem()), isQuery(side == Side::Query),
         groups(isQuery ? problem.getQueryGroups() : problem.getKeyGroups()), source(getSource()),
-        warps(source == ScaleSource::Block ? groups.tokens / rows : warpsPerBlock),
-        b(program.startKernel(isQuery ? "quantize_query" : "quantize_key", tile::Unit::Warp,
-                              warps)),
+        tileTokens(source == ScaleSource::Block ? groups.tokens : Problem::warpRows),
+        warpsOfTile(source == ScaleSource::Block ? countWarps(tileTokens) : 1),
+        rows(tileTokens / warpsOfTile), tilesOfItem(preparationWarps / warpsOfTile), b(b),
         space(program, b, side, isQuery ? problem.getQueryPadding() : problem.getKeyTile()),
+        keys(program, b, Side::Key, problem.getKeyTile()),
         input(program, b, isQuery ? "query" : "key", problem.headDim,
               isQuery ? Symbol::QueryB : Symbol::KeyB,
               isQuery ? Symbol::QueryAlign : Symbol::KeyAlign),
         inputType(
             getRowMajor(b, rows, problem.getPaddedHeadDim(), problem.elementType, /*vector=*/8)),
-        type(inputType.withElementType(b.getF32Type())) {
+        type(inputType.withElementType(b.getF32Type())), statistics(isQuery ? queryStatistics
+                                                                            : keyStatistics),
+        keyStatistics(keyStatistics) {
     addBuffers();
   }
 
-  void build();
+  AffineExpr getItemsOfHead() override {
+    return space.getTilesOfHead(tileTokens).ceilDiv(tilesOfItem);
+  }
+  void emit(Value headRow, Value item) override;
 
 private:
-  static constexpr int64_t rows = Problem::warpRows;
+  /// Groups of a warp's rows repeat after so many of them, at most.
+  static constexpr int64_t leastRows = 8;
 
+  /// Warps that share a tile equally, in multiples of `leastRows`.
+  static int64_t countWarps(int64_t tokens) {
+    int64_t warps = preparationWarps;
+    while (tokens % (warps * leastRows) != 0)
+      warps /= 2;
+    return warps;
+  }
   ScaleSource getSource() const;
   void addBuffers();
-  void process(const TokenTile &tile, Value offset);
+  TokenTile getTile(Value headRow, Value number);
+  void awaitTile(const TokenTile &tile);
+  void await(Value headRow, Value item);
+  Value getKeyRow(const TokenTile &tile);
   Value centre(Value x, const TokenTile &tile, Value row, Value rowsLeft);
   std::pair<AffineMap, int64_t> getWarpGroups();
   Value getInverses(Value x, const TokenTile &tile, Value row);
@@ -58,12 +76,15 @@ private:
   const bool isQuery;
   const ScaleGroups groups;
   const ScaleSource source;
-  const int64_t warps;
-  KernelBuilder b;
-  TokenSpace space;
+  /// Tokens of a tile, whose warps find scales together; the rows of one of them.
+  const int64_t tileTokens, warpsOfTile, rows, tilesOfItem;
+  KernelBuilder &b;
+  TokenSpace space, keys;
   CallerTensor input;
   tile::FragmentType inputType, type;
-  Value target, scales, inverseOfHead, means, keyMean, lseCorrection, softmaxScale, keyHeads;
+  /// Of the operand, and of K for the log-sum-exp; null where there are none.
+  Statistics *statistics, *keyStatistics;
+  Value target, scales, inverseOfHead, means, keyMean, lseCorrection, softmaxScale;
 };
 
 ScaleSource ScoreOperand::getSource() const {
@@ -71,7 +92,7 @@ ScaleSource ScoreOperand::getSource() const {
     return ScaleSource::None;
   if (groups.coversHead())
     return ScaleSource::Head;
-  bool isWarp = groups.tokens <= rows || problem.recipe.getGranularity() == Granularity::PerToken;
+  bool isWarp = groups.tokens <= Problem::warpRows || problem.recipe.getGranularity() == Granularity::PerToken;
   return isWarp ? ScaleSource::Warp : ScaleSource::Block;
 }
 
@@ -100,7 +121,6 @@ void ScoreOperand::addBuffers() {
     keyMean = b.addBuffer(buffer::keyMean, meanTable);
     lseCorrection = b.addBuffer(buffer::lseCorrection, getVector(b));
     softmaxScale = b.addScale(1.0);
-    keyHeads = b.addInteger(program.get(Symbol::Hkv));
   }
 }
 
@@ -128,21 +148,25 @@ std::pair<AffineMap, int64_t> ScoreOperand::getWarpGroups() {
   return {AffineMap::get(2, 0, {group, b.getAffineConstantExpr(0)}, b.getContext()), count};
 }
 
-/// The largest magnitudes of the block's groups, of which every warp has seen some rows.
+/// The largest magnitudes of the tile's groups, of which every warp of the tile has seen some rows.
 Value ScoreOperand::joinWarps(Value magnitudes) {
+  if (warpsOfTile == 1)
+    return magnitudes;
   auto groupType = cast<tile::FragmentType>(magnitudes.getType());
   Value shared = tile::AllocOp::create(
-      b, tile::SharedType::get(b.getContext(), {warps, groupType.getRows()}, b.getF32Type(), 0));
-  Value zero = b.index(0);
+      b, tile::SharedType::get(b.getContext(), {preparationWarps, groupType.getRows()},
+                               b.getF32Type(), 0));
+  Value zero = b.index(0), unit = tile::UnitIdOp::create(b);
   AffineExpr group = b.getAffineDimExpr(0);
   auto inRow = [&](int64_t row) {
     return AffineMap::get(2, 0, {b.getAffineConstantExpr(row), group}, b.getContext());
   };
-  b.store(magnitudes, shared, {tile::UnitIdOp::create(b), zero}, {}, inRow(0));
+  b.store(magnitudes, shared, {unit, zero}, {}, inRow(0));
   tile::SyncOp::create(b);
+  Value first = b.mul(b.divide(unit, b.index(warpsOfTile)).first, warpsOfTile);
   SmallVector<Value> ofWarps;
-  for (int64_t warp = 0; warp < warps; ++warp)
-    ofWarps.push_back(b.load(groupType, shared, {zero, zero}, {}, inRow(warp)));
+  for (int64_t warp = 0; warp < warpsOfTile; ++warp)
+    ofWarps.push_back(b.load(groupType, shared, {first, zero}, {}, inRow(warp)));
   return b.map(groupType, ofWarps, [&](ValueRange e) {
     Value result = e.front();
     for (Value other : e.drop_front())
@@ -161,17 +185,17 @@ Value ScoreOperand::getInverses(Value x, const TokenTile &tile, Value row) {
   Value magnitudes =
       b.map(type, {x}, [&](ValueRange e) -> Value { return math::AbsFOp::create(b, e[0]); });
   magnitudes = b.reduce(tile::ReduceKind::MaximumF, magnitudes, groupType, map);
-  Value isWriter;
-  int64_t groupTokens = rows;
-  if (source == ScaleSource::Block) {
-    magnitudes = joinWarps(magnitudes);
-    isWriter =
-        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, tile::UnitIdOp::create(b), b.index(0));
-    groupTokens = groups.tokens;
+  magnitudes = joinWarps(magnitudes);
+  Value isWriter = tile.exists;
+  if (warpsOfTile > 1) {
+    Value warp = b.divide(tile::UnitIdOp::create(b), b.index(warpsOfTile)).second;
+    isWriter = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, warp, b.index(0));
+    if (tile.exists)
+      isWriter = arith::AndIOp::create(b, isWriter, tile.exists);
   }
   float range = problem.recipe.getScoreRange();
   Value scale = getScales(b, magnitudes, range, /*inverse=*/false);
-  Value index = b.mul(b.divide(row, b.index(groupTokens)).first, count);
+  Value index = b.mul(b.divide(row, b.index(tileTokens)).first, count);
   b.when(isWriter, [&] { b.store(scale, scales, {index}); });
   return getScales(b, magnitudes, range, /*inverse=*/true);
 }
@@ -195,52 +219,83 @@ Value ScoreOperand::quantize(Value x, Value inverses) {
   return tile::PackNibblesOp::create(b, packedType, converted);
 }
 
+/// Row of K's tables for the head that the queries of `tile` read.
+Value ScoreOperand::getKeyRow(const TokenTile &tile) {
+  Value group = b.divide(space.getHeadCount(), keys.getHeadCount()).first;
+  return b.add(b.mul(tile.entry, keys.getHeadCount()), b.divide(tile.head, group).first);
+}
+
 /// scale · Σ Q·kmean, in float32 (Spec N12).
 void ScoreOperand::correctLse(Value x, const TokenTile &tile, Value row) {
-  Value group = b.divide(space.getHeadCount(), keyHeads).first;
-  Value meanRow = b.add(b.mul(tile.entry, keyHeads), b.divide(tile.head, group).first);
   auto meanType = tile::FragmentType::get(b.getContext(), {1, type.getColumns()}, b.getF32Type(),
                                           type.getLayout().dropRows());
   auto dotType = tile::FragmentType::get(b.getContext(), {rows, 1}, b.getF32Type(),
                                          type.getLayout().dropColumns());
   Value products =
-      b.map(type, {x, b.load(meanType, keyMean, {meanRow, b.index(0)})},
+      b.map(type, {x, b.load(meanType, keyMean, {getKeyRow(tile), b.index(0)})},
             [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
   Value dots = b.reduce(tile::ReduceKind::AddF, products, dotType);
   Value scaled = b.map(dotType, {dots}, [&](ValueRange e) -> Value {
     return arith::MulFOp::create(b, e[0], softmaxScale);
   });
-  b.store(scaled, lseCorrection, {row});
+  b.when(tile.exists, [&] { b.store(scaled, lseCorrection, {row}); });
 }
 
-/// The rows of one warp, `offset` tokens into the tile.
-void ScoreOperand::process(const TokenTile &tile, Value offset) {
-  Value row = b.add(space.getRow(tile), offset);
-  Value loaded = input.load(inputType, tile, offset);
-  if (source == ScaleSource::None)
-    return b.store(loaded, target, {row, b.index(0)});
-  Value x = b.convert(loaded, type);
+/// Tile `number` of the head; where the head has fewer, its last one, as one that does not exist.
+TokenTile ScoreOperand::getTile(Value headRow, Value number) {
+  if (tilesOfItem == 1)
+    return space.locate(headRow, number, tileTokens);
+  Value last = b.sub(b.addInteger(space.getTilesOfHead(tileTokens)), b.index(1));
+  Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, number, last);
+  TokenTile tile = space.locate(headRow, arith::MinSIOp::create(b, number, last), tileTokens);
+  tile.exists =
+      tile.exists ? arith::AndIOp::create(b, tile.exists, isThere).getResult() : isThere;
+  return tile;
+}
+
+void ScoreOperand::awaitTile(const TokenTile &tile) {
+  if (statistics)
+    statistics->await(tile.entryHead);
   if (lseCorrection)
-    correctLse(x, tile, row);
-  Value rowsLeft = b.sub(tile.tokens, b.add(tile.first, offset));
-  x = centre(x, tile, row, rowsLeft);
-  b.store(quantize(x, getInverses(x, tile, row)), target, {row, b.index(0)});
+    keyStatistics->await(getKeyRow(tile));
 }
 
-void ScoreOperand::build() {
-  Value block = tile::BlockIdOp::create(b), unit = tile::UnitIdOp::create(b);
-  if (source == ScaleSource::Block) {
-    TokenTile tile = space.decode(block, groups.tokens);
-    b.when(tile.exists, [&] { process(tile, b.mul(unit, rows)); });
-    return program.launch(b, space.getTiles(groups.tokens));
+/// Waits for the statistics that the item reads: those of one entry, unless sequences are packed.
+void ScoreOperand::await(Value headRow, Value item) {
+  if (!statistics && !lseCorrection)
+    return;
+  Value first = b.mul(item, tilesOfItem);
+  if (!problem.isPacked)
+    return awaitTile(getTile(headRow, first));
+  for (int64_t i = 0; i < tilesOfItem; ++i) {
+    TokenTile tile = getTile(headRow, b.add(first, b.index(i)));
+    b.when(tile.exists, [&] { awaitTile(tile); });
   }
-  TokenTile tile = space.decode(b.add(b.mul(block, warps), unit), rows, /*isChecked=*/true);
-  b.when(tile.exists, [&] { process(tile, b.index(0)); });
-  program.launch(b, space.getTiles(rows).ceilDiv(warps));
+}
+
+/// Loads come before the wait for statistics, and all warps take part in finding scales, so that
+/// tiles that do not exist are only not stored.
+void ScoreOperand::emit(Value headRow, Value item) {
+  auto [tileOfItem, warp] = b.divide(tile::UnitIdOp::create(b), b.index(warpsOfTile));
+  TokenTile tile = getTile(headRow, b.add(b.mul(item, tilesOfItem), tileOfItem));
+  Value offset = b.mul(warp, rows), row = b.add(space.getRow(tile), offset);
+  Value x = input.load(inputType, tile, offset);
+  await(headRow, item);
+  if (source != ScaleSource::None) {
+    x = b.convert(x, type);
+    if (lseCorrection)
+      correctLse(x, tile, row);
+    x = centre(x, tile, row, b.sub(tile.tokens, b.add(tile.first, offset)));
+    x = quantize(x, getInverses(x, tile, row));
+  }
+  b.when(tile.exists, [&] { b.store(x, target, {row, b.index(0)}); });
 }
 
 } // namespace
 
-void sage::addScoreOperand(ProgramBuilder &program, Side side) {
-  ScoreOperand(program, side).build();
+std::unique_ptr<PreparationPart> sage::createScoreOperand(ProgramBuilder &program,
+                                                          KernelBuilder &b, Side side,
+                                                          Statistics *queryStatistics,
+                                                          Statistics *keyStatistics) {
+  return std::make_unique<ScoreOperand>(program, b, side, queryStatistics, keyStatistics);
 }

@@ -107,7 +107,7 @@ LogicalResult ConvertSageToSageTilePass::convert(AttentionLike op) {
     return failure();
 
   std::string name = makeName(op);
-  ProgramBuilder program(op.getLoc(), getOperation(), name, *problem);
+  ProgramBuilder program(op.getLoc(), getOperation(), name, *problem, overlapLaunches);
   addPreparationKernels(program);
   if (!preparationOnly)
     addAttentionKernel(program);

@@ -14,6 +14,9 @@ constexpr int64_t blockRows = 16;
 /// Channels of K that a lane loads at once, and of the means.
 constexpr int64_t keyChannels = 8, meanChannels = 4;
 
+/// Warps of a thread block, which work apart.
+constexpr int64_t warpsPerBlock = 4;
+
 /// A warp takes some keys of one head and some query blocks of one head that reads it. Lanes own
 /// keys and registers own query blocks, so that products are added without a shuffle.
 class ScoreCorrection {
@@ -130,6 +133,9 @@ void ScoreCorrection::build() {
   if (problem.recipe.smoothsKey())
     keyMean = b.addBuffer(buffer::keyMean, getTable(b, problem.getPaddedHeadDim()));
   correction = b.addRows(buffer::scoreCorrection, b.getF32Type(), program.getPaddedKeys());
+
+  b.awaitGrid(program.overlapsLaunches());
+  b.releaseGrid(program.overlapsLaunches());
 
   // Heads that a turn touches, the first one from where the last turn ended; groups of their
   // blocks; key tiles.

@@ -129,8 +129,9 @@ CallerTensor::CallerTensor(ProgramBuilder &program, KernelBuilder &b, StringRef 
       aligned(b.addAlignment(alignment)) {}
 
 Value CallerTensor::load(tile::FragmentType type, const TokenTile &tile, Value offset, Value column,
-                         Value end) {
+                         Value end, AffineMap map) {
   Access access;
+  access.map = map;
   access.limit = b.add(tile.callerFirst, end ? end : tile.tokens);
   access.aligned = aligned;
   if (column && channels % type.getColumns() != 0)

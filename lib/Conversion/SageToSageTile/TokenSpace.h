@@ -100,9 +100,10 @@ public:
                Symbol batchStride, Symbol alignment);
 
   /// Rows from token `offset` of `tile` on; tokens from `end` (of the range: by default its number
-  /// of tokens) are zero. With `column`, columns from there on.
+  /// of tokens) are zero. With `column`, columns from there on. `map` says which row and column an
+  /// element of the fragment is.
   mlir::Value load(tile::FragmentType type, const TokenTile &tile, mlir::Value offset,
-                   mlir::Value column = {}, mlir::Value end = {});
+                   mlir::Value column = {}, mlir::Value end = {}, mlir::AffineMap map = {});
 
 private:
   KernelBuilder &b;

@@ -147,3 +147,14 @@ sage_tile.kernel @halves_vector(%k: memref<?xf16>) attributes {unit = #sage_tile
   sage_tile.return
 }
 }
+
+// -----
+
+gpu.module @kernels [#nvvm.target<chip = "sm_89">] {
+sage_tile.kernel @early() attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  // expected-note @below {{launches overlap from there on; leave it out}}
+  // expected-error @below {{chip must be sm_90 or later, but got sm_89}}
+  sage_tile.grid_wait
+  sage_tile.return
+}
+}

@@ -138,4 +138,26 @@ gpu.module @kernels {
     %g = sage_tile.load %scales[%c0] map affine_map<(r, c) -> (c floordiv 64)> : memref<?xf32> to !sage_tile.fragment<2x128xf32, #rows>
     sage_tile.return
   }
+
+  // CHECK: sage_tile.kernel @counters(%{{.*}}: memref<?xi32>, %{{.*}}: memref<?xf16> {sage_tile.input})
+  sage_tile.kernel @counters(%counters: memref<?xi32>, %x: memref<?xf16> {sage_tile.input})
+      attributes {unit = #sage_tile.unit<warp>, units = 4 : i32} {
+    %c0 = arith.constant 0 : index
+    // CHECK: sage_tile.grid_wait
+    sage_tile.grid_wait
+    // CHECK: %[[TICKET:.*]] = sage_tile.count %{{.*}}[%{{.*}}] : memref<?xi32>
+    %ticket = sage_tile.count %counters[%c0] : memref<?xi32>
+    // CHECK: sage_tile.grid_release
+    sage_tile.grid_release
+    // CHECK: sage_tile.await %{{.*}}[%{{.*}}] reaches %[[TICKET]] : memref<?xi32>
+    sage_tile.await %counters[%c0] reaches %ticket : memref<?xi32>
+    sage_tile.return
+  }
+}
+
+// CHECK: sage_tile.launch @kernels::@counters grid #{{.*}} args [#sage_tile.pointer<"counters">, #sage_tile.pointer<"query">] overlaps
+sage_tile.program @overlapping {} {
+  sage_tile.workspace "counters" bytes affine_map<() -> (4)>
+  sage_tile.launch @kernels::@counters grid affine_map<() -> (8)> args [
+    #sage_tile.pointer<"counters">, #sage_tile.pointer<"query">] overlaps
 }

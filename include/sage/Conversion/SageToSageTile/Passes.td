@@ -22,7 +22,9 @@ def ConvertSageToSageTile : Pass<"convert-sage-to-sage-tile", "::mlir::ModuleOp"
   }];
   let options = [
     Option<"preparationOnly", "preparation-only", "bool", "false",
-           "End the program where the operands of the attention kernel are in the workspace">
+           "End the program where the operands of the attention kernel are in the workspace">,
+    Option<"overlapLaunches", "overlap-launches", "bool", "true",
+           "Let a launch start while the one before it ends, on chips that can (sm_90 and later)">
   ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect", "::mlir::math::MathDialect",

@@ -125,6 +125,11 @@ void emitScheduleBarrier(OpBuilder &builder, Location loc, int64_t number) {
       .emit(builder, loc);
 }
 
+void emitGridControl(OpBuilder &builder, Location loc, bool waits) {
+  Statement{waits ? "griddepcontrol.wait;" : "griddepcontrol.launch_dependents;", {}, {}, {}}.emit(
+      builder, loc);
+}
+
 void emitTryWaitLoop(OpBuilder &builder, Location loc, Value barrier, Value parity) {
   Statement statement;
   // Labels are local to the braces.

@@ -39,6 +39,10 @@ mlir::Value emitReloadBlockId(mlir::OpBuilder &builder, mlir::Location loc);
 /// Each of a kernel has a `number` of its own, so that none is implied by another.
 void emitScheduleBarrier(mlir::OpBuilder &builder, mlir::Location loc, int64_t number);
 
+/// Waits for the launches before this one (`waits`), or lets the next one start. NVVM's operation
+/// says that it does not touch memory, so that loads could move across it.
+void emitGridControl(mlir::OpBuilder &builder, mlir::Location loc, bool waits);
+
 /// Saturates two i32 to i8 and packs them below the low half of `high`: high << 16 | a1 << 8 | a0.
 mlir::Value emitPackSaturate(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a0,
                              mlir::Value a1, mlir::Value high);

@@ -242,4 +242,25 @@ LogicalResult ReadOp::verify() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// Counters
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyCounters(Operation *op, Value counters) {
+  auto type = cast<MemRefType>(counters.getType());
+  if (type.getRank() != 1 || !type.getElementType().isInteger(32))
+    return op->emitOpError("counters must be a memref of rank 1 of i32, but got ") << type;
+  for (Operation *user : counters.getUsers())
+    if (isa<LoadOp, ReadOp>(user)) {
+      InFlightDiagnostic diagnostic =
+          op->emitOpError("counters must be read by counting and waiting only");
+      diagnostic.attachNote(user->getLoc()) << "read here";
+      return diagnostic;
+    }
+  return success();
+}
+
+LogicalResult CountOp::verify() { return verifyCounters(*this, getCounters()); }
+LogicalResult AwaitOp::verify() { return verifyCounters(*this, getCounters()); }
+
 } // namespace sage::tile

@@ -132,6 +132,12 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   // Later levels replace the kernel by an llvm.func; its arguments were checked before.
   if (!kernel)
     return success();
+  if (getOverlaps() && kernel.getBody().getOps<GridWaitOp>().empty()) {
+    InFlightDiagnostic diagnostic =
+        emitOpError("kernel of a launch that overlaps must have a sage_tile.grid_wait");
+    diagnostic.attachNote(kernel.getLoc()) << "the kernel is here";
+    return diagnostic;
+  }
   SmallVector<Type> types;
   for (Type type : kernel.getArgumentTypes()) {
     types.push_back(type);

@@ -20,8 +20,9 @@ Fragment::Fragment(FragmentType type)
     integers.resize(size());
 }
 
-Block::Block(const Code &code, const std::vector<Value> &arguments, int64_t blockId, uint64_t seed)
-    : code(code), blockId(blockId), isRandom(seed != 0),
+Block::Block(const Code &code, const std::vector<Value> &arguments, Grid &grid, int64_t blockId,
+             uint64_t seed)
+    : code(code), grid(grid), blockId(blockId), isRandom(seed != 0),
       random(seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(blockId)) {
   for (AllocOp alloc : code.tiles)
     tiles.push_back(std::make_unique<SharedTile>(alloc.getResult().getType(), alloc));
@@ -185,7 +186,7 @@ Block::Step Block::execute(Unit &unit) {
 
 Block::Step Block::executeTileOp(Unit &unit, const Instruction &instruction) {
   Operation *op = instruction.op;
-  if (isa<SyncOp, FillOp, CopyOp>(op))
+  if (isa<SyncOp, FillOp, CopyOp, CountOp, AwaitOp>(op))
     return runCollective(unit, instruction);
   if (isa<BarrierWaitOp>(op))
     return runBarrierWait(unit, instruction);
@@ -209,6 +210,8 @@ Block::Step Block::executeTileOp(Unit &unit, const Instruction &instruction) {
       .Case([&](SubtileOp) { succeeded = runSubtile(unit, instruction); })
       .Case([&](CopyAsyncOp) { succeeded = runCopyAsync(unit, instruction); })
       .Case([&](CommitGroupOp) { ++unit.numGroups; })
+      // Launches are interpreted one after the other.
+      .Case<GridWaitOp, GridReleaseOp>([](auto) {})
       .Case([&](WaitGroupOp wait) { runWaitGroup(unit, wait.getPending()); })
       .Case([&](BarrierExpectOp) { succeeded = runBarrierExpect(unit, instruction); })
       .Case([&](BarrierArriveOp) { succeeded = runBarrierArrive(unit, instruction); })

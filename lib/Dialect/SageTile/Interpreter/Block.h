@@ -4,6 +4,7 @@
 #define SAGE_LIB_DIALECT_SAGETILE_INTERPRETER_BLOCK_H
 
 #include "Code.h"
+#include "Grid.h"
 #include "Memory.h"
 
 #include <deque>
@@ -69,10 +70,11 @@ struct Unit {
   std::string waitsFor;       ///< for the report of a deadlock
 };
 
-/// Executes one block. Everything that blocks share is constant.
+/// Executes one block. What blocks share is constant, but for the grid's counters.
 class Block {
 public:
-  Block(const Code &code, const std::vector<Value> &arguments, int64_t blockId, uint64_t seed);
+  Block(const Code &code, const std::vector<Value> &arguments, Grid &grid, int64_t blockId,
+        uint64_t seed);
 
   /// Runs to the end, or to the first error.
   std::optional<Failure> run();
@@ -115,6 +117,9 @@ private:
   // Barriers and collective operations (ExecuteBarriers.cpp).
   Step runCollective(Unit &unit, const Instruction &instruction);
   bool runTogether(const Instruction &instruction, llvm::ArrayRef<Unit *> group);
+  bool runCount(const Instruction &instruction, llvm::ArrayRef<Unit *> group);
+  bool runAwait(const Instruction &instruction, Unit &unit);
+  uint8_t *findCounter(const Instruction &instruction, Unit &unit);
   llvm::SmallVector<Unit *> getGroup(const Unit &unit);
   /// The mbarrier that operands `operand` (array) and the next (slot) name; null after a failure.
   Barrier *getBarrier(Unit &unit, const Instruction &instruction, int operand);
@@ -161,6 +166,7 @@ private:
   int getGroupComponent(int unit) const { return static_cast<int>(units.size()) + unit; }
 
   const Code &code;
+  Grid &grid;
   int64_t blockId;
   bool isRandom;
   std::mt19937_64 random;

@@ -7,7 +7,7 @@ using namespace mlir;
 namespace sage::tile::interpreter {
 
 //===----------------------------------------------------------------------===//
-// sync, fill, copy: all units of a region together
+// sync, fill, copy, count, await: all units of a region together
 //===----------------------------------------------------------------------===//
 
 /// Units that run the region that `unit` is in: above specialize all, below it consumers or the
@@ -76,7 +76,42 @@ bool Block::runTogether(const Instruction &instruction, ArrayRef<Unit *> group) 
     return runCopy(first, instruction);
   if (auto fill = dyn_cast<FillOp>(instruction.op))
     return runFill(first, instruction);
+  if (isa<CountOp>(instruction.op))
+    return runCount(instruction, group);
+  if (isa<AwaitOp>(instruction.op))
+    return runAwait(instruction, first);
   return true;
+}
+
+uint8_t *Block::findCounter(const Instruction &instruction, Unit &unit) {
+  std::string message;
+  uint8_t *counter =
+      getOperand(unit, instruction, 0).memref->find({getIndex(unit, instruction, 1)}, message);
+  if (!counter)
+    fail(instruction.op, std::move(message));
+  return counter;
+}
+
+bool Block::runCount(const Instruction &instruction, ArrayRef<Unit *> group) {
+  uint8_t *counter = findCounter(instruction, *group.front());
+  if (!counter)
+    return false;
+  int64_t number = grid.count(counter);
+  for (Unit *unit : group)
+    getResult(*unit, instruction).scalar.integer = number;
+  return true;
+}
+
+bool Block::runAwait(const Instruction &instruction, Unit &unit) {
+  uint8_t *counter = findCounter(instruction, unit);
+  if (!counter)
+    return false;
+  int64_t number = getIndex(unit, instruction, 2);
+  return grid.await(counter, number) ||
+         fail(instruction.op, "deadlock: counter " +
+                                  std::to_string(getIndex(unit, instruction, 1)) +
+                                  " must reach " + std::to_string(number) +
+                                  ", but no block that runs can raise it");
 }
 
 //===----------------------------------------------------------------------===//

@@ -4,6 +4,7 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -179,24 +180,35 @@ LogicalResult interpretKernel(KernelOp kernel, ArrayRef<LaunchArgument> argument
   // threads.
   std::vector<std::optional<Failure>> failures(blocks);
   std::atomic<int64_t> next{0}, firstFailure{blocks};
+  int64_t count = options.threads ? options.threads : std::thread::hardware_concurrency();
+  count = std::max<int64_t>(1, std::min(count, blocks));
+  Grid grid(count);
   auto work = [&] {
     for (int64_t block; (block = next++) < blocks && block < firstFailure;) {
-      failures[block] = Block(*code, binding.values, block, options.scheduleSeed).run();
+      failures[block] = Block(*code, binding.values, grid, block, options.scheduleSeed).run();
+      if (failures[block])
+        grid.stop();
       int64_t current = firstFailure;
       while (failures[block] && block < current &&
              !firstFailure.compare_exchange_weak(current, block))
         ;
     }
+    grid.leave();
   };
-  int64_t count = options.threads ? options.threads : std::thread::hardware_concurrency();
   std::vector<std::thread> threads;
-  for (int64_t i = 1; i < std::min(count, blocks); ++i)
+  for (int64_t i = 1; i < count; ++i)
     threads.emplace_back(work);
   work();
   for (std::thread &thread : threads)
     thread.join();
   if (firstFailure == blocks)
     return success();
+  // Blocks that waited for one that failed say nothing new.
+  for (int64_t block = 0; block < blocks; ++block)
+    if (failures[block] && !isa<AwaitOp>(failures[block]->op)) {
+      report(block, *failures[block]);
+      return failure();
+    }
   report(firstFailure, *failures[firstFailure]);
   return failure();
 }

@@ -121,6 +121,17 @@ AccessGuard AccessPlan::getGuard(int64_t first, int64_t row, int64_t column) con
   return guard;
 }
 
+std::optional<AccessGuard> AccessPlan::getCommonGuard() const {
+  AccessGuard common;
+  for (ArrayRef<Access> group : groups) {
+    const AccessGuard &guard = group.front().guard;
+    if (!guard.limit || guard.columnLimit || guard.fragmentColumn || guard.isNever)
+      return std::nullopt;
+    common.limit = std::max(common.limit.value_or(*guard.limit), *guard.limit);
+  }
+  return common;
+}
+
 bool AccessPlan::formAccesses(bool ofWords) {
   unitType = ofWords ? IntegerType::get(op->getContext(), 32) : getElementUnit();
   elementsPerUnit = ofWords ? 4 : 1;

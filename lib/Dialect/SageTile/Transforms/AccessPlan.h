@@ -67,6 +67,8 @@ public:
 
   /// Emits the lane's bases; the builder's position must dominate all accesses.
   void emitBases(mlir::OpBuilder &builder);
+  /// The guard under which every access takes place, where one limit decides; else nothing.
+  std::optional<AccessGuard> getCommonGuard() const;
   /// Whether accesses with `guard` take place.
   mlir::Value emitGuard(mlir::OpBuilder &builder, const AccessGuard &guard) const;
   /// Indices of element `element` of an access.

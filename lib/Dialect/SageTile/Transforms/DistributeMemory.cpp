@@ -48,6 +48,33 @@ public:
   Loader(LoadOp op, const AccessPlan &plan)
       : op(op), loc(op.getLoc()), plan(plan), isVolatile(isAccumulator(op)) {}
 
+  /// All accesses, in the order of the groups. As a rule all tokens of a fragment exist and rows are
+  /// aligned: loads of a block without branches are in flight together.
+  SmallVector<Value> load(OpBuilder &builder) {
+    ArrayRef<SmallVector<Access>> groups = plan.getGroups();
+    auto loadGroups = [&](OpBuilder &inner) {
+      SmallVector<Value> parts;
+      for (ArrayRef<Access> group : groups)
+        llvm::append_range(parts, load(inner, group));
+      return parts;
+    };
+    std::optional<AccessGuard> common = plan.getCommonGuard();
+    if (groups.size() == 1 || !plan.getAligned() || !common)
+      return loadGroups(builder);
+    Value inside = plan.emitGuard(builder, *common);
+    auto branch = scf::IfOp::create(
+        builder, loc, arith::AndIOp::create(builder, loc, inside, plan.getAligned()),
+        [&](OpBuilder &inner, Location) {
+          SmallVector<Value> parts;
+          for (ArrayRef<Access> group : groups)
+            llvm::append_range(parts, loadWide(inner, group));
+          scf::YieldOp::create(inner, loc, parts);
+        },
+        [&](OpBuilder &inner, Location) { scf::YieldOp::create(inner, loc, loadGroups(inner)); });
+    return SmallVector<Value>(branch.getResults());
+  }
+
+private:
   /// The accesses of `group` as far as their guard holds, zeros otherwise.
   SmallVector<Value> load(OpBuilder &builder, ArrayRef<Access> group) {
     const AccessGuard &guard = group.front().guard;
@@ -64,7 +91,6 @@ public:
     return SmallVector<Value>(branch.getResults());
   }
 
-private:
   SmallVector<Value> zeros(OpBuilder &builder, ArrayRef<Access> group) {
     return llvm::map_to_vector(group, [&](const Access &access) -> Value {
       return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(plan.getType(access)));
@@ -124,15 +150,16 @@ struct DistributeLoad : OpConversionPattern<LoadOp> {
     plan->emitBases(rewriter);
     Loader loader(op, *plan);
     VectorType type = plan->getUnitsType();
-    SmallVector<std::pair<Value, int64_t>> parts;
-    for (ArrayRef<Access> group : plan->getGroups())
-      for (auto [part, access] : llvm::zip_equal(loader.load(rewriter, group), group))
-        parts.push_back({part, plan->getOffset(access)});
-    Value units = parts.front().first;
+    SmallVector<Value> parts = loader.load(rewriter);
+    Value units = parts.front();
     if (parts.size() > 1) {
       units = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(type));
-      for (auto [part, offset] : parts)
-        units = insert(rewriter, loc, part, units, offset);
+      ArrayRef<Value> rest = parts;
+      for (ArrayRef<Access> group : plan->getGroups())
+        for (const Access &access : group) {
+          units = insert(rewriter, loc, rest.front(), units, plan->getOffset(access));
+          rest = rest.drop_front();
+        }
     }
     rewriter.replaceOp(op, plan->fromUnits(rewriter, units));
     return success();

@@ -129,6 +129,9 @@ LogicalResult Specializer::splitBody() {
                               return found ? WalkResult::interrupt() : WalkResult::advance();
                             }).wasInterrupted();
     bool allocates = isa<AllocOp, BarrierAllocOp, FillOp>(op);
+    // Every thread of the block waits for the launches before.
+    if (isa<GridWaitOp, GridReleaseOp>(op))
+      continue;
     if ((isScalarOp(&op) || allocates) && !isa<UnitIdOp>(op) && !dependsOnMoved) {
       if (auto fill = dyn_cast<FillOp>(op); fill && touched.contains(getRootTile(fill.getTarget())))
         return fill.emitOpError(

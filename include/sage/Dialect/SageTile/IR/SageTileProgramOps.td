@@ -77,8 +77,18 @@ def SageTile_RepeatOp : SageTile_Op<"repeat", [HasParent<"ProgramOp">, SingleBlo
 def SageTile_LaunchOp : SageTile_Op<"launch", [
     ParentOneOf<["ProgramOp", "RepeatOp"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Launches a kernel on a one-dimensional grid.";
-  let arguments = (ins SymbolRefAttr:$kernel, AffineMapAttr:$grid, ArrayAttr:$args);
-  let assemblyFormat = "$kernel `grid` $grid `args` $args attr-dict";
+  let description = [{
+    A launch that `overlaps` may start before the one in front of it has ended; its kernel has a `sage_tile.grid_wait`.
+
+    ```mlir
+    sage_tile.program @overlapping {} {
+      sage_tile.launch @kernels::@early grid affine_map<() -> (8)> args []
+      sage_tile.launch @kernels::@late grid affine_map<() -> (8)> args [] overlaps
+    }
+    ```
+  }];
+  let arguments = (ins SymbolRefAttr:$kernel, AffineMapAttr:$grid, ArrayAttr:$args, UnitAttr:$overlaps);
+  let assemblyFormat = "$kernel `grid` $grid `args` $args (`overlaps` $overlaps^)? attr-dict";
 }
 
 #endif

@@ -1,0 +1,81 @@
+// What thread blocks and launches wait for: counters in device memory, launches before this one.
+
+#include "Atoms/InlinePtx.h"
+#include "KernelLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace sage::tile {
+
+/// All threads of the device.
+static constexpr StringLiteral kDevice = "device";
+
+/// Whether the block may have written before `op`. Where it stands in the kernel's body, only what
+/// is above can have.
+static bool followsWrite(CountOp op) {
+  if (!isa<LLVM::LLVMFuncOp>(op->getParentOp()))
+    return true;
+  for (Operation *before = op->getPrevNode(); before; before = before->getPrevNode())
+    if (before->getNumRegions() != 0 || isa<LaneStoreOp, LLVM::StoreOp, CountOp>(before))
+      return true;
+  return false;
+}
+
+/// One thread counts between two barriers: what the others wrote before comes before the fence (PTX
+/// ISA, "Memory consistency model", causality order). A fence of its own, since LLVM 22 drops the
+/// order of an atomic addition; where nothing was written there is nothing to wait for.
+LogicalResult KernelLowering::lowerCount(CountOp op) {
+  Value address = getAddress(op.getCounters(), op.getIndex());
+  Value place = getPrivateMemory(op);
+  emitSync();
+  bool releases = followsWrite(op);
+  emitByOneThread([&] {
+    if (releases)
+      LLVM::FenceOp::create(builder, loc, LLVM::AtomicOrdering::acq_rel, kDevice);
+    Value number = LLVM::AtomicRMWOp::create(builder, loc, LLVM::AtomicBinOp::add, address,
+                                             constant(1), LLVM::AtomicOrdering::monotonic, kDevice);
+    LLVM::StoreOp::create(builder, loc, number, place, 4);
+  });
+  emitSync();
+  Value number = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), place, 4);
+  op.getResult().replaceAllUsesWith(toIndex(toUniform(number)));
+  return success();
+}
+
+LogicalResult KernelLowering::lowerAwait(AwaitOp op) {
+  Value address = getAddress(op.getCounters(), op.getIndex());
+  Value number = toI32(op.getNumber());
+  emitByOneThread([&] {
+    auto loop = scf::WhileOp::create(builder, loc, TypeRange(), ValueRange());
+    OpBuilder::InsertionGuard guard(builder);
+    builder.createBlock(&loop.getBefore());
+    Value reached = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), address, 4,
+                                         /*isVolatile=*/false, /*isNonTemporal=*/false,
+                                         /*isInvariant=*/false, /*isInvariantGroup=*/false,
+                                         LLVM::AtomicOrdering::acquire, kDevice);
+    Value waits = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, reached, number);
+    scf::ConditionOp::create(builder, loc, waits, ValueRange());
+    builder.createBlock(&loop.getAfter());
+    scf::YieldOp::create(builder, loc);
+  });
+  emitSync();
+  return success();
+}
+
+LogicalResult KernelLowering::lowerGridControl(Operation *op) {
+  // PTX ISA, "griddepcontrol".
+  constexpr int64_t first = 90;
+  if (std::optional<int64_t> chip = getChip(); chip && *chip < first) {
+    InFlightDiagnostic diagnostic = op->emitOpError("chip must be sm_")
+                                    << first << " or later, but got sm_" << *chip;
+    diagnostic.attachNote() << "launches overlap from there on; leave it out";
+    return diagnostic;
+  }
+  emitGridControl(builder, loc, isa<GridWaitOp>(op));
+  return success();
+}
+
+} // namespace sage::tile

@@ -1,0 +1,219 @@
+// The order of the preparation: one kernel whose thread blocks take tickets.
+//
+// K and V are read twice, once for the statistics of all their tokens and once to be quantized. Heads
+// are taken in rounds that fit in L2: the statistics of a round, then what the round before is
+// quantized to, so that the second reading finds its tokens in L2, and that nobody waits for
+// statistics for long. Tickets make this safe: whoever waits, waits for blocks that run.
+
+#include "Preparation.h"
+
+using namespace mlir;
+using namespace sage;
+
+namespace {
+
+constexpr llvm::StringLiteral progressName = "progress";
+/// Bytes of K and V of a round: in time more than the blocks that run read together, so that
+/// nobody waits; in space a part of L2 (40 MB and more on chips of servers), which holds two of
+/// them and what they are quantized to.
+constexpr int64_t roundBytes = 12 << 20;
+
+/// Q, or K and V: which item a number is, in the order of the rounds.
+class SideOrder {
+public:
+  SideOrder(ProgramBuilder &program, KernelBuilder &b, AffineExpr heads, AffineExpr bytesOfHead)
+      : b(b), heads(heads) {
+    AffineExpr most = getAffineConstantExpr(roundBytes, b.getContext()).floorDiv(bytesOfHead + 1) + 1;
+    rounds = heads.floorDiv(most) + 1;
+    roundHeads = heads.ceilDiv(rounds);
+  }
+
+  PreparationParts statistics, operands;
+
+  /// Numbers without the last round's operands, and those.
+  AffineExpr getMain() {
+    if (statistics.empty())
+      return heads * count(operands);
+    return rounds * roundHeads * (count(statistics) + count(operands)) -
+           roundHeads * count(operands);
+  }
+  AffineExpr getTail() {
+    return statistics.empty() ? b.getAffineConstantExpr(0) : roundHeads * count(operands);
+  }
+  void emit(Value number);
+
+private:
+  AffineExpr count(const PreparationParts &parts) {
+    AffineExpr items = b.getAffineConstantExpr(0);
+    for (const auto &part : parts)
+      items = items + part->getItemsOfHead();
+    return items;
+  }
+  void emit(const PreparationParts &parts, Value headRow, Value item);
+
+  KernelBuilder &b;
+  AffineExpr heads, rounds, roundHeads;
+};
+
+void SideOrder::emit(const PreparationParts &parts, Value headRow, Value item) {
+  if (parts.size() == 1)
+    return parts.front()->emit(headRow, item);
+  AffineExpr first = b.getAffineConstantExpr(0);
+  for (const auto &part : parts) {
+    AffineExpr items = part->getItemsOfHead();
+    Value offset = b.sub(item, b.addInteger(first));
+    // Unsigned: an item below the part's first is no number below its size.
+    Value isPart =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ult, offset, b.addInteger(items));
+    b.when(isPart, [&] { part->emit(headRow, offset); });
+    first = first + items;
+  }
+}
+
+/// Round r has the statistics of its heads, then the operands of those of round r - 1.
+void SideOrder::emit(Value number) {
+  if (statistics.empty()) {
+    auto [headRow, item] = b.divide(number, b.addInteger(count(operands)));
+    return emit(operands, headRow, item);
+  }
+  Value statisticsOfHead = b.addInteger(count(statistics));
+  Value operandsOfHead = b.addInteger(count(operands));
+  Value statisticsOfRound = b.addInteger(roundHeads * count(statistics));
+  Value operandsOfRound = b.addInteger(roundHeads * count(operands));
+  auto select = [&](Value condition, Value a, Value c) -> Value {
+    return arith::SelectOp::create(b, condition, a, c);
+  };
+  auto isBelow = [&](Value a, Value c) -> Value {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, a, c);
+  };
+  // The first round has no operands and the last one no statistics: numbers step over them.
+  number = select(isBelow(number, statisticsOfRound), number, b.add(number, operandsOfRound));
+  Value main = b.addInteger(rounds * roundHeads * (count(statistics) + count(operands)));
+  number = select(isBelow(number, main), number, b.add(number, statisticsOfRound));
+  auto [round, inRound] = b.divide(number, b.add(statisticsOfRound, operandsOfRound));
+  Value isStatistics = isBelow(inRound, statisticsOfRound);
+  Value offset = select(isStatistics, inRound, b.sub(inRound, statisticsOfRound));
+  auto [headInRound, item] =
+      b.divide(offset, select(isStatistics, statisticsOfHead, operandsOfHead));
+  round = select(isStatistics, round, b.sub(round, b.index(1)));
+  Value headRow = b.add(b.mul(round, b.addInteger(roundHeads)), headInRound);
+  b.when(isBelow(headRow, b.addInteger(heads)), [&, headRow = headRow, item = item] {
+    b.when(isStatistics, [&] { emit(statistics, headRow, item); });
+    Value isOperand =
+        arith::XOrIOp::create(b, isStatistics, arith::ConstantIntOp::create(b, 1, 1));
+    b.when(isOperand, [&] { emit(operands, headRow, item); });
+  });
+}
+
+class PreparationKernel {
+public:
+  explicit PreparationKernel(ProgramBuilder &program)
+      : program(program), problem(program.getProblem()), plans(getStatistics(problem)) {}
+
+  void build();
+
+private:
+  AffineExpr countCounters();
+  void addReset();
+  void addParts(KernelBuilder &b, SideOrder &query, SideOrder &key, Value counters);
+
+  ProgramBuilder &program;
+  const Problem &problem;
+  SmallVector<StatisticsPlan> plans;
+};
+
+/// The ticket, and one for each range of each plan.
+AffineExpr PreparationKernel::countCounters() {
+  AffineExpr count = program.getBuilder().getAffineConstantExpr(1);
+  for (const StatisticsPlan &plan : plans)
+    count = count +
+            (plan.side == Side::Query ? program.getQueryRanges() : program.getKeyRanges());
+  return count;
+}
+
+/// A kernel that sets all counters to 0.
+void PreparationKernel::addReset() {
+  constexpr int64_t warpsPerBlock = 4, counters = 128;
+  program.addWorkspace(progressName, countCounters() * 4);
+  KernelBuilder b = program.startKernel("reset_progress", tile::Unit::Warp, warpsPerBlock);
+  b.releaseGrid(program.overlapsLaunches());
+  Type i32 = b.getI32Type();
+  Value progress = b.addBuffer(progressName, MemRefType::get({ShapedType::kDynamic}, i32));
+  Value index = b.add(b.mul(tile::BlockIdOp::create(b), warpsPerBlock), tile::UnitIdOp::create(b));
+  Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+  Value zeros = tile::SplatOp::create(b, getRowMajor(b, 1, counters, i32, 1), zero);
+  b.store(zeros, progress, {b.mul(index, counters)}, b.addInteger(countCounters()));
+  program.launch(b, countCounters().ceilDiv(warpsPerBlock * counters));
+}
+
+void PreparationKernel::addParts(KernelBuilder &b, SideOrder &query, SideOrder &key,
+                                 Value counters) {
+  Statistics *ofQuery = nullptr, *ofKey = nullptr, *ofValue = nullptr;
+  AffineExpr firstCounter = b.getAffineConstantExpr(1);
+  for (const StatisticsPlan &plan : plans) {
+    std::unique_ptr<Statistics> part = createStatistics(program, b, plan, counters, firstCounter);
+    bool isQuery = plan.side == Side::Query;
+    firstCounter = firstCounter + (isQuery ? program.getQueryRanges() : program.getKeyRanges());
+    (isQuery ? ofQuery : plan.operand == "key" ? ofKey : ofValue) = part.get();
+    (isQuery ? query : key).statistics.push_back(std::move(part));
+  }
+  query.operands.push_back(createScoreOperand(program, b, Side::Query, ofQuery, ofKey));
+  key.operands.push_back(createScoreOperand(program, b, Side::Key, nullptr, ofKey));
+  key.operands.push_back(createValueOperand(program, b, ofValue));
+}
+
+void PreparationKernel::build() {
+  bool hasTickets = !plans.empty();
+  if (hasTickets)
+    addReset();
+  KernelBuilder b = program.startKernel("prepare", tile::Unit::Warp, preparationWarps);
+  // Registers for this many blocks, so that some load while others wait or compute.
+  if (int64_t columns = std::max(problem.getPaddedHeadDim(), problem.getPaddedValueHeadDim());
+      columns <= 128)
+    b.getKernel()->setAttr("blocks_per_multiprocessor",
+                           b.getI32IntegerAttr(columns <= 64 ? 4 : 2));
+  b.awaitGrid(hasTickets && program.overlapsLaunches());
+  Value counters, ticket;
+  if (hasTickets) {
+    counters = b.addBuffer(progressName, MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
+    ticket = tile::CountOp::create(b, counters, b.index(0));
+  } else {
+    ticket = tile::BlockIdOp::create(b);
+  }
+  b.releaseGrid(program.overlapsLaunches());
+  AffineExpr keyBytes = program.get(Symbol::Nk) * ((problem.headDim + problem.valueHeadDim) * 2);
+  AffineExpr queryBytes = program.get(Symbol::Nq) * (problem.headDim * 2);
+  SideOrder query(program, b, program.getQueryHeads(), queryBytes);
+  SideOrder key(program, b, program.getKeyHeads(), keyBytes);
+  addParts(b, query, key, counters);
+
+  // The queries lie between the last statistics of K and V and those who wait for them.
+  AffineExpr keyMain = key.getMain(), queryMain = query.getMain(), keyTail = key.getTail();
+  auto emit = [&](SideOrder &side, AffineExpr first, AffineExpr gap, AffineExpr gapItems) {
+    // Numbers of the side: those from `first` on, without the other side's in between.
+    Value number = b.sub(ticket, b.addInteger(first));
+    Value isBehind =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::sge, number, b.addInteger(gap + gapItems));
+    Value behind = b.sub(number, b.addInteger(gapItems));
+    // Unsigned: tickets before the first one are none of the side's.
+    Value isBefore =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ult, number, b.addInteger(gap));
+    Value isWithin = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, behind,
+                                           b.addInteger(side.getMain() + side.getTail()));
+    Value isTail = arith::AndIOp::create(b, isBehind, isWithin);
+    b.when(arith::OrIOp::create(b, isBefore, isTail), [&] {
+      side.emit(arith::SelectOp::create(b, isBehind, behind, number));
+    });
+  };
+  emit(key, b.getAffineConstantExpr(0), keyMain, queryMain);
+  emit(query, keyMain, queryMain, keyTail);
+  program.launch(b, keyMain + queryMain + keyTail + query.getTail());
+}
+
+} // namespace
+
+void sage::addPreparationKernels(ProgramBuilder &program) {
+  PreparationKernel(program).build();
+  if (program.getProblem().recipe.smoothsQuery())
+    addScoreCorrection(program);
+}
