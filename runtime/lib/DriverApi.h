@@ -122,8 +122,8 @@ enum LaunchAttributeId : int { ProgrammaticStreamSerialization = 6 };
   X(eventElapsedTime, "cuEventElapsedTime", (float *milliseconds, Event start, Event end))         \
   X(eventDestroy, "cuEventDestroy_v2", (Event event))
 
-// Not in every driver: launches with attributes since CUDA 11.8, tensor maps since 12.0, parameters since
-// 12.4.
+// Not in every driver: launches with attributes since CUDA 11.8, tensor maps since 12.0, parameters
+// since 12.4.
 #define SAGE_DRIVER_OPTIONAL_FUNCTIONS(X)                                                          \
   X(launchKernelEx, "cuLaunchKernelEx",                                                            \
     (const LaunchConfig *config, Function function, void **arguments, void **extra))               \

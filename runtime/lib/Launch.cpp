@@ -149,8 +149,8 @@ Status launchKernel(const DriverApi &api, cuda::Function function, const Kernel 
     cuda::LaunchAttribute attribute{};
     attribute.id = cuda::ProgrammaticStreamSerialization;
     attribute.programmaticStreamSerialization = 1;
-    cuda::LaunchConfig config{{grid[0], grid[1], grid[2]}, {}, unsigned(kernel.sharedBytes),
-                              stream, &attribute, 1};
+    cuda::LaunchConfig config{
+        {grid[0], grid[1], grid[2]}, {}, unsigned(kernel.sharedBytes), stream, &attribute, 1};
     std::copy(kernel.block.begin(), kernel.block.end(), config.block);
     return api.check(api.launchKernelEx(&config, function, arguments.data(), nullptr),
                      "cuLaunchKernelEx");

@@ -51,12 +51,11 @@ size_t countSets(const Options &options, const gpu::HostInputs &inputs, uint64_t
 /// would be none left.
 KernelSelection selectionOf(const Artifact &artifact, size_t kernel) {
   auto hasProgress = [&](const Kernel &candidate) {
-    return std::any_of(candidate.arguments.begin(), candidate.arguments.end(),
-                       [&](const Argument &argument) {
-                         return argument.kind == Argument::Kind::Pointer &&
-                                argument.buffer >= FirstSlice &&
-                                artifact.workspace[argument.buffer - FirstSlice].name == "progress";
-                       });
+    return std::any_of(
+        candidate.arguments.begin(), candidate.arguments.end(), [&](const Argument &argument) {
+          return argument.kind == Argument::Kind::Pointer && argument.buffer >= FirstSlice &&
+                 artifact.workspace[argument.buffer - FirstSlice].name == "progress";
+        });
   };
   KernelSelection only;
   only.set(kernel);

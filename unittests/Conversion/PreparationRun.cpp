@@ -113,6 +113,7 @@ bool PreparationRun::attachSchedule(ModuleOp module) {
     op->setAttr("target", target);
   });
   packsNibbles = recipe.getQk() == ScoreType::Int4 && hasInt4;
+  storesFloats = recipe.getQk() == ScoreType::Int4 && isWgmma;
   bool usesBlocks = recipe.smoothsQuery() || recipe.getGranularity() == Granularity::PerBlock;
   querySlot = std::max(units * rows, usesBlocks ? queryBlock : 0);
   int64_t sequences = int64_t(tested.queryOffsets.size()) - 1;

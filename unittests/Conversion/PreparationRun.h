@@ -63,7 +63,8 @@ public:
   ReferenceResult reference;
   int64_t paddedHeadDim, paddedValueHeadDim, paddedQueries, paddedKeys, querySlot, keyTile,
       queryBlock, queryBlocks, elementBytes, valueBytes;
-  bool packsNibbles;
+  /// How 4-bit integers are stored.
+  bool packsNibbles, storesFloats;
 
 private:
   void makeInputs();

@@ -55,6 +55,8 @@ protected:
 int getElement(const char *row, int64_t column, const PreparationRun &run) {
   if (run.elementBytes == 2)
     return reinterpret_cast<const uint16_t *>(row)[column];
+  if (run.storesFloats)
+    return int(runtime::e4m3ToFloat(uint8_t(row[column])));
   if (!run.packsNibbles)
     return int8_t(row[column]);
   int8_t byte = int8_t(row[column / 2]);
@@ -117,11 +119,12 @@ void Preparation::compareValues() {
     }
 }
 
-/// Sums of products, whose order the specification leaves open (Spec N2).
+/// Sums of products, whose order the specification leaves open (Spec N2), in log2 units (N8).
 void Preparation::compareScoreCorrection() {
   const PreparationCase &c = GetParam();
   int64_t blocks = run.queryBlocks, group = c.queryHeads / c.keyHeads;
   int64_t paddedBlocks = run.paddedQueries / run.queryBlock;
+  float scaleLog2e = float(double(float(1 / std::sqrt(double(c.headDim)))) * 1.4426950408889634);
   for (int64_t head = 0; head < c.batch * c.queryHeads; ++head)
     for (int64_t block = 0; block < blocks; ++block)
       for (int64_t token = 0; token < c.keys; ++token) {
@@ -129,10 +132,11 @@ void Preparation::compareScoreCorrection() {
         float magnitude = 0;
         for (int64_t d = 0; d < c.headDim; ++d)
           magnitude += std::fabs(mean[d] * run.getCentredKey(head / group, token, d));
-        float wanted = run.reference.scoreCorrection[(head * blocks + block) * c.keys + token];
+        float wanted =
+            scaleLog2e * run.reference.scoreCorrection[(head * blocks + block) * c.keys + token];
         float got =
             getFloat("score_correction", head * paddedBlocks + block, run.paddedKeys, token);
-        ASSERT_NEAR(got, wanted, magnitude * c.headDim * 0x1p-23f)
+        ASSERT_NEAR(got, wanted, scaleLog2e * magnitude * (c.headDim + 1) * 0x1p-23f)
             << "head " << head << " block " << block << " token " << token;
       }
 }

@@ -81,9 +81,9 @@ void RaggedPreparation::compareQueries(const Entry &entry, int64_t head) {
   if (whole.recipe.smoothsKey())
     compareRows("lse_correction", wholeRow, aloneRow, entry.queries, wholeTotal, aloneTotal);
   if (whole.recipe.smoothsQuery()) {
-    int64_t block = whole.queryBlock;
-    compareRows("query_mean", wholeRow / block, aloneRow / block, rows / block, wholeTotal / block,
-                aloneTotal / block);
+    int64_t block = whole.queryBlock, rowBytes = whole.paddedHeadDim * 4;
+    compare("query_mean", wholeRow / block * rowBytes, aloneRow / block * rowBytes,
+            rows / block * rowBytes);
   }
   if (!whole.recipe.quantizesScores())
     return;

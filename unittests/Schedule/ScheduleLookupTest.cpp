@@ -148,7 +148,7 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused)
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));
   EXPECT_TRUE(lean.findConflict(plain, geometry, {/*terms=*/true, /*window=*/false}));
-  EXPECT_TRUE(lean.findConflict(RecipeAttr::getNamed(&context, "sage2-4b"), geometry));
+  EXPECT_FALSE(lean.findConflict(RecipeAttr::getNamed(&context, "sage2-4b"), geometry));
   EXPECT_FALSE(row.findConflict(plain, geometry, {/*terms=*/true, /*window=*/false}));
   EXPECT_TRUE(lean.findConflict(plain, geometry, {/*terms=*/false, /*window=*/true}));
   EXPECT_FALSE(row.findConflict(plain, geometry, {/*terms=*/false, /*window=*/true}));

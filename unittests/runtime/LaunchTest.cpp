@@ -301,9 +301,9 @@ std::vector<int> overlapsOf(const nlohmann::json &manifest, const sage_call &cal
   sage_stub_reset();
   sage::Artifact artifact = sage::Artifact::parse(sealed(manifest));
   sage::Module module(sage::Driver(SAGE_STUB_DRIVER), artifact, 0);
-  EXPECT_EQ(takeMessage(sage_module_launch(module.get(), &call, nullptr, address(0x100000),
-                                           1 << 30)),
-            "");
+  EXPECT_EQ(
+      takeMessage(sage_module_launch(module.get(), &call, nullptr, address(0x100000), 1 << 30)),
+      "");
   std::vector<int> overlaps;
   for (size_t i = 0; i < sage_stub_launches(); ++i) {
     sage_stub_launch launch{};
@@ -337,8 +337,8 @@ TEST_F(LaunchTest, AFailedOverlappingLaunchSaysSo) {
   sage::Module loaded(sage::Driver(SAGE_STUB_DRIVER), overlapping, 0);
   sage_stub_fail("cuLaunchKernelEx", 1, 719);
   sage_call call = callOf(1, 2, 1, 64, 64);
-  std::string message = takeMessage(
-      sage_module_launch(loaded.get(), &call, nullptr, address(0x100000), 1 << 30));
+  std::string message =
+      takeMessage(sage_module_launch(loaded.get(), &call, nullptr, address(0x100000), 1 << 30));
   EXPECT_NE(message.find("kernel sage_attend: cuLaunchKernelEx failed"), std::string::npos)
       << message;
 }

@@ -19,7 +19,7 @@ AttentionKernel::AttentionKernel(ProgramBuilder &program)
                                                                           : tile::Unit::Warp,
                             problem.schedule.getUnits())),
       querySpace(program, b, Side::Query, problem.getQueryPadding()),
-      keySpace(program, b, Side::Key, keyTile) {}
+      keySpace(program, b, Side::Key, keyTile), turns(program, b, querySpace) {}
 
 SmallVector<Value> AttentionKernel::State::getValues() const {
   SmallVector<Value> values{output, maximum};
@@ -33,12 +33,17 @@ AttentionKernel::State AttentionKernel::State::get(ValueRange values) {
 }
 
 /// Which head and query tile the block computes. Neighbouring blocks share a head; masked problems
-/// start the longest tiles first, a few heads at a time.
+/// start the longest tiles first, a few heads at a time, or, of a turn, one head after the other.
 void AttentionKernel::decodeBlock(bool reload) {
   Value block = tile::BlockIdOp::create(b, reload);
   Value queryHeads = querySpace.getHeadCount();
   Value allHeads, tileIndex;
-  if (problem.mask == Mask::None) {
+  bool isMasked = problem.mask != Mask::None;
+  if (turns.isRepeated()) {
+    if (isMasked)
+      block = b.sub(b.addInteger(turns.getGrid() - 1), block);
+    std::tie(allHeads, tileIndex) = b.divide(turns.getTile(block), queryTiles);
+  } else if (!isMasked) {
     std::tie(allHeads, tileIndex) = b.divide(block, queryTiles);
   } else {
     auto [group, inGroup] = b.divide(block, b.mul(queryTiles, causalHeadGroup));
@@ -107,7 +112,7 @@ void AttentionKernel::build() {
     scf::YieldOp::create(b, next.getValues());
   }
   finish(State::get(loop.getResults()));
-  program.launch(b, querySpace.getTiles(problem.getQueryTile()));
+  program.launch(b, turns.getGrid());
 }
 
 void sage::addAttentionKernel(ProgramBuilder &program) { AttentionKernel(program).build(); }

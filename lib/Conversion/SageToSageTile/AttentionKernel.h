@@ -4,7 +4,7 @@
 #ifndef SAGE_LIB_CONVERSION_SAGETOSAGETILE_ATTENTIONKERNEL_H
 #define SAGE_LIB_CONVERSION_SAGETOSAGETILE_ATTENTIONKERNEL_H
 
-#include "TokenSpace.h"
+#include "QueryTurns.h"
 
 namespace sage {
 
@@ -13,7 +13,7 @@ public:
   /// Rows of ones below V's channels, so that the tensor core adds the row sums: the width of one
   /// n8 block.
   static constexpr int64_t sumRows = 8;
-  static constexpr double log2OfE = 1.4426950408889634;
+  static constexpr double log2OfE = Problem::log2OfE;
 
   explicit AttentionKernel(ProgramBuilder &program);
 
@@ -139,8 +139,6 @@ private:
     return problem.recipe.hasScoreTerms() || problem.softcap || hasFloatBias();
   }
   bool hasLeftBound() const { return problem.windowLeft != nullptr; }
-  /// Keys that a query sees past its own; nothing where no key past it is hidden.
-  std::optional<int64_t> getRightBound() const;
 
   ProgramBuilder &program;
   const Problem &problem;
@@ -155,6 +153,7 @@ private:
       outputAligned, lse, lseCorrection, bias, sinks;
   mlir::Value queryTiles, scaleLog2e;
   TokenSpace querySpace, keySpace;
+  QueryTurns turns;
 
   // The block's work.
   TokenTile queries;

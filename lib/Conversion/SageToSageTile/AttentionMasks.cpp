@@ -5,20 +5,6 @@
 using namespace mlir;
 using namespace sage;
 
-std::optional<int64_t> AttentionKernel::getRightBound() const {
-  switch (problem.mask) {
-  case Mask::None:
-    return std::nullopt;
-  case Mask::CausalTopLeft:
-  case Mask::CausalBottomRight:
-    return 0;
-  case Mask::WindowTopLeft:
-  case Mask::WindowBottomRight:
-    return problem.windowRight ? std::optional(problem.windowRight.getInt()) : std::nullopt;
-  }
-  llvm_unreachable("unknown mask");
-}
-
 //===----------------------------------------------------------------------===//
 // Tiles
 //===----------------------------------------------------------------------===//
@@ -26,14 +12,12 @@ std::optional<int64_t> AttentionKernel::getRightBound() const {
 /// Visited are the key tiles that some row of the block sees. Those at either end, which some row
 /// does not see whole, are masked.
 void AttentionKernel::countKeyTiles() {
-  bool isBottomRight =
-      problem.mask == Mask::CausalBottomRight || problem.mask == Mask::WindowBottomRight;
-  diagonal = isBottomRight ? b.sub(keys.tokens, queries.tokens) : b.index(0);
+  diagonal = problem.isBottomRight() ? b.sub(keys.tokens, queries.tokens) : b.index(0);
   Value tileSize = b.index(keyTile);
   Value endQuery = minimum(b.add(queries.first, b.index(problem.getQueryTile())), queries.tokens);
   // Ends of what the last row and the first row see.
   Value visibleToLast = keys.tokens, visibleToFirst = keys.tokens;
-  if (std::optional<int64_t> right = getRightBound()) {
+  if (std::optional<int64_t> right = problem.getRightBound()) {
     Value end = b.add(b.add(endQuery, diagonal), b.index(*right));
     visibleToLast = minimum(keys.tokens, notNegative(end));
     Value firstEnd = b.add(b.add(queries.first, diagonal), b.index(*right + 1));
@@ -99,7 +83,7 @@ Value AttentionKernel::maskPositions(Value scores, Value keyStart) {
   };
   SmallVector<Value> inputs{scores};
   SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(2), toRow()};
-  if (std::optional<int64_t> right = getRightBound())
+  if (std::optional<int64_t> right = problem.getRightBound())
     inputs.push_back(b.map(
         rowType, {}, {},
         [&](ValueRange e) -> Value {

@@ -165,7 +165,8 @@ void AttentionKernel::copyKeys(const KeyTile &tile) {
   if (correctionShared) {
     Value block =
         b.divide(querySpace.getRow(queries), b.index(problem.geometry.getQueryBlock())).first;
-    Value first = b.add(b.mul(block, b.addInteger(program.getPaddedKeys())), tile.firstOfHead);
+    Value row = b.sub(block, turns.getFirstBlock());
+    Value first = b.add(b.mul(row, b.addInteger(program.getPaddedKeys())), tile.firstOfHead);
     tile::CopyOp::create(b, scoreCorrection, ValueRange{first}, correctionShared);
   }
 }

@@ -98,8 +98,7 @@ Value AttentionKernel::addScoreTerms(Value products, Value multiplier) {
     Value factor = hasTokenScales() ? arith::MulFOp::create(b, e[1], e[2]).getResult() : e[1];
     if (!correctionShared)
       return arith::MulFOp::create(b, e[0], factor);
-    Value correction = arith::MulFOp::create(b, e.back(), scaleLog2e);
-    return math::FmaOp::create(b, e[0], factor, correction);
+    return math::FmaOp::create(b, e[0], factor, e.back());
   });
 }
 

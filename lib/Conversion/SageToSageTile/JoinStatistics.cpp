@@ -57,9 +57,8 @@ Accumulators TileStatistics::joinTables(Value firstRow, Value tiles, Value colum
 
 /// The largest of all channels' magnitudes, which the warps have by columns.
 Value TileStatistics::joinWarps(Value magnitude) {
-  auto scalarType = tile::FragmentType::get(
-      b.getContext(), {1, 1}, b.getF32Type(),
-      columnType.getLayout().project(getScalarBroadcast(b)));
+  auto scalarType = tile::FragmentType::get(b.getContext(), {1, 1}, b.getF32Type(),
+                                            columnType.getLayout().project(getScalarBroadcast(b)));
   magnitude = b.reduce(tile::ReduceKind::MaximumF, magnitude, scalarType);
   Value zero = b.index(0);
   b.store(magnitude, shared.maximum, {tile::UnitIdOp::create(b), zero});

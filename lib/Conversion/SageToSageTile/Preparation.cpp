@@ -9,8 +9,8 @@ tile::FragmentType sage::getRowMajor(Builder &b, int64_t rows, int64_t columns, 
                                      int64_t vectorLength) {
   MLIRContext *context = b.getContext();
   int64_t rowFactor = rows / (rows & -rows), columnFactor = columns / (columns & -columns);
-  auto layout = tile::LayoutAttr::rowMajor(context, rows / rowFactor, columns / columnFactor,
-                                           vectorLength);
+  auto layout =
+      tile::LayoutAttr::rowMajor(context, rows / rowFactor, columns / columnFactor, vectorLength);
   if (rowFactor * columnFactor != 1) {
     SmallVector<tile::LayoutMode> registers(layout.getReg());
     if (columnFactor != 1)

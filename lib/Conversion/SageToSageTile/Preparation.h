@@ -14,6 +14,9 @@ namespace sage {
 inline constexpr int64_t preparationWarps = 8;
 /// Largest block of queries that shares a scale.
 inline constexpr int64_t maxSharedTokens = 512;
+/// Query blocks that the score correction reads at once. Behind the last one, the table of their
+/// means has as many rows of no meaning, so that no read needs a limit.
+inline constexpr int64_t correctionRows = 8;
 
 /// Work on one operand, in items of one head: a thread block takes an item.
 class PreparationPart {

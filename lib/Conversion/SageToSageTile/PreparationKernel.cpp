@@ -1,8 +1,8 @@
 // The order of the preparation: one kernel whose thread blocks take tickets.
 //
-// K and V are read twice, once for the statistics of all their tokens and once to be quantized. Heads
-// are taken in rounds that fit in L2: the statistics of a round, then what the round before is
-// quantized to, so that the second reading finds its tokens in L2, and that nobody waits for
+// K and V are read twice, once for the statistics of all their tokens and once to be quantized.
+// Heads are taken in rounds that fit in L2: the statistics of a round, then what the round before
+// is quantized to, so that the second reading finds its tokens in L2, and that nobody waits for
 // statistics for long. Tickets make this safe: whoever waits, waits for blocks that run.
 
 #include "Preparation.h"
@@ -23,7 +23,8 @@ class SideOrder {
 public:
   SideOrder(ProgramBuilder &program, KernelBuilder &b, AffineExpr heads, AffineExpr bytesOfHead)
       : b(b), heads(heads) {
-    AffineExpr most = getAffineConstantExpr(roundBytes, b.getContext()).floorDiv(bytesOfHead + 1) + 1;
+    AffineExpr most =
+        getAffineConstantExpr(roundBytes, b.getContext()).floorDiv(bytesOfHead + 1) + 1;
     rounds = heads.floorDiv(most) + 1;
     roundHeads = heads.ceilDiv(rounds);
   }
@@ -63,8 +64,7 @@ void SideOrder::emit(const PreparationParts &parts, Value headRow, Value item) {
     AffineExpr items = part->getItemsOfHead();
     Value offset = b.sub(item, b.addInteger(first));
     // Unsigned: an item below the part's first is no number below its size.
-    Value isPart =
-        arith::CmpIOp::create(b, arith::CmpIPredicate::ult, offset, b.addInteger(items));
+    Value isPart = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, offset, b.addInteger(items));
     b.when(isPart, [&] { part->emit(headRow, offset); });
     first = first + items;
   }
@@ -99,8 +99,7 @@ void SideOrder::emit(Value number) {
   Value headRow = b.add(b.mul(round, b.addInteger(roundHeads)), headInRound);
   b.when(isBelow(headRow, b.addInteger(heads)), [&, headRow = headRow, item = item] {
     b.when(isStatistics, [&] { emit(statistics, headRow, item); });
-    Value isOperand =
-        arith::XOrIOp::create(b, isStatistics, arith::ConstantIntOp::create(b, 1, 1));
+    Value isOperand = arith::XOrIOp::create(b, isStatistics, arith::ConstantIntOp::create(b, 1, 1));
     b.when(isOperand, [&] { emit(operands, headRow, item); });
   });
 }
@@ -126,8 +125,7 @@ private:
 AffineExpr PreparationKernel::countCounters() {
   AffineExpr count = program.getBuilder().getAffineConstantExpr(1);
   for (const StatisticsPlan &plan : plans)
-    count = count +
-            (plan.side == Side::Query ? program.getQueryRanges() : program.getKeyRanges());
+    count = count + (plan.side == Side::Query ? program.getQueryRanges() : program.getKeyRanges());
   return count;
 }
 
@@ -170,8 +168,7 @@ void PreparationKernel::build() {
   // Registers for this many blocks, so that some load while others wait or compute.
   if (int64_t columns = std::max(problem.getPaddedHeadDim(), problem.getPaddedValueHeadDim());
       columns <= 128)
-    b.getKernel()->setAttr("blocks_per_multiprocessor",
-                           b.getI32IntegerAttr(columns <= 64 ? 4 : 2));
+    b.getKernel()->setAttr("blocks_per_multiprocessor", b.getI32IntegerAttr(columns <= 64 ? 4 : 2));
   b.awaitGrid(hasTickets && program.overlapsLaunches());
   Value counters, ticket;
   if (hasTickets) {
@@ -196,14 +193,12 @@ void PreparationKernel::build() {
         arith::CmpIOp::create(b, arith::CmpIPredicate::sge, number, b.addInteger(gap + gapItems));
     Value behind = b.sub(number, b.addInteger(gapItems));
     // Unsigned: tickets before the first one are none of the side's.
-    Value isBefore =
-        arith::CmpIOp::create(b, arith::CmpIPredicate::ult, number, b.addInteger(gap));
+    Value isBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, number, b.addInteger(gap));
     Value isWithin = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, behind,
                                            b.addInteger(side.getMain() + side.getTail()));
     Value isTail = arith::AndIOp::create(b, isBehind, isWithin);
-    b.when(arith::OrIOp::create(b, isBefore, isTail), [&] {
-      side.emit(arith::SelectOp::create(b, isBehind, behind, number));
-    });
+    b.when(arith::OrIOp::create(b, isBefore, isTail),
+           [&] { side.emit(arith::SelectOp::create(b, isBehind, behind, number)); });
   };
   emit(key, b.getAffineConstantExpr(0), keyMain, queryMain);
   emit(query, keyMain, queryMain, keyTail);

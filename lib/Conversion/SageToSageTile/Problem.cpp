@@ -7,6 +7,8 @@ using namespace sage;
 
 Type Problem::getScoreType() const {
   MLIRContext *context = recipe.getContext();
+  if (multipliesAsFloats())
+    return Float8E4M3FNType::get(context);
   switch (recipe.getQk()) {
   case ScoreType::Int8:
   case ScoreType::Int4:
@@ -52,6 +54,20 @@ ScaleGroups Problem::getKeyGroups() const {
     return {getKeyTile(), getKeyTile()};
   }
   llvm_unreachable("unknown granularity");
+}
+
+std::optional<int64_t> Problem::getRightBound() const {
+  switch (mask) {
+  case Mask::None:
+    return std::nullopt;
+  case Mask::CausalTopLeft:
+  case Mask::CausalBottomRight:
+    return 0;
+  case Mask::WindowTopLeft:
+  case Mask::WindowBottomRight:
+    return windowRight ? std::optional(windowRight.getInt()) : std::nullopt;
+  }
+  llvm_unreachable("unknown mask");
 }
 
 Type Problem::getValueType() const {

@@ -46,6 +46,7 @@ struct Problem {
   static constexpr int64_t chunkTokens = 256;
   /// Tokens that share a query scale block: the rows of one warp.
   static constexpr int64_t warpRows = 16;
+  static constexpr double log2OfE = 1.4426950408889634;
 
   /// Columns of Q and K (of V and O) in the workspace: the smallest of 64, 128, 192, 256 that holds
   /// the head dim. Columns past the head dim are zero.
@@ -63,11 +64,25 @@ struct Problem {
   int64_t getQueryPadding() const {
     return usesQueryBlocks() ? std::max(getQueryTile(), geometry.getQueryBlock()) : getQueryTile();
   }
+  /// Keys that a query sees past its own (Spec N13); nothing where no key past it is hidden.
+  std::optional<int64_t> getRightBound() const;
+  /// Whether a query's own key is counted from the last one.
+  bool isBottomRight() const {
+    return mask == Mask::CausalBottomRight || mask == Mask::WindowBottomRight;
+  }
+
   /// Whether the attention reads what centring K removed (Spec M7).
   bool correctsLse() const { return recipe.smoothsKey() && (hasLse || softcap || hasSinks); }
 
   /// Whether Q and K are stored as two 4-bit integers a byte: where the target multiplies them.
   bool packsNibbles() const { return recipe.getQk() == ScoreType::Int4 && target.getInt4Mma(); }
+  /// Whether 4-bit integers are stored as E4M3 numbers, which hold them exactly: on the
+  /// instructions where their products have the rate of 8-bit integers' and end as floats. Sums
+  /// stay below 2^14, which 14 bits of an accumulator hold exactly (Spec N8).
+  bool multipliesAsFloats() const {
+    return recipe.getQk() == ScoreType::Int4 && schedule.getFamily() == Family::Wgmma &&
+           target.getE4m3Mma();
+  }
   /// Element type of Q and K in the workspace, elements and bytes of one row.
   mlir::Type getScoreType() const;
   int64_t getScoreColumns() const { return getPaddedHeadDim() / (packsNibbles() ? 2 : 1); }

@@ -47,8 +47,7 @@ static bool canOverlap(TargetAttr target) {
 
 ProgramBuilder::ProgramBuilder(Location loc, ModuleOp module, StringRef name,
                                const Problem &problem, bool overlapLaunches)
-    : problem(problem), loc(loc),
-      overlapping(overlapLaunches && canOverlap(problem.target)),
+    : problem(problem), loc(loc), overlapping(overlapLaunches && canOverlap(problem.target)),
       builder(module.getContext()) {
   builder.setInsertionPointToEnd(module.getBody());
   program = tile::ProgramOp::create(builder, loc, name, describe(builder, problem));

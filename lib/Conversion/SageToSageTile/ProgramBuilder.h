@@ -59,8 +59,8 @@ public:
 
   void addWorkspace(mlir::StringRef name, mlir::AffineExpr bytes);
   KernelBuilder startKernel(mlir::StringRef name, tile::Unit unit, int64_t units);
-  /// Ends the kernel and launches it on `grid` blocks; overlapping with the launch before it where the
-  /// kernel waits for that itself.
+  /// Ends the kernel and launches it on `grid` blocks; overlapping with the launch before it where
+  /// the kernel waits for that itself.
   void launch(KernelBuilder &kernel, mlir::AffineExpr grid);
   /// Launches what follows `count` times; see `sage_tile.repeat`.
   void startRepeat(mlir::AffineExpr count);

@@ -36,9 +36,8 @@ public:
               isQuery ? Symbol::QueryAlign : Symbol::KeyAlign),
         inputType(
             getRowMajor(b, rows, problem.getPaddedHeadDim(), problem.elementType, /*vector=*/8)),
-        type(inputType.withElementType(b.getF32Type())), statistics(isQuery ? queryStatistics
-                                                                            : keyStatistics),
-        keyStatistics(keyStatistics) {
+        type(inputType.withElementType(b.getF32Type())),
+        statistics(isQuery ? queryStatistics : keyStatistics), keyStatistics(keyStatistics) {
     addBuffers();
   }
 
@@ -92,7 +91,8 @@ ScaleSource ScoreOperand::getSource() const {
     return ScaleSource::None;
   if (groups.coversHead())
     return ScaleSource::Head;
-  bool isWarp = groups.tokens <= Problem::warpRows || problem.recipe.getGranularity() == Granularity::PerToken;
+  bool isWarp = groups.tokens <= Problem::warpRows ||
+                problem.recipe.getGranularity() == Granularity::PerToken;
   return isWarp ? ScaleSource::Warp : ScaleSource::Block;
 }
 
@@ -210,7 +210,12 @@ Value ScoreOperand::quantize(Value x, Value inverses) {
                            return product;
                          // Only where an inverse overflows; conversion limits 8-bit integers.
                          product = arith::MinimumFOp::create(b, product, b.f32(range));
-                         return arith::MaximumFOp::create(b, product, b.f32(-range));
+                         product = arith::MaximumFOp::create(b, product, b.f32(-range));
+                         if (!problem.multipliesAsFloats())
+                           return product;
+                         // Without negative zeros.
+                         product = math::RoundEvenOp::create(b, product);
+                         return arith::AddFOp::create(b, product, b.f32(0.0f));
                        });
   Value converted = b.convert(scaled, type.withElementType(problem.getScoreType()));
   if (!problem.packsNibbles())
@@ -248,8 +253,7 @@ TokenTile ScoreOperand::getTile(Value headRow, Value number) {
   Value last = b.sub(b.addInteger(space.getTilesOfHead(tileTokens)), b.index(1));
   Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, number, last);
   TokenTile tile = space.locate(headRow, arith::MinSIOp::create(b, number, last), tileTokens);
-  tile.exists =
-      tile.exists ? arith::AndIOp::create(b, tile.exists, isThere).getResult() : isThere;
+  tile.exists = tile.exists ? arith::AndIOp::create(b, tile.exists, isThere).getResult() : isThere;
   return tile;
 }
 
@@ -293,9 +297,8 @@ void ScoreOperand::emit(Value headRow, Value item) {
 
 } // namespace
 
-std::unique_ptr<PreparationPart> sage::createScoreOperand(ProgramBuilder &program,
-                                                          KernelBuilder &b, Side side,
-                                                          Statistics *queryStatistics,
+std::unique_ptr<PreparationPart> sage::createScoreOperand(ProgramBuilder &program, KernelBuilder &b,
+                                                          Side side, Statistics *queryStatistics,
                                                           Statistics *keyStatistics) {
   return std::make_unique<ScoreOperand>(program, b, side, queryStatistics, keyStatistics);
 }

@@ -29,9 +29,7 @@ public:
     addBuffers();
   }
 
-  AffineExpr getItemsOfHead() override {
-    return space.getTilesOfHead(tileTokens) * getParts();
-  }
+  AffineExpr getItemsOfHead() override { return space.getTilesOfHead(tileTokens) * getParts(); }
   void emit(Value headRow, Value item) override;
 
 private:
@@ -78,9 +76,9 @@ void ValueOperand::addBuffers() {
     means = b.addBuffer(buffer::valueMean, getTable(b, channels));
   quantized = b.addRows(buffer::value, problem.getValueType(), program.getPaddedKeys());
   int64_t rows = panels * getTokenPanels() * groupChannels;
-  shared = tile::AllocOp::create(
-      b, tile::SharedType::get(b.getContext(), {rows, panelTokens}, problem.getValueType(),
-                               panelTokens * problem.getValueBytes()));
+  shared = tile::AllocOp::create(b, tile::SharedType::get(b.getContext(), {rows, panelTokens},
+                                                          problem.getValueType(),
+                                                          panelTokens * problem.getValueBytes()));
 }
 
 /// The token of a group that `position` holds.
@@ -146,8 +144,7 @@ void ValueOperand::fill(const TokenTile &tile, Value firstColumn) {
     Value number = b.add(unit, b.index(first));
     Group group;
     if (first + preparationWarps > groups) {
-      group.isThere =
-          arith::CmpIOp::create(b, arith::CmpIPredicate::ult, number, b.index(groups));
+      group.isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, number, b.index(groups));
       number = arith::MinSIOp::create(b, number, b.index(groups - 1));
     }
     auto [panel, tokenGroup] = b.divide(number, b.index(tokenGroups));
@@ -169,7 +166,10 @@ void ValueOperand::fill(const TokenTile &tile, Value firstColumn) {
     Value y = quantize(group.elements, tile, group.token, group.column);
     auto [tokenPanel, position] = b.divide(group.token, b.index(panelTokens));
     Value row = b.mul(b.add(b.mul(group.panel, getTokenPanels()), tokenPanel), groupChannels);
-    b.when(group.isThere, [&] { b.store(y, shared, {row, b.mul(b.divide(position, b.index(groupTokens)).first, groupTokens)}, {}, transposed); });
+    b.when(group.isThere, [&] {
+      b.store(y, shared, {row, b.mul(b.divide(position, b.index(groupTokens)).first, groupTokens)},
+              {}, transposed);
+    });
   }
 }
 
@@ -188,9 +188,10 @@ void ValueOperand::drain(const TokenTile &tile, Value firstColumn) {
     Value y = b.load(outputType, shared, {source, b.index(0)});
     int64_t channel = panel / getTokenPanels() * groupChannels;
     int64_t position = panel % getTokenPanels() * panelTokens;
-    b.store(y, quantized,
-            {b.add(b.add(firstRow, b.index(channel)), unit), b.add(firstPosition, b.index(position))},
-            {}, channels);
+    b.store(
+        y, quantized,
+        {b.add(b.add(firstRow, b.index(channel)), unit), b.add(firstPosition, b.index(position))},
+        {}, channels);
   }
 }
 

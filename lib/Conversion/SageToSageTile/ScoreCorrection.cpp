@@ -1,5 +1,5 @@
 // The score correction of smooth Q: what the means of the query blocks contribute to the scores
-// (Spec N2).
+// (Spec N2), in the units of the softmax (Spec N8).
 
 #include "Preparation.h"
 #include "QueryTurns.h"
@@ -9,21 +9,31 @@ using namespace sage;
 
 namespace {
 
-/// Query blocks of a warp: a lane holds one sum for each of them and of its keys.
-constexpr int64_t blockRows = 16;
-/// Channels of K that a lane loads at once, and of the means.
-constexpr int64_t keyChannels = 8, meanChannels = 4;
-
-/// Warps of a thread block, which work apart.
 constexpr int64_t warpsPerBlock = 4;
+/// Query blocks of a warp: a lane holds one sum for each of them and of its keys.
+constexpr int64_t groupRows = correctionRows;
+/// Query blocks of a thread block, at most: three groups for each warp, before which loading K does
+/// not count.
+constexpr int64_t blockRows = 3 * warpsPerBlock * groupRows;
+/// Channels that a lane reads at once, and those of an iteration: loads for one part are in flight
+/// while the other is multiplied.
+constexpr int64_t laneChannels = 4, stepChannels = 8;
+/// Rows of K that a warp centres at once.
+constexpr int64_t loadedRows = 8;
+/// Rows in shared memory are 16 bytes longer than they need to be: the lanes' rows lie in different
+/// banks.
+constexpr int64_t paddingChannels = 4;
+/// Most bytes of K' in shared memory: three thread blocks fit a multiprocessor of a server's chip.
+constexpr int64_t mostSharedBytes = 72 << 10;
 
-/// A warp takes some keys of one head and some query blocks of one head that reads it. Lanes own
-/// keys and registers own query blocks, so that products are added without a shuffle.
+/// A thread block takes some keys of one head and query blocks of the heads that read it. It
+/// centres the keys once, to shared memory; its warps take groups of query blocks. Lanes own keys
+/// and registers own query blocks, so that products are added without a shuffle.
 class ScoreCorrection {
 public:
   explicit ScoreCorrection(ProgramBuilder &program)
-      : program(program), problem(program.getProblem()),
-        tileKeys(problem.getKeyTile() % 64 == 0 ? 64 : 32),
+      : program(program), problem(program.getProblem()), columns(problem.getPaddedHeadDim()),
+        tileKeys(getTileKeys()),
         b(program.startKernel("score_correction", tile::Unit::Warp, warpsPerBlock)),
         queries(program, b, Side::Query, problem.getQueryPadding()),
         keys(program, b, Side::Key, problem.getKeyTile()), turns(program, b, queries),
@@ -33,144 +43,235 @@ public:
 
 private:
   using Modes = SmallVector<tile::LayoutMode>;
+  /// Query blocks of all heads, [first, end).
+  struct Rows {
+    Value first, end;
+  };
 
-  tile::FragmentType getFragment(int64_t rows, int64_t columns, Type type, Modes lane, Modes reg) {
-    llvm::erase_if(reg, [](tile::LayoutMode mode) { return mode.size == 1; });
-    auto layout =
-        tile::LayoutAttr::get(b.getContext(), ArrayRef<tile::LayoutMode>(),
-                              ArrayRef<tile::LayoutMode>(lane), ArrayRef<tile::LayoutMode>(reg));
-    return tile::FragmentType::get(b.getContext(), {rows, columns}, type, layout);
-  }
-  Value loadKeys(const TokenTile &tile, Value channel);
-  Value addProducts(Value sums, Value k, int64_t firstColumn, Value firstRow, Value endRow,
-                    Value channel);
-  Value computeSums(const TokenTile &tile, Value firstRow, Value endRow);
-  Value isWanted(const TokenTile &tile, Value firstBlock, Value endBlock);
+  int64_t getTileKeys();
+  tile::FragmentType getFragment(int64_t rows, int64_t columns, Modes lane, Modes reg);
+  void addParameters();
+  std::pair<TokenTile, Rows> decodeBlock();
+  void fill(const TokenTile &tile);
+  Value addProducts(Value sums, Value k, Value firstRow, Value channel);
+  Value computeSums(Value firstRow);
+  std::pair<Value, Value> getQueries(const TokenTile &tile, const Rows &group,
+                                     const TokenRange &range);
+  Value isWanted(const TokenTile &tile, const Rows &group, const TokenRange &range);
+  void takeGroups(const TokenTile &tile, const Rows &rows);
 
   ProgramBuilder &program;
   const Problem &problem;
-  const int64_t tileKeys;
+  const int64_t columns, tileKeys;
   KernelBuilder b;
   TokenSpace queries, keys;
   QueryTurns turns;
   CallerTensor input;
-  Value queryMean, keyMean, correction;
+  Value queryMean, keyMean, correction, scaleLog2e, shared;
+  /// Query blocks of a query head, and of all that read one key head.
+  Value rowsOfHead, rowsOfKeyHead;
 };
 
-/// K' of the tile's keys, some channels from `channel` on.
-Value ScoreCorrection::loadKeys(const TokenTile &tile, Value channel) {
-  auto inputType = getFragment(tileKeys, keyChannels, problem.elementType, {{32, 1, 0}},
-                               {{keyChannels, 0, 1}, {tileKeys / 32, 32, 0}});
-  auto type = inputType.withElementType(b.getF32Type());
-  Value k = b.convert(input.load(inputType, tile, b.index(0), channel), type);
-  if (!keyMean)
-    return k;
-  auto meanType = tile::FragmentType::get(b.getContext(), {1, keyChannels}, b.getF32Type(),
-                                          type.getLayout().dropRows());
-  Value mean = b.load(meanType, keyMean, {tile.entryHead, channel});
-  return b.map(type, {k, mean},
-               [&](ValueRange e) -> Value { return arith::SubFOp::create(b, e[0], e[1]); });
+/// A whole key tile, or a part of it that fits in shared memory.
+int64_t ScoreCorrection::getTileKeys() {
+  int64_t most = mostSharedBytes / ((columns + paddingChannels) * 4);
+  int64_t parts = 1, tile = problem.getKeyTile();
+  while (tile / parts > most || tile % (parts * 32) != 0)
+    ++parts;
+  return tile / parts;
 }
 
-/// `sums` plus the products of the means' channels from `channel` on with columns of `k`.
-Value ScoreCorrection::addProducts(Value sums, Value k, int64_t firstColumn, Value firstRow,
-                                   Value endRow, Value channel) {
-  auto meanType = getFragment(blockRows, meanChannels, b.getF32Type(), {{32, 0, 0}},
-                              {{meanChannels, 0, 1}, {blockRows, 1, 0}});
-  Value means = b.load(meanType, queryMean, {firstRow, channel}, endRow);
+tile::FragmentType ScoreCorrection::getFragment(int64_t rows, int64_t columns, Modes lane,
+                                                Modes reg) {
+  llvm::erase_if(reg, [](tile::LayoutMode mode) { return mode.size == 1; });
+  auto layout =
+      tile::LayoutAttr::get(b.getContext(), ArrayRef<tile::LayoutMode>(),
+                            ArrayRef<tile::LayoutMode>(lane), ArrayRef<tile::LayoutMode>(reg));
+  return tile::FragmentType::get(b.getContext(), {rows, columns}, b.getF32Type(), layout);
+}
+
+void ScoreCorrection::addParameters() {
+  int64_t block = problem.geometry.getQueryBlock();
+  AffineExpr blocks = program.getPaddedQueries().floorDiv(block);
+  program.addWorkspace(buffer::scoreCorrection,
+                       turns.getTurnBlocks() * program.getPaddedKeys() * 4);
+  queryMean = b.addBuffer(buffer::queryMean, getTable(b, columns));
+  if (problem.recipe.smoothsKey())
+    keyMean = b.addBuffer(buffer::keyMean, getTable(b, columns));
+  correction = b.addRows(buffer::scoreCorrection, b.getF32Type(), program.getPaddedKeys());
+  scaleLog2e = b.addScale(Problem::log2OfE);
+  rowsOfHead = b.addInteger(blocks);
+  rowsOfKeyHead = b.addInteger(blocks * program.get(Symbol::Hq).floorDiv(program.get(Symbol::Hkv)));
+  shared = tile::AllocOp::create(b, tile::SharedType::get(b.getContext(),
+                                                          {tileKeys, columns + paddingChannels},
+                                                          b.getF32Type(), 0));
+}
+
+/// The keys, and the query blocks of this turn that read them.
+std::pair<TokenTile, ScoreCorrection::Rows> ScoreCorrection::decodeBlock() {
+  AffineExpr rows = program.getPaddedQueries().floorDiv(problem.geometry.getQueryBlock()) *
+                    program.get(Symbol::Hq).floorDiv(program.get(Symbol::Hkv));
+  AffineExpr parts = rows.ceilDiv(blockRows);
+  auto [item, number] =
+      b.divide(tile::BlockIdOp::create(b), b.addInteger(keys.getTilesOfHead(tileKeys)));
+  auto [turnHead, part] = b.divide(item, b.addInteger(parts));
+  // The first head of a turn begins where the last turn ended.
+  Value turnFirst = turns.getFirstBlock();
+  Value head = b.add(b.divide(turnFirst, rowsOfKeyHead).first, turnHead);
+  Value firstOfHead = b.mul(head, rowsOfKeyHead);
+  Value first = arith::MaxSIOp::create(b, firstOfHead, turnFirst);
+  first = b.add(first, b.mul(part, blockRows));
+  Value end = b.add(first, b.index(blockRows));
+  for (Value limit :
+       {b.add(firstOfHead, rowsOfKeyHead), b.add(turnFirst, b.addInteger(turns.getTurnBlocks())),
+        b.addInteger(program.getKeyHeads() * rows)})
+    end = arith::MinSIOp::create(b, end, limit);
+  Value last = b.sub(b.addInteger(program.getKeyHeads()), b.index(1));
+  TokenTile tile = keys.locate(arith::MinSIOp::create(b, head, last), number, tileKeys);
+  return {tile, {first, end}};
+}
+
+/// K' of the tile's keys to shared memory.
+void ScoreCorrection::fill(const TokenTile &tile) {
+  auto inputType = getRowMajor(b, loadedRows, columns, problem.elementType, /*vector=*/8);
+  Value warpRow = b.mul(tile::UnitIdOp::create(b), tileKeys / warpsPerBlock);
+  SmallVector<std::pair<Value, Value>> parts;
+  for (int64_t row = 0; row < tileKeys / warpsPerBlock; row += loadedRows) {
+    Value offset = b.add(warpRow, b.index(row));
+    parts.push_back({offset, input.load(inputType, tile, offset)});
+  }
+  for (auto [offset, x] : parts) {
+    x = b.convert(x, inputType.withElementType(b.getF32Type()));
+    if (keyMean)
+      x = subtractMean(b, x, keyMean, tile.entryHead, b.index(0),
+                       b.sub(tile.tokens, b.add(tile.first, offset)));
+    b.store(x, shared, {offset, b.index(0)});
+  }
+  tile::SyncOp::create(b);
+}
+
+/// `sums` plus the products of some channels of the means with those of the keys.
+Value ScoreCorrection::addProducts(Value sums, Value k, Value firstRow, Value channel) {
+  auto meanType =
+      getFragment(groupRows, laneChannels, {{32, 0, 0}}, {{laneChannels, 0, 1}, {groupRows, 1, 0}});
+  Value means = b.load(meanType, queryMean, {firstRow, channel});
   AffineExpr row = b.getAffineDimExpr(0), column = b.getAffineDimExpr(1);
   SmallVector<Value> inputs{sums};
   SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(2)};
-  for (int64_t i = 0; i < meanChannels; ++i) {
+  for (int64_t i = 0; i < laneChannels; ++i) {
+    AffineExpr ofPart = b.getAffineConstantExpr(i);
     inputs.append({means, k});
-    maps.push_back(AffineMap::get(2, 0, {row, b.getAffineConstantExpr(i)}, b.getContext()));
-    maps.push_back(
-        AffineMap::get(2, 0, {column, b.getAffineConstantExpr(firstColumn + i)}, b.getContext()));
+    maps.push_back(AffineMap::get(2, 0, {row, ofPart}, b.getContext()));
+    maps.push_back(AffineMap::get(2, 0, {column, ofPart}, b.getContext()));
   }
   return b.map(cast<tile::FragmentType>(sums.getType()), inputs, maps, [&](ValueRange e) {
     Value sum = e[0];
-    for (int64_t i = 0; i < meanChannels; ++i)
+    for (int64_t i = 0; i < laneChannels; ++i)
       sum = math::FmaOp::create(b, e[1 + 2 * i], e[2 + 2 * i], sum);
     return sum;
   });
 }
 
-Value ScoreCorrection::computeSums(const TokenTile &tile, Value firstRow, Value endRow) {
-  auto type = getFragment(blockRows, tileKeys, b.getF32Type(), {{32, 0, 1}},
-                          {{tileKeys / 32, 0, 32}, {blockRows, 1, 0}});
-  auto loop = scf::ForOp::create(b, b.index(0), b.index(problem.headDim), b.index(keyChannels),
+Value ScoreCorrection::computeSums(Value firstRow) {
+  auto type =
+      getFragment(groupRows, tileKeys, {{32, 0, 1}}, {{tileKeys / 32, 0, 32}, {groupRows, 1, 0}});
+  auto keyType = getFragment(tileKeys, laneChannels, {{32, 1, 0}},
+                             {{laneChannels, 0, 1}, {tileKeys / 32, 32, 0}});
+  auto loop = scf::ForOp::create(b, b.index(0), b.index(columns), b.index(stepChannels),
                                  ValueRange{b.splat(type, 0.0f)});
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Value channel = b.mul(b.divide(loop.getInductionVar(), b.index(keyChannels)).first, keyChannels);
-  Value k = loadKeys(tile, channel);
-  Value sums = loop.getRegionIterArgs()[0];
-  for (int64_t column = 0; column < keyChannels; column += meanChannels)
-    sums = addProducts(sums, k, column, firstRow, endRow, b.add(channel, b.index(column)));
-  scf::YieldOp::create(b, sums);
-  return loop.getResult(0);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    // A multiple, as everybody can see.
+    Value step = b.mul(b.divide(loop.getInductionVar(), b.index(stepChannels)).first, stepChannels);
+    Value sums = loop.getRegionIterArgs()[0];
+    for (int64_t part = 0; part < stepChannels; part += laneChannels) {
+      Value channel = b.add(step, b.index(part));
+      Value k = b.load(keyType, shared, {b.index(0), channel});
+      sums = addProducts(sums, k, firstRow, channel);
+    }
+    scf::YieldOp::create(b, sums);
+  }
+  return b.map(type, {loop.getResult(0)},
+               [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], scaleLog2e); });
 }
 
-/// Whether the tile has keys, and blocks [firstBlock, endBlock) of the head are of its sequence.
-Value ScoreCorrection::isWanted(const TokenTile &tile, Value firstBlock, Value endBlock) {
-  if (!problem.isPacked)
-    return tile.exists;
+/// Which queries of `range` the query blocks of a group hold: [first, end). Groups that hold the
+/// end of one head and the beginning of another have all of them.
+std::pair<Value, Value> ScoreCorrection::getQueries(const TokenTile &tile, const Rows &group,
+                                                    const TokenRange &range) {
   int64_t block = problem.geometry.getQueryBlock();
-  Value first = queries.findSequence(firstBlock, block);
-  Value last = queries.findSequence(b.sub(endBlock, b.index(1)), block);
-  Value fromFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, tile.entry, first);
-  Value toLast = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, tile.entry, last);
-  Value inRange = arith::AndIOp::create(b, fromFirst, toLast);
-  return arith::AndIOp::create(b, tile.exists, inRange);
+  auto [firstHead, firstBlock] = b.divide(group.first, rowsOfHead);
+  auto [lastHead, lastBlock] = b.divide(b.sub(group.end, b.index(1)), rowsOfHead);
+  Value isOneHead = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, firstHead, lastHead);
+  firstBlock = arith::SelectOp::create(b, isOneHead, firstBlock, b.index(0));
+  lastBlock = arith::SelectOp::create(b, isOneHead, lastBlock, rowsOfHead);
+  Value first = b.sub(b.mul(firstBlock, block), range.paddedFirst);
+  Value end = b.sub(b.mul(b.add(lastBlock, b.index(1)), block), range.paddedFirst);
+  return {arith::MaxSIOp::create(b, first, b.index(0)),
+          arith::MinSIOp::create(b, end, range.tokens)};
+}
+
+/// Whether a query of the group visits the key tile (Spec N13).
+Value ScoreCorrection::isWanted(const TokenTile &tile, const Rows &group, const TokenRange &range) {
+  auto isBelow = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y);
+  };
+  auto both = [&](Value x, Value y) -> Value { return arith::AndIOp::create(b, x, y); };
+  auto [first, end] = getQueries(tile, group, range);
+  Value wanted = isBelow(first, end);
+  int64_t keyTile = problem.getKeyTile();
+  Value firstKey = b.mul(b.divide(tile.first, b.index(keyTile)).first, keyTile);
+  Value diagonal = problem.isBottomRight() ? b.sub(tile.tokens, range.tokens) : b.index(0);
+  if (std::optional<int64_t> right = problem.getRightBound())
+    wanted = both(wanted, isBelow(firstKey, b.add(b.add(end, diagonal), b.index(*right))));
+  if (!problem.windowLeft)
+    return wanted;
+  Value seen = b.sub(b.add(first, diagonal), b.index(problem.windowLeft.getInt()));
+  Value inWindow = isBelow(seen, b.add(firstKey, b.index(keyTile)));
+  if (problem.sinkTokens)
+    inWindow =
+        arith::OrIOp::create(b, inWindow, isBelow(firstKey, b.index(problem.sinkTokens.getInt())));
+  return both(wanted, inWindow);
+}
+
+void ScoreCorrection::takeGroups(const TokenTile &tile, const Rows &rows) {
+  // Sequences of all heads are alike.
+  TokenRange range = queries.getRange(tile.entry, b.index(0));
+  Value column = b.add(tile.paddedFirst, tile.first), turnFirst = turns.getFirstBlock();
+  Value groups = b.ceilDivide(b.sub(rows.end, rows.first), groupRows);
+  auto loop = scf::ForOp::create(b, tile::UnitIdOp::create(b), groups, b.index(warpsPerBlock));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Rows group;
+  group.first = b.add(rows.first, b.mul(loop.getInductionVar(), groupRows));
+  group.end = arith::MinSIOp::create(b, b.add(group.first, b.index(groupRows)), rows.end);
+  b.when(isWanted(tile, group, range), [&] {
+    b.store(computeSums(group.first), correction, {b.sub(group.first, turnFirst), column},
+            b.sub(group.end, turnFirst));
+  });
 }
 
 void ScoreCorrection::build() {
-  int64_t block = problem.geometry.getQueryBlock();
-  AffineExpr turnBlocks = turns.getTurnBlocks();
-  AffineExpr blocksOfHead = program.getPaddedQueries().floorDiv(block);
-  program.addWorkspace(buffer::scoreCorrection, turnBlocks * program.getPaddedKeys() * 4);
-  queryMean = b.addBuffer(buffer::queryMean, getTable(b, problem.getPaddedHeadDim()));
-  if (problem.recipe.smoothsKey())
-    keyMean = b.addBuffer(buffer::keyMean, getTable(b, problem.getPaddedHeadDim()));
-  correction = b.addRows(buffer::scoreCorrection, b.getF32Type(), program.getPaddedKeys());
-
+  b.getKernel()->setAttr("blocks_per_multiprocessor", b.getI32IntegerAttr(3));
+  addParameters();
   b.awaitGrid(program.overlapsLaunches());
   b.releaseGrid(program.overlapsLaunches());
-
-  // Heads that a turn touches, the first one from where the last turn ended; groups of their
-  // blocks; key tiles.
-  AffineExpr groups = blocksOfHead.ceilDiv(blockRows);
-  AffineExpr heads = program.getQueryHeads().floorDiv(turns.getCount()) + 2;
-  AffineExpr tiles = keys.getTilesOfHead(tileKeys);
-  AffineExpr work = heads * groups * tiles;
-  Value index = b.add(b.mul(tile::BlockIdOp::create(b), warpsPerBlock), tile::UnitIdOp::create(b));
-  auto [item, keyTile] = b.divide(index, b.addInteger(tiles));
-  auto [turnHead, group] = b.divide(item, b.addInteger(groups));
-  Value headBlocks = b.addInteger(blocksOfHead);
-  Value turnFirst = turns.getFirstBlock();
-  auto [firstHead, blockInHead] = b.divide(turnFirst, headBlocks);
-  Value head = b.add(firstHead, turnHead);
-  Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, turnHead, b.index(0));
-  Value start = arith::SelectOp::create(b, isFirst, blockInHead, b.index(0));
-  Value headRow = b.mul(head, headBlocks);
-  Value firstRow = b.add(headRow, b.add(start, b.mul(group, blockRows)));
-  Value turnEnd = b.add(turnFirst, b.addInteger(turnBlocks));
-  Value endRow = arith::MinSIOp::create(b, b.add(headRow, headBlocks), turnEnd);
-  endRow = arith::MinSIOp::create(b, endRow, b.addInteger(program.getQueryHeads() * blocksOfHead));
-  Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, firstRow, endRow);
-  b.when(exists, [&] {
-    auto [batch, headInBatch] = b.divide(head, queries.getHeadCount());
-    Value shared = b.divide(queries.getHeadCount(), keys.getHeadCount()).first;
-    Value keyHead = b.add(b.mul(batch, keys.getHeadCount()), b.divide(headInBatch, shared).first);
-    TokenTile tile = keys.locate(keyHead, keyTile, tileKeys);
-    b.when(isWanted(tile, b.sub(firstRow, headRow), b.sub(endRow, headRow)), [&] {
-      Value sums = computeSums(tile, firstRow, endRow);
-      b.store(sums, correction, {b.sub(firstRow, turnFirst), b.add(tile.paddedFirst, tile.first)},
-              b.sub(endRow, turnFirst));
-    });
+  auto [tile, rows] = decodeBlock();
+  Value hasWork = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, rows.first, rows.end);
+  if (tile.exists)
+    hasWork = arith::AndIOp::create(b, hasWork, tile.exists);
+  b.when(hasWork, [&, &tile = tile, &rows = rows] {
+    fill(tile);
+    takeGroups(tile, rows);
   });
+  // Heads that a turn touches; thread blocks of one of them.
+  AffineExpr heads = program.getKeyHeads().floorDiv(turns.getCount()) + 2;
+  AffineExpr parts = (program.getPaddedQueries().floorDiv(problem.geometry.getQueryBlock()) *
+                      program.get(Symbol::Hq).floorDiv(program.get(Symbol::Hkv)))
+                         .ceilDiv(blockRows);
   program.startRepeat(turns.getCount());
-  program.launch(b, work.ceilDiv(warpsPerBlock));
+  program.launch(b, heads * parts * keys.getTilesOfHead(tileKeys));
 }
 
 } // namespace

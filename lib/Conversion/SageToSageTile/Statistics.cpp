@@ -54,11 +54,12 @@ void TileStatistics::addTables() {
                        rowColumns == 1 ? getVector(b) : getTable(b, rowColumns));
   };
   bool isQuery = plan.side == Side::Query;
-  AffineExpr tiles =
-      (isQuery ? program.getQueryHeads() : program.getKeyHeads()) * getItemsOfHead();
+  AffineExpr tiles = (isQuery ? program.getQueryHeads() : program.getKeyHeads()) * getItemsOfHead();
   AffineExpr ranges = isQuery ? program.getQueryRanges() : program.getKeyRanges();
-  if (plan.smooths)
-    sums = add(plan.centresTiles ? "mean" : "sums", tiles, columns);
+  if (plan.centresTiles)
+    sums = add("mean", tiles + correctionRows, columns);
+  else if (plan.smooths)
+    sums = add("sums", tiles, columns);
   if (plan.needsMagnitude) {
     maxima = add("maxima", tiles, columns);
     int64_t scaleColumns = plan.joinsChannels ? 1 : columns;
@@ -70,9 +71,8 @@ void TileStatistics::addTables() {
   if (plan.hasSums())
     means = add("mean", ranges, columns);
   auto allocate = [&]() -> Value {
-    return tile::AllocOp::create(b, tile::SharedType::get(b.getContext(),
-                                                          {preparationWarps, columns},
-                                                          b.getF32Type(), 0));
+    return tile::AllocOp::create(
+        b, tile::SharedType::get(b.getContext(), {preparationWarps, columns}, b.getF32Type(), 0));
   };
   if (plan.smooths)
     shared.sum = allocate();
@@ -136,8 +136,8 @@ static Value foldRows(KernelBuilder &b, Value accumulator, Value x,
   SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(2)};
   for (int64_t row = 0; row < cast<tile::FragmentType>(x.getType()).getRows(); ++row) {
     inputs.push_back(x);
-    maps.push_back(AffineMap::get(
-        2, 0, {b.getAffineConstantExpr(row), b.getAffineDimExpr(1)}, b.getContext()));
+    maps.push_back(AffineMap::get(2, 0, {b.getAffineConstantExpr(row), b.getAffineDimExpr(1)},
+                                  b.getContext()));
   }
   return b.map(cast<tile::FragmentType>(accumulator.getType()), inputs, maps, [&](ValueRange e) {
     Value result = e[0];
@@ -183,9 +183,8 @@ Accumulators TileStatistics::accumulateWarp(const TokenTile &tile, Value chunk) 
   int64_t tokens = std::min(plan.tileTokens, Problem::chunkTokens);
   Value first = b.add(chunk, tile::UnitIdOp::create(b));
   Value end = arith::MinSIOp::create(b, tile.tokens, b.add(tile.first, b.index(plan.tileTokens)));
-  AffineMap everyEighth =
-      AffineMap::get(2, 0, {b.getAffineDimExpr(0) * preparationWarps, b.getAffineDimExpr(1)},
-                     b.getContext());
+  AffineMap everyEighth = AffineMap::get(
+      2, 0, {b.getAffineDimExpr(0) * preparationWarps, b.getAffineDimExpr(1)}, b.getContext());
   Accumulators totals = getInitial(type);
   for (int64_t row = 0; row * preparationWarps < tokens; row += rows) {
     Value offset = b.add(first, b.index(row * preparationWarps));
@@ -197,8 +196,8 @@ Accumulators TileStatistics::accumulateWarp(const TokenTile &tile, Value chunk) 
 }
 
 Value TileStatistics::getColumn() {
-  Value panel = b.divide(tile::UnitIdOp::create(b), b.index(plan.paddedChannels / joinedColumns))
-                    .second;
+  Value panel =
+      b.divide(tile::UnitIdOp::create(b), b.index(plan.paddedChannels / joinedColumns)).second;
   return b.mul(panel, joinedColumns);
 }
 
@@ -218,9 +217,9 @@ Accumulators TileStatistics::accumulateChunk(const TokenTile &tile, Value chunk)
   SmallVector<Value> results;
   for (Value source : shared.getValues()) {
     Value partial = b.load(partialType, source, {zero, getColumn()});
-    results.push_back(b.reduce(source == shared.sum ? tile::ReduceKind::AddF
-                                                    : tile::ReduceKind::MaximumF,
-                               partial, columnType));
+    results.push_back(
+        b.reduce(source == shared.sum ? tile::ReduceKind::AddF : tile::ReduceKind::MaximumF,
+                 partial, columnType));
   }
   return shared.replace(results);
 }
@@ -290,8 +289,8 @@ void TileStatistics::emit(Value headRow, Value item) {
     Value done = tile::CountOp::create(b, counters, counter);
     if (!plan.isJoined())
       return;
-    Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, done,
-                                         b.sub(tiles, b.index(1)));
+    Value isLast =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, done, b.sub(tiles, b.index(1)));
     b.when(isLast, [&] {
       // Makes visible what the others wrote.
       tile::AwaitOp::create(b, counters, counter, tiles);

@@ -35,11 +35,20 @@ func.func @int8(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
   return %o : tensor<1x8x?x128xf16>
 }
 
-// INT4 scores do not bear the magic start value: the next row is taken. Smooth Q takes a row with registers for its terms,
-// and that row's key tile.
-// CHECK-LABEL: func @int4
+// A soft cap takes a row with registers for it, and that row's key tile.
+// CHECK-LABEL: func @softcap
 // CHECK: geometry = #[[TERMSGEO]]
 // CHECK-SAME: schedule = #[[TERMS]]
+func.func @softcap(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
+  %o = sage.attention ins(%q, %q, %q : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>)
+      outs(%q : tensor<1x8x?x128xf16>) {recipe = #sage.recipe<"sage2-8b">, softcap = 30.0 : f32} -> tensor<1x8x?x128xf16>
+  return %o : tensor<1x8x?x128xf16>
+}
+
+// INT4 scores do not bear the magic start value: the next row is taken. Smooth Q needs no registers of its own.
+// CHECK-LABEL: func @int4
+// CHECK: geometry = #[[THREAD]]
+// CHECK-SAME: schedule = #[[INT8]]
 // MAGIC-LABEL: func @int4
 // MAGIC: schedule = #[[INT4]]
 func.func @int4(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {

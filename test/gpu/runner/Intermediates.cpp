@@ -4,6 +4,7 @@
 // size gives the padding. Padding inside the last tile must be 0; what lies behind it
 // is never read, and still poison.
 //===----------------------------------------------------------------------===//
+#include "FloatFormats.h"
 #include "WorkspaceSlices.h"
 
 #include <algorithm>
@@ -27,6 +28,14 @@ std::vector<uint8_t> packNibbles(const std::vector<int8_t> &values) {
   for (size_t i = 0; i < packed.size(); ++i)
     packed[i] = uint8_t((values[2 * i] & 15) | (values[2 * i + 1] & 15) << 4);
   return packed;
+}
+
+/// Integers as E4M3 numbers.
+std::vector<uint8_t> toFloats(const std::vector<int8_t> &values) {
+  std::vector<uint8_t> floats(values.size());
+  for (size_t i = 0; i < floats.size(); ++i)
+    floats[i] = floatToE4m3(values[i]);
+  return floats;
 }
 
 template <typename Element> std::vector<uint8_t> toBytes(const std::vector<Element> &values) {
@@ -82,6 +91,8 @@ public:
     rowBytes = paddedKeys ? slices.sizeOf("key_quantized") / (keyHeads * paddedKeys) : 0;
     paddedQueries = rowBytes ? slices.sizeOf("query_quantized") / (queryHeads * rowBytes) : 0;
     std::string schedule = sage_artifact_schedule(artifact.artifact);
+    storesFloats =
+        recipe.qk == SAGE_SCORE_INT4 && schedule.find("family = wgmma") != std::string::npos;
     querySlot = readNumber(schedule, "units") * readNumber(schedule, "rows_per_unit");
     if (recipe.smooth_q || recipe.granularity == SAGE_PER_BLOCK)
       querySlot = std::max(querySlot, program.geometry.query_block);
@@ -116,6 +127,8 @@ private:
                               const std::vector<uint16_t> &original) const {
     if (!quantizesScores)
       return toBytes(original);
+    if (storesFloats)
+      return toFloats(quantized);
     return packsNibbles() ? packNibbles(quantized) : toBytes(quantized);
   }
   bool packsNibbles() const {
@@ -179,7 +192,7 @@ private:
   const HostInputs &inputs;
   const Slices &slices;
   std::string &difference;
-  bool isPacked, quantizesScores;
+  bool isPacked, quantizesScores, storesFloats;
   int64_t entries, queryHeads, keyHeads, valueBytes, paddedKeys, paddedQueries, rowBytes, querySlot;
 };
 

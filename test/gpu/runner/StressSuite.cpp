@@ -1,6 +1,6 @@
 //===- StressSuite.cpp - races, streams, graphs ---------------------------===//
-// A kernel has no atomics and a fixed order of operations: the same inputs give the
-// same bits, always. Whatever changes them is a race, or a launch that keeps state.
+// Atomics count blocks and no sums, and the order of operations is fixed: the same inputs
+// give the same bits, always. Whatever changes them is a race, or a launch that keeps state.
 //===----------------------------------------------------------------------===//
 #include "Session.h"
 

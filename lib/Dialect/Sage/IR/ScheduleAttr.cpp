@@ -67,9 +67,9 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
                          "divide one another under per_block scales, but got {0} and {1}",
                          rows, block)
         .str();
-  if ((demands.terms || recipe.hasScoreTerms()) && !getScoreTerms())
-    return std::string("schedule must have score_terms = true for smooth q, scales per token, a "
-                       "bias or a soft cap, but got false");
+  if ((demands.terms || recipe.getGranularity() == Granularity::PerToken) && !getScoreTerms())
+    return std::string("schedule must have score_terms = true for scales per token, a bias or a "
+                       "soft cap, but got false");
   if (demands.window && !getWindows())
     return std::string("schedule must have windows = true for a mask with window_left, but got "
                        "false");

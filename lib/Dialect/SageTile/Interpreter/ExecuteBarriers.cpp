@@ -109,9 +109,8 @@ bool Block::runAwait(const Instruction &instruction, Unit &unit) {
   int64_t number = getIndex(unit, instruction, 2);
   return grid.await(counter, number) ||
          fail(instruction.op, "deadlock: counter " +
-                                  std::to_string(getIndex(unit, instruction, 1)) +
-                                  " must reach " + std::to_string(number) +
-                                  ", but no block that runs can raise it");
+                                  std::to_string(getIndex(unit, instruction, 1)) + " must reach " +
+                                  std::to_string(number) + ", but no block that runs can raise it");
 }
 
 //===----------------------------------------------------------------------===//

@@ -27,8 +27,9 @@ bool Grid::await(const uint8_t *counter, int64_t number) {
   std::unique_lock<std::mutex> lock(mutex);
   auto wait = waits.insert(waits.end(), Wait{counter, number});
   while (!wait->isOver() && !stopped) {
-    bool canGoOn = static_cast<int64_t>(waits.size()) < active ||
-                   std::any_of(waits.begin(), waits.end(), [](const Wait &w) { return w.isOver(); });
+    bool canGoOn =
+        static_cast<int64_t>(waits.size()) < active ||
+        std::any_of(waits.begin(), waits.end(), [](const Wait &w) { return w.isOver(); });
     if (canGoOn) {
       changed.wait(lock);
       continue;

@@ -48,8 +48,8 @@ public:
   Loader(LoadOp op, const AccessPlan &plan)
       : op(op), loc(op.getLoc()), plan(plan), isVolatile(isAccumulator(op)) {}
 
-  /// All accesses, in the order of the groups. As a rule all tokens of a fragment exist and rows are
-  /// aligned: loads of a block without branches are in flight together.
+  /// All accesses, in the order of the groups. As a rule all tokens of a fragment exist and rows
+  /// are aligned: loads of a block without branches are in flight together.
   SmallVector<Value> load(OpBuilder &builder) {
     ArrayRef<SmallVector<Access>> groups = plan.getGroups();
     auto loadGroups = [&](OpBuilder &inner) {

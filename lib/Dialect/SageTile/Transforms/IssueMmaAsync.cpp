@@ -122,6 +122,14 @@ bool continuesChain(Operation *op, MmaAsyncOp product) {
   return next && next.getAccumulator() == product.getResult() && product.getResult().hasOneUse();
 }
 
+/// Whether `op` loads what is used together with `product`: beside one in flight there are no
+/// registers for it.
+bool isLoadedFor(Operation *op, Value product) {
+  return isa<LoadOp>(op) && llvm::any_of(op->getUsers(), [&](Operation *user) {
+           return llvm::is_contained(user->getOperands(), product);
+         });
+}
+
 void issue(MmaOp product) {
   OpBuilder builder(product);
   auto async = MmaAsyncOp::create(
@@ -140,6 +148,8 @@ void issue(MmaOp product) {
   for (; !mustFollowChain(position); position = position->getNextNode())
     pending += isProduct(position);
   if (!continuesChain(position, async)) {
+    while (isLoadedFor(position->getPrevNode(), inFlight))
+      position = position->getPrevNode();
     builder.setInsertionPoint(position);
     auto wait = WaitOp::create(builder, product.getLoc(), product.getType(), inFlight, pending);
     inFlight.replaceAllUsesExcept(wait.getResult(), wait);

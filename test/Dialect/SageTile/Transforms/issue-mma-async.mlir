@@ -156,6 +156,29 @@ sage_tile.kernel @hazards(%out: memref<?x8xf32>, %p8: memref<?x32xf8E4M3FN>, %y:
   sage_tile.return
 }
 
+// What is loaded for the users of a product is loaded behind the wait.
+// CHECK-LABEL: sage_tile.kernel @loads
+sage_tile.kernel @loads(%out: memref<?x8xf32>, %p8: memref<?x32xf8E4M3FN>, %x: memref<?x8xf32>) attributes {unit = #sage_tile.unit<warpgroup>, units = 1 : i32} {
+  // CHECK: sage_tile.mma_async
+  // CHECK-NEXT: %[[S:.+]] = sage_tile.wait
+  // CHECK-NEXT: %[[Y:.+]] = sage_tile.load
+  // CHECK-NEXT: sage_tile.map ins(%[[S]], %[[Y]]
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %v = sage_tile.alloc : !value
+  %p = sage_tile.load %p8[%c0, %c0] : memref<?x32xf8E4M3FN> to !packed
+  %fresh = sage_tile.splat %zero : f32 to !output
+  %s = sage_tile.mma %p, %v, %fresh : !packed, !value to !output
+  %y = sage_tile.load %x[%c0, %c0] : memref<?x8xf32> to !output
+  %sum = sage_tile.map ins(%s, %y : !output, !output) to !output {
+  ^bb0(%a: f32, %b: f32):
+    %0 = arith.addf %a, %b : f32
+    sage_tile.yield %0 : f32
+  }
+  sage_tile.store %sum, %out[%c0, %c0] : !output to memref<?x8xf32>
+  sage_tile.return
+}
+
 // Warps have no products in flight.
 // CHECK-LABEL: sage_tile.kernel @warp
 // CHECK: sage_tile.mma %

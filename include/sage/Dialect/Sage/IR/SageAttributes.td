@@ -155,8 +155,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     the ring of K and V tiles; `value_chunks` splits PV along the head dim; `exp_chunks` chains the exponentials in
     that many groups (0: not chained); `magic` starts int32 accumulators at the bits of 1.5·2^23, so that they read as
     floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
-    specialized. `score_terms` says whether the registers suffice for scores that have a term or a factor of their own
-    for every element: dS under smooth Q, scales per token, a bias, a soft cap (Spec S7); `intervals` whether they suffice
+    specialized. `score_terms` says whether the registers suffice for scores that have a factor or a function of their own
+    for every element: scales per token, a bias, a soft cap (Spec S7); `intervals` whether they suffice
     for a sum in float32 of every interval of a tile (Spec S9); `windows` whether they suffice for masks that bound a query's
     keys on the left (Spec S11). `late_conversions` converts scores behind their
     maximum, and probabilities behind the wait for V (sage-tile-sink-conversions). `fence_products` keeps the assembler

@@ -3,7 +3,7 @@
 #ifndef SAGE_DIALECT_SAGETILE_IR_SAGETILEPROGRAMOPS_TD
 #define SAGE_DIALECT_SAGETILE_IR_SAGETILEPROGRAMOPS_TD
 
-include "sage/Dialect/SageTile/IR/SageTileOps.td"
+include "sage/Dialect/SageTile/IR/SageTileGridOps.td"
 
 def SageTile_InvokeOp : SageTile_Op<"invoke", [AttrSizedOperandSegments, DestinationStyleOpInterface]> {
   let summary = "Runs a host program on tensors: what is left of an attention in the function that contained it.";
