@@ -40,6 +40,7 @@ void addPasses(OpPassManager &manager, ScheduleAttr schedule, RecipeAttr recipe)
     manager.addPass(tile::createSinkConversions());
   if (schedule.getFenceProducts())
     manager.addPass(tile::createFenceProducts());
+  manager.addPass(tile::createMakePersistent());
 }
 
 class ApplySchedulePass : public sage::impl::ApplyScheduleBase<ApplySchedulePass> {

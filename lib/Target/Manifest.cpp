@@ -207,6 +207,8 @@ FailureOr<json::Object> getKernel(tile::LaunchOp launch) {
                       {"arguments", std::move(arguments)}};
   if (launch.getOverlaps())
     object["overlaps"] = true;
+  if (kernel->hasAttr("sage.persistent"))
+    object["persistent"] = true;
   return object;
 }
 

@@ -65,6 +65,8 @@ struct Kernel {
   std::array<int64_t, 3> block{};
   /// Whether it may start before the kernel in front of it ends.
   bool overlaps = false;
+  /// Whether blocks take further work when they are done: no more than run at once are launched.
+  bool persistent = false;
   int64_t sharedBytes = 0;
   std::vector<Argument> arguments;
 };

@@ -136,11 +136,14 @@ bool canOverlap(const Driver &driver) {
 /// `overlaps`: with the launch before it, which must be one of this call.
 Status launchKernel(const DriverApi &api, cuda::Function function, const Kernel &kernel,
                     const Addresses &addresses, const SymbolValues &symbols, double scale,
-                    cuda::Stream stream, bool overlaps, bool &isLaunched) {
+                    cuda::Stream stream, unsigned multiprocessors, bool overlaps,
+                    bool &isLaunched) {
   std::array<unsigned, 3> grid;
   SAGE_RETURN_IF_ERROR(evaluateGrid(kernel, symbols, grid));
   if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0)
     return {};
+  if (kernel.persistent)
+    grid[0] = std::min(grid[0], multiprocessors);
   ArgumentBlock arguments;
   for (const Argument &argument : kernel.arguments)
     SAGE_RETURN_IF_ERROR(arguments.add(api, argument, addresses, symbols, scale));
@@ -196,7 +199,7 @@ Status Module::launch(const sage_call &call, void *stream, void *workspace, uint
             continue;
           const Kernel &kernel = artifact->kernels[i];
           Status status = launchKernel(primary.api(), functions[i], kernel, addresses, symbols,
-                                       scale, static_cast<cuda::Stream>(stream),
+                                       scale, static_cast<cuda::Stream>(stream), multiprocessors,
                                        kernel.overlaps && overlaps && isBehind, isBehind);
           if (!status.ok())
             return std::move(status).within("kernel " + kernel.name);

@@ -158,6 +158,7 @@ Status parseKernel(ManifestObject object, SymbolSet allowed, Artifact &artifact,
   }
   SAGE_RETURN_IF_ERROR(object.integer("shared_bytes", kernel.sharedBytes));
   SAGE_RETURN_IF_ERROR(object.flag("overlaps", kernel.overlaps));
+  SAGE_RETURN_IF_ERROR(object.flag("persistent", kernel.persistent));
   SAGE_RETURN_IF_ERROR(object.array("arguments", 0, argumentLimit, arguments));
   kernel.arguments.resize(arguments->size());
   for (size_t i = 0; i < arguments->size(); ++i) {

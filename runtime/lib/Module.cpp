@@ -70,6 +70,7 @@ Status Module::load(std::shared_ptr<Driver> driver, std::shared_ptr<const Artifa
   sage_device device;
   SAGE_RETURN_IF_ERROR(driver->device(ordinal, device));
   SAGE_RETURN_IF_ERROR(artifact->chip.checkRunsOn({device.compute_major, device.compute_minor}));
+  multiprocessors = unsigned(device.multiprocessors);
   for (const Kernel &kernel : artifact->kernels)
     if (kernel.sharedBytes > device.shared_bytes_per_block)
       return failure(SAGE_WRONG_DEVICE, "kernel ", kernel.name, " needs ", kernel.sharedBytes,

@@ -42,6 +42,7 @@ private:
   Status checkParameters(const Kernel &kernel, cuda::Function function) const;
   void unload();
 
+  unsigned multiprocessors = 0; // of the device
   cuda::Module code = nullptr;
   std::vector<cuda::Function> functions; // one a kernel, in launch order
 };

@@ -2,10 +2,10 @@
 // Scores are converted by instruction: as fast as a start value that reads as a float (docs/Performance.md), and exact.
 sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2,
   value_chunks = 2, exp_chunks = 8, conversion = convert, producer_registers = 32, consumer_registers = 160,
-  score_terms = false, intervals = false, windows = false>
+  score_terms = false, intervals = false, windows = false, persistent = true>
 // Sums of intervals and two bounds of a mask take registers: two consumer warpgroups have them.
 sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 2, rows_per_unit = 64, key_tile = 128, stages = 2,
   value_chunks = 2, producer_registers = 24, consumer_registers = 240, score_terms = false, late_conversions = false>
 // Scales, biases and functions of single scores take registers from a tile of 128 keys; dS, which all rows share, does not.
 sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 64, stages = 3,
-  value_chunks = 2, producer_registers = 32, consumer_registers = 160>
+  value_chunks = 2, producer_registers = 32, consumer_registers = 160, persistent = true>

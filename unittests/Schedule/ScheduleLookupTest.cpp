@@ -143,7 +143,7 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused)
       row.getRowsPerUnit(), row.getKeyTile(), row.getStages(), row.getValueChunks(),
       row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
       row.getConsumerRegisters(), /*scoreTerms=*/false, row.getLateConversions(),
-      /*intervals=*/true, /*windows=*/false, /*fenceProducts=*/false);
+      /*intervals=*/true, /*windows=*/false, /*fenceProducts=*/false, /*persistent=*/false);
   RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));

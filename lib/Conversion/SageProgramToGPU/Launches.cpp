@@ -6,6 +6,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "sage/Schedule/ScheduleLookup.h"
 
 using namespace mlir;
 using namespace sage;
@@ -78,6 +79,21 @@ FailureOr<LLVM::LLVMFuncOp> LaunchEmitter::findKernel(tile::LaunchOp launch) {
   return diagnostic;
 }
 
+/// Those of the largest product with the kernel's chip: more blocks of a persistent kernel than run
+/// at once do no harm.
+static FailureOr<int64_t> getMultiprocessors(LLVM::LLVMFuncOp kernel) {
+  ArrayAttr targets = kernel->getParentOfType<gpu::GPUModuleOp>().getTargetsAttr();
+  auto target = targets && targets.size() == 1 ? dyn_cast<NVVM::NVVMTargetAttr>(targets[0])
+                                               : NVVM::NVVMTargetAttr();
+  if (!target)
+    return kernel->emitOpError("persistent kernel must be in a module with one NVVM target");
+  FailureOr<RatesAttr> rates = lookupRates(kernel->getContext(), target.getChip(),
+                                           [&] { return kernel->emitOpError(); });
+  if (failed(rates))
+    return failure();
+  return rates->getMultiprocessors();
+}
+
 LogicalResult LaunchEmitter::emit(tile::LaunchOp launch) {
   FailureOr<LLVM::LLVMFuncOp> kernel = findKernel(launch);
   if (failed(kernel))
@@ -105,6 +121,12 @@ LogicalResult LaunchEmitter::emit(tile::LaunchOp launch) {
         arith::CmpIOp::create(values, arith::CmpIPredicate::sle, grid, values.constant(0x7fffffff)),
         "grid of kernel @" + kernel->getSymName() +
             " must be at most 2147483647: split the call by batches or heads");
+  if ((*kernel)->hasAttr("sage.persistent")) {
+    FailureOr<int64_t> blocks = getMultiprocessors(*kernel);
+    if (failed(blocks))
+      return failure();
+    grid = arith::MinUIOp::create(values, grid, values.constant(*blocks));
+  }
   SmallVector<Value> arguments;
   for (Attribute argument : launch.getArgs())
     arguments.push_back(getArgument(argument));

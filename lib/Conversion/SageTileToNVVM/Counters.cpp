@@ -29,14 +29,26 @@ static bool followsWrite(CountOp op) {
 /// order of an atomic addition; where nothing was written there is nothing to wait for.
 LogicalResult KernelLowering::lowerCount(CountOp op) {
   Value address = getAddress(op.getCounters(), op.getIndex());
+  auto emitAddition = [&]() -> Value {
+    // PTX ISA, "atom": .inc wraps to 0 behind its operand.
+    bool wraps = op.getWraps() != nullptr;
+    Value operand = wraps ? add(toI32(op.getWraps()), constant(-1)) : constant(1);
+    return LLVM::AtomicRMWOp::create(
+        builder, loc, wraps ? LLVM::AtomicBinOp::uinc_wrap : LLVM::AtomicBinOp::add, address,
+        operand, LLVM::AtomicOrdering::monotonic, kDevice);
+  };
+  if (role == Role::Producer) {
+    // The producer is one thread, and writes nothing.
+    op.getResult().replaceAllUsesWith(toIndex(emitAddition()));
+    return success();
+  }
   Value place = getPrivateMemory(op);
   emitSync();
   bool releases = followsWrite(op);
   emitByOneThread([&] {
     if (releases)
       LLVM::FenceOp::create(builder, loc, LLVM::AtomicOrdering::acq_rel, kDevice);
-    Value number = LLVM::AtomicRMWOp::create(builder, loc, LLVM::AtomicBinOp::add, address,
-                                             constant(1), LLVM::AtomicOrdering::monotonic, kDevice);
+    Value number = emitAddition();
     LLVM::StoreOp::create(builder, loc, number, place, 4);
   });
   emitSync();
@@ -62,6 +74,24 @@ LogicalResult KernelLowering::lowerAwait(AwaitOp op) {
     scf::YieldOp::create(builder, loc);
   });
   emitSync();
+  return success();
+}
+
+Value KernelLowering::getNumber(Value tile, Value index) {
+  return offset(getTile(tile).pointer, mul(toI32(index), 4));
+}
+
+LogicalResult KernelLowering::lowerPut(PutOp op) {
+  LLVM::StoreOp::create(builder, loc, toI32(op.getNumber()),
+                        getNumber(op.getTarget(), op.getIndex()), 4, /*isVolatile=*/true);
+  return success();
+}
+
+LogicalResult KernelLowering::lowerGet(GetOp op) {
+  Value number = LLVM::LoadOp::create(builder, loc, builder.getI32Type(),
+                                      getNumber(op.getSource(), op.getIndex()), 4,
+                                      /*isVolatile=*/true);
+  op.getResult().replaceAllUsesWith(toIndex(toUniform(number)));
   return success();
 }
 

@@ -98,7 +98,7 @@ Value KernelLowering::getAddress(Value memref, ValueRange indices) {
 
 /// Memory that a kernel only reads may go through the non-coherent cache.
 static bool isOnlyRead(Value memref) {
-  return llvm::none_of(memref.getUsers(), [](Operation *user) { return isa<LaneStoreOp>(user); });
+  return llvm::none_of(memref.getUsers(), [](Operation *user) { return isa<LaneStoreOp, CountOp>(user); });
 }
 
 /// Whether no launch of the program writes the memory.
@@ -182,6 +182,8 @@ void KernelLowering::setFunctionAttributes(int64_t sharedBytes) {
   function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({int32_t(threads)}));
   auto blocks = kernel->getAttrOfType<IntegerAttr>("blocks_per_multiprocessor");
   function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(blocks ? blocks.getInt() : 1));
+  if (kernel->hasAttr("persistent"))
+    function->setAttr("sage.persistent", builder.getUnitAttr());
   function->setAttr("sage.shared_bytes", builder.getI64IntegerAttr(sharedBytes));
   if (flushesDenormals())
     function.setDenormalFpMathF32("preserve-sign,preserve-sign");
@@ -260,7 +262,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
             LLVM::ReturnOp::create(builder, loc, ValueRange());
             return success();
           })
-          .Case<BlockIdOp, UnitIdOp, LaneIdOp, WarpIdOp>([&](auto id) { return lowerIdentity(id); })
+          .Case<BlockIdOp, BlockCountOp, UnitIdOp, LaneIdOp, WarpIdOp>([&](auto id) { return lowerIdentity(id); })
           .Case([&](SpecializeOp specialize) { return lowerSpecialize(specialize); })
           .Case([&](math::Log2Op log2) { return lowerLog2(log2, *this); })
           .Case([&](arith::DivFOp) { return lowerDivision(division, *this); })
@@ -284,6 +286,9 @@ LogicalResult KernelLowering::lower(Operation *op) {
           .Case([&](ReadOp read) { return lowerRead(read); })
           .Case([&](CountOp count) { return lowerCount(count); })
           .Case([&](AwaitOp await) { return lowerAwait(await); })
+          .Case([&](TicketsOp) { return success(); })
+          .Case([&](PutOp put) { return lowerPut(put); })
+          .Case([&](GetOp get) { return lowerGet(get); })
           .Case<GridWaitOp, GridReleaseOp>([&](auto) { return lowerGridControl(op); })
           .Case([&](LoadMatrixOp load) { return lowerLoadMatrix(load, *this); })
           .Case([&](PackOp pack) { return lowerPack(pack, *this); })

@@ -143,6 +143,9 @@ private:
   // Counters.cpp
   mlir::LogicalResult lowerCount(CountOp op);
   mlir::LogicalResult lowerAwait(AwaitOp op);
+  mlir::Value getNumber(mlir::Value tile, mlir::Value index);
+  mlir::LogicalResult lowerPut(PutOp op);
+  mlir::LogicalResult lowerGet(GetOp op);
   mlir::LogicalResult lowerGridControl(mlir::Operation *op);
 
   KernelOp kernel;

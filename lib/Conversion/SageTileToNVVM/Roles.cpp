@@ -42,6 +42,8 @@ LogicalResult KernelLowering::lowerIdentity(Operation *op) {
     result = emitReloadBlockId(builder, loc);
   } else if (block) {
     result = NVVM::BlockIdXOp::create(builder, loc, builder.getI32Type());
+  } else if (isa<BlockCountOp>(op)) {
+    result = NVVM::GridDimXOp::create(builder, loc, builder.getI32Type());
   } else if (isa<UnitIdOp>(op)) {
     result = getUnitOfBlock();
     if (specialized)

@@ -45,7 +45,11 @@ void KernelLowering::planSharedMemory() {
     if (isa<TensorMapType>(op.getSource().getType()))
       place(op, 16, 8);
   });
-  kernel.walk([&](CountOp op) { place(op, 4, 4); });
+  kernel.walk([&](CountOp op) {
+    // One thread needs no place to hand its number on.
+    if (!op->getParentOfType<SpecializeOp>())
+      place(op, 4, 4);
+  });
 }
 
 Value KernelLowering::getPrivateMemory(Operation *op) {

@@ -98,6 +98,11 @@ void AttentionKernel::build() {
   decodeBlock();
   countKeyTiles();
   allocateTiles();
+  AffineExpr blocks = turns.getGrid();
+  if (problem.schedule.getPersistent()) {
+    Value counter = b.addBuffer(buffer::tickets, MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
+    tile::TicketsOp::create(b, counter, b.index(0), b.addInteger(blocks));
+  }
   // From here on the workspace is read.
   b.awaitGrid(program.overlapsLaunches());
   prepareQuery();
@@ -112,7 +117,7 @@ void AttentionKernel::build() {
     scf::YieldOp::create(b, next.getValues());
   }
   finish(State::get(loop.getResults()));
-  program.launch(b, turns.getGrid());
+  program.launch(b, blocks);
 }
 
 void sage::addAttentionKernel(ProgramBuilder &program) { AttentionKernel(program).build(); }

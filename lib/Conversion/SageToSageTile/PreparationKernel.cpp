@@ -173,11 +173,12 @@ void PreparationKernel::build() {
   Value counters, ticket;
   if (hasTickets) {
     counters = b.addBuffer(progressName, MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
-    ticket = tile::CountOp::create(b, counters, b.index(0));
+    ticket = tile::CountOp::create(b, counters, b.index(0), Value());
   } else {
     ticket = tile::BlockIdOp::create(b);
   }
   b.releaseGrid(program.overlapsLaunches());
+  program.resetTickets(b);
   AffineExpr keyBytes = program.get(Symbol::Nk) * ((problem.headDim + problem.valueHeadDim) * 2);
   AffineExpr queryBytes = program.get(Symbol::Nq) * (problem.headDim * 2);
   SideOrder query(program, b, program.getQueryHeads(), queryBytes);

@@ -1,6 +1,6 @@
 // Writes the host program: workspace slices and kernels in launch order.
 
-#include "ProgramBuilder.h"
+#include "Preparation.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
@@ -87,6 +87,22 @@ void ProgramBuilder::addWorkspace(StringRef name, AffineExpr bytes) {
   for (auto slice : body.getOps<tile::WorkspaceOp>())
     builder.setInsertionPointAfter(slice);
   tile::WorkspaceOp::create(builder, loc, name, getSymbolMap(bytes));
+}
+
+void ProgramBuilder::resetTickets(KernelBuilder &kernel) {
+  if (!problem.schedule.getPersistent())
+    return;
+  addWorkspace(buffer::tickets, builder.getAffineConstantExpr(4));
+  Type i32 = builder.getI32Type();
+  Value counter = kernel.addBuffer(buffer::tickets, MemRefType::get({ShapedType::kDynamic}, i32));
+  Value isFirst = arith::CmpIOp::create(kernel, arith::CmpIPredicate::eq,
+                                        tile::BlockIdOp::create(kernel), kernel.index(0));
+  kernel.when(isFirst, [&] {
+    Value zero = arith::ConstantOp::create(kernel, kernel.getI32IntegerAttr(0));
+    // Every unit writes the same.
+    Value zeros = tile::SplatOp::create(kernel, getRowMajor(kernel, 1, 1, i32, 1), zero);
+    kernel.store(zeros, counter, {kernel.index(0)}, kernel.index(1));
+  });
 }
 
 void ProgramBuilder::startRepeat(AffineExpr count) {

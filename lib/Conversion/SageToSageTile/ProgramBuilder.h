@@ -25,6 +25,7 @@ inline constexpr llvm::StringLiteral keyScales = "key_scales";
 inline constexpr llvm::StringLiteral value = "value_quantized";
 inline constexpr llvm::StringLiteral scoreCorrection = "score_correction";
 inline constexpr llvm::StringLiteral lseCorrection = "lse_correction";
+inline constexpr llvm::StringLiteral tickets = "tickets";
 } // namespace buffer
 
 class ProgramBuilder {
@@ -57,6 +58,9 @@ public:
 
   bool overlapsLaunches() const { return overlapping; }
 
+  /// Sets the counter of the attention kernel's tickets to 0, where it takes any, in block 0 of
+  /// `kernel`, which is launched before. The attention kernel leaves 0 behind.
+  void resetTickets(KernelBuilder &kernel);
   void addWorkspace(mlir::StringRef name, mlir::AffineExpr bytes);
   KernelBuilder startKernel(mlir::StringRef name, tile::Unit unit, int64_t units);
   /// Ends the kernel and launches it on `grid` blocks; overlapping with the launch before it where

@@ -286,7 +286,7 @@ void TileStatistics::emit(Value headRow, Value item) {
         b.store(totals.minimum, minima, {row, getColumn()});
     });
     Value counter = getCounter(tile.entryHead);
-    Value done = tile::CountOp::create(b, counters, counter);
+    Value done = tile::CountOp::create(b, counters, counter, Value());
     if (!plan.isJoined())
       return;
     Value isLast =
@@ -296,7 +296,7 @@ void TileStatistics::emit(Value headRow, Value item) {
       tile::AwaitOp::create(b, counters, counter, tiles);
       Value firstTile = b.divide(tile.paddedFirst, b.index(plan.tileTokens)).first;
       join(tile, b.add(firstOfHead, firstTile));
-      tile::CountOp::create(b, counters, counter);
+      tile::CountOp::create(b, counters, counter, Value());
     });
   });
 }

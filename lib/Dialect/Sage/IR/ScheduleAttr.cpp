@@ -34,7 +34,8 @@ int64_t ScheduleAttr::getSharedBytes(RecipeAttr recipe) const {
   SmallVector<int64_t> scorePanels = splitInPanels(getHeadDim() * scoreBytes);
   SmallVector<int64_t> valuePanels =
       splitInPanels(getKeyTile() * valueBytes, recipe.getInterval() * valueBytes);
-  int64_t tiles = getTileBytes(getBlockRows(), scorePanels) +
+  int64_t queryStages = getPersistent() ? 2 : 1;
+  int64_t tiles = getTileBytes(queryStages * getBlockRows(), scorePanels) +
                   getTileBytes(getStages() * getKeyTile(), scorePanels) +
                   getTileBytes(getStages() * valueRows, valuePanels);
   // Per stage the scales of one tile, 16 bytes or one per token, and under smooth Q a row of dS.
@@ -122,7 +123,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t expChunks, Conversion conversion,
                                    int64_t producerRegisters, int64_t consumerRegisters,
                                    bool scoreTerms, bool lateConversions, bool intervals,
-                                   bool windows, bool fenceProducts) {
+                                   bool windows, bool fenceProducts, bool persistent) {
   if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
     return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
                        << headDim << " [S1]";
@@ -149,6 +150,9 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                        << expChunks << " for " << keyTile / 8 << " [S5]";
   if (fenceProducts && family == Family::Wgmma)
     return emitError() << "schedule of wgmma must have fence_products = false, but got true [S10]";
+  if (persistent && producerRegisters == 0)
+    return emitError() << "schedule with persistent = true must have a producer, but got "
+                          "producer_registers = 0 [S12]";
   return verifyRegisters(emitError, family, units, producerRegisters, consumerRegisters);
 }
 

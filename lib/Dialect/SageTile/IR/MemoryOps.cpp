@@ -262,5 +262,34 @@ static LogicalResult verifyCounters(Operation *op, Value counters) {
 
 LogicalResult CountOp::verify() { return verifyCounters(*this, getCounters()); }
 LogicalResult AwaitOp::verify() { return verifyCounters(*this, getCounters()); }
+LogicalResult TicketsOp::verify() { return verifyCounters(*this, getCounters()); }
+
+//===----------------------------------------------------------------------===//
+// Numbers from a producer to its consumers
+//===----------------------------------------------------------------------===//
+
+/// Whether `op` is below a region of a `sage_tile.specialize`, the producer's or the consumers'.
+static bool isIn(Operation *op, Region &(SpecializeOp::*region)()) {
+  auto specialize = op->getParentOfType<SpecializeOp>();
+  return specialize && (specialize.*region)().isAncestor(op->getParentRegion());
+}
+
+static LogicalResult verifyNumbers(Operation *op, SharedType type) {
+  if (type.getRank() != 1 || !type.getElementType().isInteger(32))
+    return op->emitOpError("numbers must be a vector of i32, but got ") << type;
+  return success();
+}
+
+LogicalResult PutOp::verify() {
+  if (!isIn(*this, &SpecializeOp::getProducer))
+    return emitOpError("must be in a producer's region");
+  return verifyNumbers(*this, getTarget().getType());
+}
+
+LogicalResult GetOp::verify() {
+  if (!isIn(*this, &SpecializeOp::getConsumer))
+    return emitOpError("must be in the consumers' region");
+  return verifyNumbers(*this, getSource().getType());
+}
 
 } // namespace sage::tile

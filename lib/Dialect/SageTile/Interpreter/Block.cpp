@@ -211,7 +211,9 @@ Block::Step Block::executeTileOp(Unit &unit, const Instruction &instruction) {
       .Case([&](CopyAsyncOp) { succeeded = runCopyAsync(unit, instruction); })
       .Case([&](CommitGroupOp) { ++unit.numGroups; })
       // Launches are interpreted one after the other.
-      .Case<GridWaitOp, GridReleaseOp>([](auto) {})
+      .Case<GridWaitOp, GridReleaseOp, TicketsOp>([](auto) {})
+      .Case<PutOp, GetOp>([&](auto) { succeeded = runNumber(unit, instruction); })
+      .Case([&](BlockCountOp) { getResult(unit, instruction).scalar.integer = grid.getBlocks(); })
       .Case([&](WaitGroupOp wait) { runWaitGroup(unit, wait.getPending()); })
       .Case([&](BarrierExpectOp) { succeeded = runBarrierExpect(unit, instruction); })
       .Case([&](BarrierArriveOp) { succeeded = runBarrierArrive(unit, instruction); })

@@ -89,6 +89,7 @@ private:
   // Memory operations (ExecuteMemory.cpp).
   bool runLoad(Unit &unit, const Instruction &instruction);
   bool runStore(Unit &unit, const Instruction &instruction);
+  bool runNumber(Unit &unit, const Instruction &instruction);
   bool runRead(Unit &unit, const Instruction &instruction);
   bool runFill(Unit &unit, const Instruction &instruction);
   bool gatherCopy(mlir::Operation *op, const Value &source, llvm::ArrayRef<int64_t> indices,

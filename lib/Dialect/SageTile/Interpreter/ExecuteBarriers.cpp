@@ -96,7 +96,9 @@ bool Block::runCount(const Instruction &instruction, ArrayRef<Unit *> group) {
   uint8_t *counter = findCounter(instruction, *group.front());
   if (!counter)
     return false;
-  int64_t number = grid.count(counter);
+  bool wraps = cast<CountOp>(instruction.op).getWraps() != nullptr;
+  int64_t number =
+      grid.count(counter, wraps ? getIndex(*group.front(), instruction, 2) : 0);
   for (Unit *unit : group)
     getResult(*unit, instruction).scalar.integer = number;
   return true;

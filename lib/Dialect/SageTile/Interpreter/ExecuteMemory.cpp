@@ -192,6 +192,22 @@ bool Block::runRead(Unit &unit, const Instruction &instruction) {
   return true;
 }
 
+/// Put: number, tile, index. Get: tile, index.
+bool Block::runNumber(Unit &unit, const Instruction &instruction) {
+  bool puts = isa<PutOp>(instruction.op);
+  SharedView view = getOperand(unit, instruction, puts ? 1 : 0).shared;
+  int64_t column = getIndex(unit, instruction, puts ? 2 : 1);
+  if (!isInside({0, column}, view))
+    return fail(instruction.op, describeOutside(0, column, view));
+  uint8_t *bytes = view.tile->getData(view.firstRow, column);
+  if (puts) {
+    encodeInteger(view.tile->kind, getIndex(unit, instruction, 0), bytes);
+    return recordWrite(unit, instruction.op, *view.tile, view.firstRow, column, column + 1);
+  }
+  getResult(unit, instruction).scalar.integer = decodeInteger(view.tile->kind, bytes);
+  return recordRead(unit, instruction.op, *view.tile, view.firstRow, column, column + 1);
+}
+
 //===----------------------------------------------------------------------===//
 // Tiles
 //===----------------------------------------------------------------------===//

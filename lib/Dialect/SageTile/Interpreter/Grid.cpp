@@ -15,9 +15,11 @@ static int32_t read(const uint8_t *counter) {
 
 bool Grid::Wait::isOver() const { return read(counter) >= number; }
 
-int64_t Grid::count(uint8_t *counter) {
+int64_t Grid::count(uint8_t *counter, int64_t wraps) {
   std::lock_guard<std::mutex> lock(mutex);
   int32_t before = read(counter), after = int32_t(uint32_t(before) + 1);
+  if (wraps != 0 && after >= wraps)
+    after = 0;
   std::memcpy(counter, &after, sizeof(after));
   changed.notify_all();
   return before;

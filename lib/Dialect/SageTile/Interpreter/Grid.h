@@ -13,10 +13,12 @@ namespace sage::tile::interpreter {
 /// Blocks run on `workers` threads, each of which takes one block after the other.
 class Grid {
 public:
-  explicit Grid(int64_t workers) : active(workers) {}
+  Grid(int64_t blocks, int64_t workers) : blocks(blocks), active(workers) {}
 
-  /// Adds one to a counter; what it was.
-  int64_t count(uint8_t *counter);
+  int64_t getBlocks() const { return blocks; }
+
+  /// Adds one to a counter, which is 0 again at `wraps` (0: never); what it was.
+  int64_t count(uint8_t *counter, int64_t wraps);
   /// Waits until a counter is at least `number`. False where it never will be: every block that
   /// runs waits, or one has failed.
   bool await(const uint8_t *counter, int64_t number);
@@ -35,6 +37,7 @@ private:
   std::mutex mutex;
   std::condition_variable changed;
   std::list<Wait> waits;
+  const int64_t blocks;
   int64_t active;
   bool stopped = false;
 };

@@ -182,7 +182,7 @@ LogicalResult interpretKernel(KernelOp kernel, ArrayRef<LaunchArgument> argument
   std::atomic<int64_t> next{0}, firstFailure{blocks};
   int64_t count = options.threads ? options.threads : std::thread::hardware_concurrency();
   count = std::max<int64_t>(1, std::min(count, blocks));
-  Grid grid(count);
+  Grid grid(blocks, count);
   auto work = [&] {
     for (int64_t block; (block = next++) < blocks && block < firstFailure;) {
       failures[block] = Block(*code, binding.values, grid, block, options.scheduleSeed).run();

@@ -151,7 +151,10 @@ private:
         return failure();
       arguments.push_back(std::move(*argument));
     }
-    return interpretKernel(kernel, arguments, grid->front(), options);
+    int64_t blocks = grid->front();
+    if (kernel->hasAttr("persistent"))
+      blocks = std::min(blocks, options.persistentBlocks);
+    return interpretKernel(kernel, arguments, blocks, options);
   }
 
   ProgramOp program;

@@ -129,8 +129,8 @@ LogicalResult Specializer::splitBody() {
                               return found ? WalkResult::interrupt() : WalkResult::advance();
                             }).wasInterrupted();
     bool allocates = isa<AllocOp, BarrierAllocOp, FillOp>(op);
-    // Every thread of the block waits for the launches before.
-    if (isa<GridWaitOp, GridReleaseOp>(op))
+    // Every thread of the block waits for the launches before; tickets are nothing yet.
+    if (isa<GridWaitOp, GridReleaseOp, TicketsOp>(op))
       continue;
     if ((isScalarOp(&op) || allocates) && !isa<UnitIdOp>(op) && !dependsOnMoved) {
       if (auto fill = dyn_cast<FillOp>(op); fill && touched.contains(getRootTile(fill.getTarget())))

@@ -32,6 +32,8 @@ TileAccesses::TileAccesses(Operation *op) {
           add(reads, product.getB());
         })
         .Case<LoadOp>([&](LoadOp load) { add(reads, load.getSource()); })
+        .Case<GetOp>([&](GetOp get) { add(reads, get.getSource()); })
+        .Case<PutOp>([&](PutOp put) { add(writes, put.getTarget()); })
         .Case<StoreOp>([&](StoreOp store) { add(writes, store.getTarget()); })
         .Case<CopyOp, CopyAsyncOp, FillOp>([&](auto write) { add(writes, write.getTarget()); });
   });

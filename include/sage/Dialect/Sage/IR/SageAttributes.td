@@ -160,7 +160,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     for a sum in float32 of every interval of a tile (Spec S9); `windows` whether they suffice for masks that bound a query's
     keys on the left (Spec S11). `late_conversions` converts scores behind their
     maximum, and probabilities behind the wait for V (sage-tile-sink-conversions). `fence_products` keeps the assembler
-    from moving instructions across the beginning of a product with V (Spec S10).
+    from moving instructions across the beginning of a product with V (Spec S10). `persistent` blocks compute one tile of
+    queries after the other (sage-tile-make-persistent; Spec S12).
 
     `head_dim` is what Q, K and V are padded to: 64, 128, 192 or 256, for the larger of the head dims of Q and V.
 
@@ -183,7 +184,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     Sage_FlagByDefault:$late_conversions,
     Sage_FlagByDefault:$intervals,
     Sage_FlagByDefault:$windows,
-    Sage_FlagIfSet:$fence_products);
+    Sage_FlagIfSet:$fence_products,
+    Sage_FlagIfSet:$persistent);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

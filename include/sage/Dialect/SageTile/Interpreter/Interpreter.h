@@ -32,6 +32,8 @@ struct InterpreterOptions {
   uint64_t scheduleSeed = 0;
   /// Threads that execute blocks; 0: one per processor. Results do not depend on it.
   unsigned threads = 0;
+  /// Blocks of a persistent kernel of a program, so that each takes several ids.
+  int64_t persistentBlocks = 3;
 };
 
 /// Device memory, as the caller holds it.

@@ -181,6 +181,28 @@ def SinkConversions : SageTile_Pass<"sage-tile-sink-conversions"> {
   }];
 }
 
+def MakePersistent : SageTile_Pass<"sage-tile-make-persistent"> {
+  let summary = "Thread blocks of a specialized kernel compute one block id after the other, as long as there are tickets";
+  let description = [{
+    A thread block begins with its own id, and takes the next with a ticket (`sage_tile.tickets`), until there are no more. The
+    producer copies for the next id while the consumers are at this one, so that neither the first copies nor
+    the stores of results leave the tensor cores idle. Rings of stages go on from id to id; what was copied once
+    has two slots. The kernel is marked `persistent`: its launch needs no more blocks than run at once.
+
+    ```mlir
+    sage_tile.tickets %counters[%c0] ids %tiles : memref<?xi32>
+    %block = sage_tile.block_id
+    sage_tile.specialize producer registers(32) { copies } consumer registers(160) { computes }
+    // becomes
+    sage_tile.specialize producer registers(32) {
+      scf.while ... { puts the id; while there is one } do { copies; takes a ticket }
+    } consumer registers(160) {
+      scf.while ... { gets the id; while there is one } do { computes; frees the slot }
+    }
+    ```
+  }];
+}
+
 def FenceProducts : SageTile_Pass<"sage-tile-fence-products"> {
   let summary = "Keeps instructions from moving into or out of the products of a loop";
   let description = [{
