@@ -1,8 +1,12 @@
 // Three consumer warpgroups in sequence beat two that overlap their products: more customers for the same units.
 // Scores are converted by instruction: as fast as a start value that reads as a float (docs/Performance.md), and exact.
 sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2,
+  value_chunks = 2, conversion = convert, producer_registers = 32, consumer_registers = 160,
+  score_terms = false, intervals = false, masks = false, persistent = true>
+// A mask takes the registers that further tiles of queries would.
+sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2,
   value_chunks = 2, exp_chunks = 8, conversion = convert, producer_registers = 32, consumer_registers = 160,
-  score_terms = false, intervals = false, windows = false, persistent = true>
+  score_terms = false, intervals = false, windows = false>
 // Sums of intervals and two bounds of a mask take registers: two consumer warpgroups have them.
 sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 2, rows_per_unit = 64, key_tile = 128, stages = 2,
   value_chunks = 2, producer_registers = 24, consumer_registers = 240, score_terms = false, late_conversions = false>

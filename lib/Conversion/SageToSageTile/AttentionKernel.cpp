@@ -36,7 +36,6 @@ AttentionKernel::State AttentionKernel::State::get(ValueRange values) {
 /// start the longest tiles first, a few heads at a time, or, of a turn, one head after the other.
 void AttentionKernel::decodeBlock(bool reload) {
   Value block = tile::BlockIdOp::create(b, reload);
-  Value queryHeads = querySpace.getHeadCount();
   Value allHeads, tileIndex;
   bool isMasked = problem.mask != Mask::None;
   if (turns.isRepeated()) {
@@ -54,7 +53,7 @@ void AttentionKernel::decodeBlock(bool reload) {
     tileIndex = b.sub(b.sub(queryTiles, b.index(1)), reverse);
   }
   queries = querySpace.locate(allHeads, tileIndex, problem.getQueryTile());
-  Value groupSize = b.divide(queryHeads, keySpace.getHeadCount()).first;
+  Value groupSize = b.addInteger(program.get(Symbol::Hq).floorDiv(program.get(Symbol::Hkv)));
   keys = keySpace.getRange(queries.entry, b.divide(queries.head, groupSize).first);
 }
 

@@ -154,7 +154,8 @@ LogicalResult sage::verifyPlan(const AttentionView &view) {
                              << stringifyFamily(view.target.getFamily()) << " [C10]";
   if (auto conflict = view.schedule.findConflict(
           view.recipe, view.geometry,
-          {view.masking.bias || view.masking.softcap, static_cast<bool>(view.masking.windowLeft)}))
+          {view.masking.bias || view.masking.softcap, view.masking.mask != Mask::None,
+                                                  static_cast<bool>(view.masking.windowLeft)}))
     return op->emitOpError() << *conflict << " [C11]";
   if (view.target && view.schedule.getSharedBytes(view.recipe) > view.target.getSharedBytes()) {
     auto diagnostic = op->emitOpError() << "shared memory of the schedule must fit the target's "

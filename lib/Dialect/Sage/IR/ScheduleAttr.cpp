@@ -71,6 +71,8 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
   if ((demands.terms || recipe.getGranularity() == Granularity::PerToken) && !getScoreTerms())
     return std::string("schedule must have score_terms = true for scales per token, a bias or a "
                        "soft cap, but got false");
+  if (demands.mask && !getMasks())
+    return std::string("schedule must have masks = true for a mask, but got false");
   if (demands.window && !getWindows())
     return std::string("schedule must have windows = true for a mask with window_left, but got "
                        "false");
@@ -123,7 +125,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t expChunks, Conversion conversion,
                                    int64_t producerRegisters, int64_t consumerRegisters,
                                    bool scoreTerms, bool lateConversions, bool intervals,
-                                   bool windows, bool fenceProducts, bool persistent) {
+                                   bool masks, bool windows, bool fenceProducts, bool persistent) {
   if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
     return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
                        << headDim << " [S1]";

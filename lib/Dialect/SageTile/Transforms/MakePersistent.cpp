@@ -24,6 +24,8 @@ namespace {
 
 /// Ids, and tiles that are copied once for each, are handed on in this many slots.
 constexpr int64_t slots = 2;
+/// Slots and phases repeat after this many ids.
+constexpr int64_t period = 2 * slots;
 
 class Persister {
 public:
@@ -34,21 +36,24 @@ public:
   LogicalResult run();
 
 private:
-  /// One region's loop over block ids. `rounds` counts ids, `iterations` those of the loops over
-  /// copied tiles, in all rounds before.
+  /// One region's loop over block ids. `state` is `period` times the iterations of loops over copied
+  /// tiles, for all ids before, plus the number of these ids mod `period`: consumers have no register
+  /// to spare.
   struct IdLoop {
     scf::WhileOp loop;
-    Value id, iterations, rounds, slot, parity;
+    Value id, state, slot, parity;
   };
 
   LogicalResult collectDependents();
   LogicalResult stageOnceCopied();
+  std::pair<Value, Value> createSlot(OpBuilder &builder, Value state);
   IdLoop createLoop(Region &region, bool isProducer);
-  void cloneDependents(IdLoop &ids, bool isProducer);
-  LogicalResult shiftRings(IdLoop &ids, Value &last);
+  void cloneDependents(IdLoop &ids);
+  LogicalResult shiftRings(IdLoop &ids, scf::ForOp &last);
   void useSlots(IdLoop &ids);
-  void finishProducer(IdLoop &ids, Value iterations);
-  void finishConsumer(IdLoop &ids, Value iterations);
+  Value createNextState(OpBuilder &builder, Value last);
+  void finishProducer(IdLoop &ids, scf::ForOp last);
+  void finishConsumer(IdLoop &ids, scf::ForOp last);
   Value constant(OpBuilder &builder, int64_t value) {
     return arith::ConstantIndexOp::create(builder, loc, value);
   }
@@ -114,61 +119,65 @@ LogicalResult Persister::stageOnceCopied() {
   return success();
 }
 
+/// Slot and parity of an id.
+std::pair<Value, Value> Persister::createSlot(OpBuilder &builder, Value state) {
+  Value phase = createQuotient(builder, loc, state, slots);
+  return {createRemainder(builder, loc, state, slots), createRemainder(builder, loc, phase, 2)};
+}
+
 /// Moves `region` into a loop that ends at the first id that is none.
 Persister::IdLoop Persister::createLoop(Region &region, bool isProducer) {
   IdLoop ids;
-  auto createSlot = [&](OpBuilder &builder, Value round) {
-    ids.slot = createRemainder(builder, loc, round, slots);
-    ids.parity = createRemainder(builder, loc, createQuotient(builder, loc, round, slots), 2);
-  };
   Block *old = &region.front();
   Block *body = new Block;
   region.push_back(body);
   OpBuilder builder = OpBuilder::atBlockBegin(body);
   Value zero = constant(builder, 0);
   // A producer knows the next id, consumers are told.
-  SmallVector<Value> initial{zero, zero};
+  SmallVector<Value> initial{zero};
   if (isProducer)
     initial.insert(initial.begin(), BlockIdOp::create(builder, loc));
   SmallVector<Type> types(initial.size(), builder.getIndexType());
-  SmallVector<Type> bodyTypes(3, builder.getIndexType());
-  SmallVector<Location> locations(3, loc);
+  SmallVector<Type> bodyTypes(2, builder.getIndexType());
+  SmallVector<Location> locations(2, loc);
   ids.loop = scf::WhileOp::create(builder, loc, bodyTypes, initial);
 
   OpBuilder::InsertionGuard guard(builder);
   Block *before = builder.createBlock(&ids.loop.getBefore(), {}, types,
                                       ArrayRef(locations).take_front(types.size()));
-  Value round = before->getArguments().back(), id;
-  createSlot(builder, round);
+  Value state = before->getArguments().back(), id;
+  auto [slot, parity] = createSlot(builder, state);
+  Value isId;
   if (isProducer) {
     id = before->getArgument(0);
+    isId = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, tickets.getIds());
     // The first waits, for a phase before the first, pass.
     Value inverted = createRemainder(
-        builder, loc, arith::AddIOp::create(builder, loc, ids.parity, constant(builder, 1)), 2);
-    BarrierWaitOp::create(builder, loc, empty, ids.slot, inverted);
-    PutOp::create(builder, loc, id, numbers, ids.slot);
-    BarrierArriveOp::create(builder, loc, full, ids.slot);
+        builder, loc, arith::AddIOp::create(builder, loc, parity, constant(builder, 1)), 2);
+    BarrierWaitOp::create(builder, loc, empty, slot, inverted);
+    // Below 0: no more. Consumers have no register for the number of ids.
+    Value none = constant(builder, -1);
+    Value handed = arith::SelectOp::create(builder, loc, isId, id, none);
+    PutOp::create(builder, loc, handed, numbers, slot);
+    BarrierArriveOp::create(builder, loc, full, slot);
   } else {
-    BarrierWaitOp::create(builder, loc, full, ids.slot, ids.parity);
-    id = GetOp::create(builder, loc, numbers, ids.slot);
+    BarrierWaitOp::create(builder, loc, full, slot, parity);
+    id = GetOp::create(builder, loc, numbers, slot);
+    isId = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, id,
+                                 constant(builder, 0));
   }
-  Value isId =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, tickets.getIds());
-  scf::ConditionOp::create(
-      builder, loc, isId,
-      ValueRange{id, before->getArguments().drop_back().back(), round});
+  scf::ConditionOp::create(builder, loc, isId, ValueRange{id, state});
 
   Block *after = builder.createBlock(&ids.loop.getAfter(), {}, bodyTypes, locations);
   ids.id = after->getArgument(0);
-  ids.iterations = after->getArgument(1);
-  ids.rounds = after->getArgument(2);
-  createSlot(builder, ids.rounds);
+  ids.state = after->getArgument(1);
+  std::tie(ids.slot, ids.parity) = createSlot(builder, ids.state);
   after->getOperations().splice(after->end(), old->getOperations());
   old->erase();
   return ids;
 }
 
-void Persister::cloneDependents(IdLoop &ids, bool isProducer) {
+void Persister::cloneDependents(IdLoop &ids) {
   Block *body = ids.loop.getAfterBody();
   OpBuilder builder(ids.loop.getContext());
   builder.setInsertionPointAfterValue(ids.parity);
@@ -184,22 +193,11 @@ void Persister::cloneDependents(IdLoop &ids, bool isProducer) {
       if (Operation *source = operand.get().getDefiningOp(); source && dependents.contains(source))
         operand.set(mapping.lookup(operand.get()));
   });
-  SmallVector<BlockIdOp> others;
-  body->walk([&](BlockIdOp op) { others.push_back(op); });
-  for (BlockIdOp op : others) {
-    Value id = ids.id;
-    if (op.getReload() && !isProducer) {
-      builder.setInsertionPoint(op);
-      id = GetOp::create(builder, op.getLoc(), numbers, ids.slot);
-    }
-    op.getResult().replaceAllUsesWith(id);
-    op.erase();
-  }
 }
 
-/// Stages and phases of what loops copy go on where the id before ended. Sets `last`, where this one
-/// ends.
-LogicalResult Persister::shiftRings(IdLoop &ids, Value &last) {
+/// Stages and phases of what loops copy go on where the id before ended. Sets `last`, the last of these
+/// loops.
+LogicalResult Persister::shiftRings(IdLoop &ids, scf::ForOp &last) {
   DenseMap<Value, Value> bounds;
   auto isRing = [](scf::ForOp loop) {
     return loop
@@ -220,19 +218,26 @@ LogicalResult Persister::shiftRings(IdLoop &ids, Value &last) {
     auto shiftBound = [&](Value bound) {
       Value &shifted = bounds[bound];
       if (!shifted)
-        shifted = arith::AddIOp::create(builder, loc, bound, ids.iterations);
+        shifted = arith::AddIOp::create(
+            builder, loc, arith::MulIOp::create(builder, loc, bound, constant(builder, period)),
+            ids.state);
       return shifted;
     };
-    loop.setLowerBound(last ? shiftBound(loop.getLowerBound()) : ids.iterations);
-    last = shiftBound(loop.getUpperBound());
-    loop.setUpperBound(last);
+    loop.setLowerBound(last ? shiftBound(loop.getLowerBound()) : ids.state);
+    loop.setUpperBound(shiftBound(loop.getUpperBound()));
+    last = loop;
+    loop.setStep(constant(builder, period));
     builder.setInsertionPointToStart(loop.getBody());
-    // Most loops number nothing but stages: then one register holds what counts both.
-    Value shifted = loop.getInductionVar();
-    Value number = arith::SubIOp::create(builder, loc, shifted, ids.iterations);
-    shifted.replaceAllUsesExcept(number, number.getDefiningOp());
+    // Most loops number nothing but stages: then one register counts both.
+    Value state = loop.getInductionVar();
+    Value ring = createQuotient(builder, loc, state, period);
+    Value steps = arith::SubIOp::create(builder, loc, state, ids.state);
+    Value number = createQuotient(builder, loc, steps, period);
+    state.replaceUsesWithIf(number, [&](OpOperand &use) {
+      return use.getOwner() != ring.getDefiningOp() && use.getOwner() != steps.getDefiningOp();
+    });
     IRMapping mapping;
-    mapping.map(number, shifted);
+    mapping.map(number, ring);
     auto shift = [&](OpOperand &operand) {
       FailureOr<Value> value = cloneScalar(builder, operand.get(), loop.getRegion(), mapping);
       if (succeeded(value))
@@ -290,8 +295,18 @@ void Persister::useSlots(IdLoop &ids) {
   });
 }
 
-/// Tickets follow the ids that blocks begin with. The next id is asked for at once, and needed when all copies of this one are issued.
-void Persister::finishProducer(IdLoop &ids, Value iterations) {
+/// One id further; `last` counts the iterations of this one already.
+Value Persister::createNextState(OpBuilder &builder, Value last) {
+  Value round = createRemainder(builder, loc, last, period);
+  Value next = createRemainder(
+      builder, loc, arith::AddIOp::create(builder, loc, last, constant(builder, 1)), period);
+  return arith::AddIOp::create(builder, loc, arith::SubIOp::create(builder, loc, last, round),
+                               next);
+}
+
+/// Tickets follow the ids that blocks begin with. The next one is asked for at once, and needed
+/// when all copies of this id are issued.
+void Persister::finishProducer(IdLoop &ids, scf::ForOp last) {
   Block *body = ids.loop.getAfterBody();
   OpBuilder builder = OpBuilder::atBlockBegin(body);
   // As many are taken as there are ids: one for every id but the blocks' first, and one by which
@@ -300,23 +315,27 @@ void Persister::finishProducer(IdLoop &ids, Value iterations) {
                                  tickets.getIds());
   builder.setInsertionPointToEnd(body);
   Value next = arith::AddIOp::create(builder, loc, ticket, BlockCountOp::create(builder, loc));
-  Value rounds = arith::AddIOp::create(builder, loc, ids.rounds, constant(builder, 1));
-  scf::YieldOp::create(builder, loc, ValueRange{next, iterations, rounds});
+  scf::YieldOp::create(builder, loc, ValueRange{next, createNextState(builder, last.getUpperBound())});
 }
 
-/// The slots are free when the consumers have read the id and what was copied for it.
-void Persister::finishConsumer(IdLoop &ids, Value iterations) {
+/// The slots are free when the consumers have read the id, for the last time too, and what was
+/// copied for it.
+void Persister::finishConsumer(IdLoop &ids, scf::ForOp last) {
   Block *body = ids.loop.getAfterBody();
-  Operation *last = nullptr;
-  for (Operation &op : *body)
-    if (isa<scf::ForOp, GetOp, BarrierWaitOp>(op))
-      last = &op;
   OpBuilder builder(ids.loop.getContext());
   builder.setInsertionPointAfter(last);
-  BarrierArriveOp::create(builder, loc, empty, ids.slot);
+  Value slot = createSlot(builder, last.getUpperBound()).first;
+  Operation *end = slot.getDefiningOp();
+  for (auto block : llvm::make_early_inc_range(body->getOps<BlockIdOp>())) {
+    builder.setInsertionPoint(block);
+    end = GetOp::create(builder, block.getLoc(), numbers, slot);
+    block.getResult().replaceAllUsesWith(end->getResult(0));
+    block.erase();
+  }
+  builder.setInsertionPointAfter(end);
+  BarrierArriveOp::create(builder, loc, empty, slot);
   builder.setInsertionPointToEnd(body);
-  Value rounds = arith::AddIOp::create(builder, loc, ids.rounds, constant(builder, 1));
-  scf::YieldOp::create(builder, loc, ValueRange{iterations, rounds});
+  scf::YieldOp::create(builder, loc, createNextState(builder, last.getUpperBound()));
 }
 
 LogicalResult Persister::run() {
@@ -332,12 +351,12 @@ LogicalResult Persister::run() {
   for (bool isProducer : {true, false}) {
     Region &region = isProducer ? specialize.getProducer() : specialize.getConsumer();
     IdLoop ids = createLoop(region, isProducer);
-    cloneDependents(ids, isProducer);
+    cloneDependents(ids);
     useSlots(ids);
-    Value iterations;
-    if (failed(shiftRings(ids, iterations)))
+    scf::ForOp last;
+    if (failed(shiftRings(ids, last)))
       return failure();
-    isProducer ? finishProducer(ids, iterations) : finishConsumer(ids, iterations);
+    isProducer ? finishProducer(ids, last) : finishConsumer(ids, last);
   }
   for (auto &replaced : {stagedTiles, stagedBarriers})
     for (auto &[old, staged] : replaced)

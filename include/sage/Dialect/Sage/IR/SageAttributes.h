@@ -17,7 +17,8 @@ namespace sage {
 struct ScoreDemands {
   /// Scores have terms or factors of their own besides the recipe's: a bias or a soft cap.
   bool terms = false;
-  /// The keys of a query are bounded on the left.
+  /// The keys of a query are bounded: at all, and on the left.
+  bool mask = false;
   bool window = false;
 };
 

@@ -157,8 +157,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
     specialized. `score_terms` says whether the registers suffice for scores that have a factor or a function of their own
     for every element: scales per token, a bias, a soft cap (Spec S7); `intervals` whether they suffice
-    for a sum in float32 of every interval of a tile (Spec S9); `windows` whether they suffice for masks that bound a query's
-    keys on the left (Spec S11). `late_conversions` converts scores behind their
+    for a sum in float32 of every interval of a tile (Spec S9); `masks` whether they suffice for masks,
+    and `windows` for those that bound a query's keys on the left (Spec S11). `late_conversions` converts scores behind their
     maximum, and probabilities behind the wait for V (sage-tile-sink-conversions). `fence_products` keeps the assembler
     from moving instructions across the beginning of a product with V (Spec S10). `persistent` blocks compute one tile of
     queries after the other (sage-tile-make-persistent; Spec S12).
@@ -183,6 +183,7 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     Sage_FlagByDefault:$score_terms,
     Sage_FlagByDefault:$late_conversions,
     Sage_FlagByDefault:$intervals,
+    Sage_FlagByDefault:$masks,
     Sage_FlagByDefault:$windows,
     Sage_FlagIfSet:$fence_products,
     Sage_FlagIfSet:$persistent);
