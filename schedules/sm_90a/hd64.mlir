@@ -1,6 +1,6 @@
 // Conversion by instruction: at head dim 64 the constant from shared memory does not pay. All of PV in one chunk.
 sage.schedule <family = wgmma, copy = tma, head_dim = 64, units = 3, rows_per_unit = 64, key_tile = 192, stages = 2,
-  producer_registers = 32, consumer_registers = 160, persistent = true>
-// For a geometry with 128 keys a tile, and where terms of single scores take registers.
+  producer_registers = 32, consumer_registers = 160, score_terms = false, persistent = true>
+// For a geometry with 128 keys a tile, and for scores with a factor or a function of their own, which take registers.
 sage.schedule <family = wgmma, copy = tma, head_dim = 64, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2,
   producer_registers = 32, consumer_registers = 160, persistent = true>
