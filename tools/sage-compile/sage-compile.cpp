@@ -217,9 +217,7 @@ LogicalResult lowerToTile(ModuleOp module, sage::LevelRecorder &recorder) {
        [&](OpPassManager &manager) { sage::buildLegalizePipeline(manager, options); }, false},
       {"2-sage.mlir", "smoothing and quantization explicit", sage::buildQuantizePipeline, true},
       {"3-tile-sequential.mlir", "host program, sequential tile kernels",
-       [](OpPassManager &manager) {
-         sage::buildQuantizedToTilePipeline(manager, overlapLaunches);
-       },
+       [](OpPassManager &manager) { sage::buildQuantizedToTilePipeline(manager, overlapLaunches); },
        true}};
   if (failed(recorder.record(module, "0-input.mlir", "the input")))
     return failure();

@@ -99,11 +99,11 @@ bool PreparationRun::attachSchedule(ModuleOp module) {
   int64_t widest = std::max(paddedHeadDim, paddedValueHeadDim);
   int64_t units = isWgmma ? (queryBlock % 192 == 0 ? 3 : 2) : 4, rows = isWgmma ? 64 : 16;
   bool hasInt4 = tested.chip == std::string("sm_80") || tested.chip == std::string("sm_89");
-  auto schedule =
-      ScheduleAttr::get(context.get(), family, isWgmma ? Copy::Tma : Copy::CpAsync, widest, units,
-                        rows, keyTile, 2, 1, 0, Conversion::Convert, 0, 0, /*scoreTerms=*/true,
-                        /*lateConversions=*/true, /*intervals=*/true, /*masks=*/true, /*windows=*/true,
-                        /*fenceProducts=*/false, /*persistent=*/false);
+  auto schedule = ScheduleAttr::get(
+      context.get(), family, isWgmma ? Copy::Tma : Copy::CpAsync, widest, units, rows, keyTile, 2,
+      1, 0, Conversion::Convert, 0, 0, /*scoreTerms=*/true,
+      /*lateConversions=*/true, /*intervals=*/true, /*masks=*/true, /*windows=*/true,
+      /*fenceProducts=*/false, /*persistent=*/false);
   auto target =
       TargetAttr::get(context.get(), tested.chip, family, 86, 166912, true, hasInt4, "unused");
   module.walk([&](Operation *op) {

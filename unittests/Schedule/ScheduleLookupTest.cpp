@@ -143,13 +143,18 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused)
       row.getRowsPerUnit(), row.getKeyTile(), row.getStages(), row.getValueChunks(),
       row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
       row.getConsumerRegisters(), /*scoreTerms=*/false, row.getLateConversions(),
-      /*intervals=*/true, /*masks=*/true, /*windows=*/false, /*fenceProducts=*/false, /*persistent=*/false);
+      /*intervals=*/true, /*masks=*/true, /*windows=*/false, /*fenceProducts=*/false,
+      /*persistent=*/false);
   RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));
-  EXPECT_TRUE(lean.findConflict(plain, geometry, {/*terms=*/true, /*mask=*/false, /*window=*/false}));
+  EXPECT_TRUE(
+      lean.findConflict(plain, geometry, {/*terms=*/true, /*mask=*/false, /*window=*/false}));
   EXPECT_FALSE(lean.findConflict(RecipeAttr::getNamed(&context, "sage2-4b"), geometry));
-  EXPECT_FALSE(row.findConflict(plain, geometry, {/*terms=*/true, /*mask=*/false, /*window=*/false}));
-  EXPECT_TRUE(lean.findConflict(plain, geometry, {/*terms=*/false, /*mask=*/true, /*window=*/true}));
-  EXPECT_FALSE(row.findConflict(plain, geometry, {/*terms=*/false, /*mask=*/true, /*window=*/true}));
+  EXPECT_FALSE(
+      row.findConflict(plain, geometry, {/*terms=*/true, /*mask=*/false, /*window=*/false}));
+  EXPECT_TRUE(
+      lean.findConflict(plain, geometry, {/*terms=*/false, /*mask=*/true, /*window=*/true}));
+  EXPECT_FALSE(
+      row.findConflict(plain, geometry, {/*terms=*/false, /*mask=*/true, /*window=*/true}));
 }

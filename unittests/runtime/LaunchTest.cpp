@@ -330,6 +330,26 @@ TEST_F(LaunchTest, OverlapsWithTheLaunchBeforeInTheCall) {
   EXPECT_THROW(sage::Artifact::parse(sealed(manifest)), sage::Error);
 }
 
+TEST_F(LaunchTest, PersistentKernelsGetNoMoreBlocksThanMultiprocessors) {
+  nlohmann::json manifest = sampleManifest();
+  auto blocksOf = [&](int64_t grid) {
+    manifest["kernels"][1]["grid"] = {grid, 1, 1};
+    sage_call call = callOf(1, 2, 1, 64, 64);
+    (void)overlapsOf(manifest, call);
+    sage_stub_launch launch{};
+    EXPECT_TRUE(sage_stub_get_launch(1, &launch));
+    return launch.grid[0];
+  };
+  sage::Driver driver(SAGE_STUB_DRIVER);
+  sage_device device;
+  ASSERT_EQ(takeMessage(sage_driver_device(driver.get(), 0, &device)), "");
+  unsigned multiprocessors = unsigned(device.multiprocessors);
+  EXPECT_EQ(blocksOf(multiprocessors + 5), multiprocessors + 5);
+  manifest["kernels"][1]["persistent"] = true;
+  EXPECT_EQ(blocksOf(multiprocessors + 5), multiprocessors);
+  EXPECT_EQ(blocksOf(3), 3u);
+}
+
 TEST_F(LaunchTest, AFailedOverlappingLaunchSaysSo) {
   nlohmann::json manifest = sampleManifest();
   manifest["kernels"][1]["overlaps"] = true;

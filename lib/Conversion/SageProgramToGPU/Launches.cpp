@@ -87,8 +87,8 @@ static FailureOr<int64_t> getMultiprocessors(LLVM::LLVMFuncOp kernel) {
                                                : NVVM::NVVMTargetAttr();
   if (!target)
     return kernel->emitOpError("persistent kernel must be in a module with one NVVM target");
-  FailureOr<RatesAttr> rates = lookupRates(kernel->getContext(), target.getChip(),
-                                           [&] { return kernel->emitOpError(); });
+  FailureOr<RatesAttr> rates =
+      lookupRates(kernel->getContext(), target.getChip(), [&] { return kernel->emitOpError(); });
   if (failed(rates))
     return failure();
   return rates->getMultiprocessors();

@@ -33,9 +33,9 @@ LogicalResult KernelLowering::lowerCount(CountOp op) {
     // PTX ISA, "atom": .inc wraps to 0 behind its operand.
     bool wraps = op.getWraps() != nullptr;
     Value operand = wraps ? add(toI32(op.getWraps()), constant(-1)) : constant(1);
-    return LLVM::AtomicRMWOp::create(
-        builder, loc, wraps ? LLVM::AtomicBinOp::uinc_wrap : LLVM::AtomicBinOp::add, address,
-        operand, LLVM::AtomicOrdering::monotonic, kDevice);
+    return LLVM::AtomicRMWOp::create(builder, loc,
+                                     wraps ? LLVM::AtomicBinOp::uinc_wrap : LLVM::AtomicBinOp::add,
+                                     address, operand, LLVM::AtomicOrdering::monotonic, kDevice);
   };
   if (role == Role::Producer) {
     // The producer is one thread, and writes nothing.

@@ -98,7 +98,8 @@ Value KernelLowering::getAddress(Value memref, ValueRange indices) {
 
 /// Memory that a kernel only reads may go through the non-coherent cache.
 static bool isOnlyRead(Value memref) {
-  return llvm::none_of(memref.getUsers(), [](Operation *user) { return isa<LaneStoreOp, CountOp>(user); });
+  return llvm::none_of(memref.getUsers(),
+                       [](Operation *user) { return isa<LaneStoreOp, CountOp>(user); });
 }
 
 /// Whether no launch of the program writes the memory.
@@ -262,7 +263,8 @@ LogicalResult KernelLowering::lower(Operation *op) {
             LLVM::ReturnOp::create(builder, loc, ValueRange());
             return success();
           })
-          .Case<BlockIdOp, BlockCountOp, UnitIdOp, LaneIdOp, WarpIdOp>([&](auto id) { return lowerIdentity(id); })
+          .Case<BlockIdOp, BlockCountOp, UnitIdOp, LaneIdOp, WarpIdOp>(
+              [&](auto id) { return lowerIdentity(id); })
           .Case([&](SpecializeOp specialize) { return lowerSpecialize(specialize); })
           .Case([&](math::Log2Op log2) { return lowerLog2(log2, *this); })
           .Case([&](arith::DivFOp) { return lowerDivision(division, *this); })

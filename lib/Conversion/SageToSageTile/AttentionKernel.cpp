@@ -99,7 +99,8 @@ void AttentionKernel::build() {
   allocateTiles();
   AffineExpr blocks = turns.getGrid();
   if (problem.schedule.getPersistent()) {
-    Value counter = b.addBuffer(buffer::tickets, MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
+    Value counter =
+        b.addBuffer(buffer::tickets, MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
     tile::TicketsOp::create(b, counter, b.index(0), b.addInteger(blocks));
   }
   // From here on the workspace is read.

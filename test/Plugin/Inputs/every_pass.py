@@ -39,6 +39,7 @@ STEPS = [
     ("sage-tile-peel-masks", "peeled", "pipelined", KERNELS, "{drop-guards=true}"),
     ("sage-tile-interleave-exponentials", "interleaved", "peeled", KERNELS, ""),
     ("sage-tile-sink-conversions", "sunk", "peeled", KERNELS, ""),
+    ("sage-tile-make-persistent", "persistent", "sunk", KERNELS, ""),
     ("sage-tile-fence-products", "fenced", "chain", KERNELS, ""),
     ("sage-tile-distribute", "distributed", "scheduled", KERNELS, ""),
     ("convert-sage-tile-to-nvvm", "nvvm kernels", "distributed", MODULES, ""),

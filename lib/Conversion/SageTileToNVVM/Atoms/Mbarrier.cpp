@@ -32,7 +32,8 @@ static bool needsWarpSync(BarrierArriveOp op) {
   for (Operation *before = op->getPrevNode(); before; before = before->getPrevNode()) {
     if (isa<WaitOp>(before))
       return false;
-    if (isa<LaneLoadOp, LaneStoreOp, LoadMatrixOp, MmaOp, GetOp>(before) || before->getNumRegions() != 0)
+    if (isa<LaneLoadOp, LaneStoreOp, LoadMatrixOp, MmaOp, GetOp>(before) ||
+        before->getNumRegions() != 0)
       return true;
   }
   return true;

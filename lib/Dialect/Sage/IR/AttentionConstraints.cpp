@@ -152,9 +152,9 @@ LogicalResult sage::verifyPlan(const AttentionView &view) {
     return op->emitOpError() << "schedule family must be the target's, but got "
                              << stringifyFamily(view.schedule.getFamily()) << " and "
                              << stringifyFamily(view.target.getFamily()) << " [C10]";
-  if (auto conflict = view.schedule.findConflict(
-          view.recipe, view.geometry,
-          {view.masking.bias || view.masking.softcap, view.masking.mask != Mask::None,
+  if (auto conflict = view.schedule.findConflict(view.recipe, view.geometry,
+                                                 {view.masking.bias || view.masking.softcap,
+                                                  view.masking.mask != Mask::None,
                                                   static_cast<bool>(view.masking.windowLeft)}))
     return op->emitOpError() << *conflict << " [C11]";
   if (view.target && view.schedule.getSharedBytes(view.recipe) > view.target.getSharedBytes()) {

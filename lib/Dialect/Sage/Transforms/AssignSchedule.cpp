@@ -35,7 +35,8 @@ static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile) {
                       shape.valueHeadDim,
                       op.getRecipe(),
                       op.getGeometryAttr(),
-                      {op.getBias() || op.getSoftcapAttr(), op.getMask() != Mask::None, op.getWindowLeft().has_value()}};
+                      {op.getBias() || op.getSoftcapAttr(), op.getMask() != Mask::None,
+                       op.getWindowLeft().has_value()}};
   ScheduleAttr schedule = op.getScheduleAttr();
   if (!schedule) {
     FailureOr<ScheduleAttr> found =

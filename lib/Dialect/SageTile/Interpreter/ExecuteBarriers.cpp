@@ -97,8 +97,7 @@ bool Block::runCount(const Instruction &instruction, ArrayRef<Unit *> group) {
   if (!counter)
     return false;
   bool wraps = cast<CountOp>(instruction.op).getWraps() != nullptr;
-  int64_t number =
-      grid.count(counter, wraps ? getIndex(*group.front(), instruction, 2) : 0);
+  int64_t number = grid.count(counter, wraps ? getIndex(*group.front(), instruction, 2) : 0);
   for (Unit *unit : group)
     getResult(*unit, instruction).scalar.integer = number;
   return true;

@@ -36,9 +36,9 @@ public:
   LogicalResult run();
 
 private:
-  /// One region's loop over block ids. `state` is `period` times the iterations of loops over copied
-  /// tiles, for all ids before, plus the number of these ids mod `period`: consumers have no register
-  /// to spare.
+  /// One region's loop over block ids. `state` is `period` times the iterations of loops over
+  /// copied tiles, for all ids before, plus the number of these ids mod `period`: consumers have no
+  /// register to spare.
   struct IdLoop {
     scf::WhileOp loop;
     Value id, state, slot, parity;
@@ -75,10 +75,9 @@ LogicalResult Persister::collectDependents() {
   for (Operation &op : kernel.getBody().front()) {
     if (&op == specialize)
       return success();
-    bool depends =
-        isa<BlockIdOp>(op) || llvm::any_of(op.getOperands(), [&](Value operand) {
-          return operand.getDefiningOp() && dependents.contains(operand.getDefiningOp());
-        });
+    bool depends = isa<BlockIdOp>(op) || llvm::any_of(op.getOperands(), [&](Value operand) {
+                     return operand.getDefiningOp() && dependents.contains(operand.getDefiningOp());
+                   });
     if (!depends)
       continue;
     if (!isa<BlockIdOp>(op) && (!isScalarOp(&op) || op.getNumRegions() != 0))
@@ -109,13 +108,12 @@ LogicalResult Persister::stageOnceCopied() {
     return failure();
   for (auto &[barrier, staged] : stagedBarriers) {
     auto alloc = barrier.getDefiningOp<BarrierAllocOp>();
-    staged = BarrierAllocOp::create(top, alloc.getLoc(),
-                                    BarrierType::get(kernel.getContext(), slots),
-                                    alloc.getArrivals());
+    staged = BarrierAllocOp::create(
+        top, alloc.getLoc(), BarrierType::get(kernel.getContext(), slots), alloc.getArrivals());
   }
   for (auto &[tile, staged] : stagedTiles)
-    staged = AllocOp::create(top, tile.getLoc(),
-                             cast<SharedType>(tile.getType()).withStages(slots));
+    staged =
+        AllocOp::create(top, tile.getLoc(), cast<SharedType>(tile.getType()).withStages(slots));
   return success();
 }
 
@@ -163,8 +161,7 @@ Persister::IdLoop Persister::createLoop(Region &region, bool isProducer) {
   } else {
     BarrierWaitOp::create(builder, loc, full, slot, parity);
     id = GetOp::create(builder, loc, numbers, slot);
-    isId = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, id,
-                                 constant(builder, 0));
+    isId = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, id, constant(builder, 0));
   }
   scf::ConditionOp::create(builder, loc, isId, ValueRange{id, state});
 
@@ -195,8 +192,8 @@ void Persister::cloneDependents(IdLoop &ids) {
   });
 }
 
-/// Stages and phases of what loops copy go on where the id before ended. Sets `last`, the last of these
-/// loops.
+/// Stages and phases of what loops copy go on where the id before ended. Sets `last`, the last of
+/// these loops.
 LogicalResult Persister::shiftRings(IdLoop &ids, scf::ForOp &last) {
   DenseMap<Value, Value> bounds;
   auto isRing = [](scf::ForOp loop) {
@@ -262,7 +259,7 @@ LogicalResult Persister::shiftRings(IdLoop &ids, scf::ForOp &last) {
       return failure();
   }
   if (!last)
-    return ids.loop.emitOpError("kernel to be made persistent must copy tiles in a loop");
+    return tickets.emitOpError("must be in a kernel that copies tiles in a loop");
   return success();
 }
 
@@ -273,8 +270,9 @@ void Persister::useSlots(IdLoop &ids) {
   builder.setInsertionPointAfterValue(ids.parity);
   IRMapping stages;
   for (auto &[tile, staged] : stagedTiles)
-    stages.map(tile, StageOp::create(builder, tile.getLoc(), tile.getType(), staged, ids.slot)
-                         .getResult());
+    stages.map(
+        tile,
+        StageOp::create(builder, tile.getLoc(), tile.getType(), staged, ids.slot).getResult());
   body->walk([&](Operation *op) {
     for (OpOperand &operand : op->getOpOperands()) {
       if (Value stage = stages.lookupOrNull(operand.get())) {
@@ -311,11 +309,12 @@ void Persister::finishProducer(IdLoop &ids, scf::ForOp last) {
   OpBuilder builder = OpBuilder::atBlockBegin(body);
   // As many are taken as there are ids: one for every id but the blocks' first, and one by which
   // each block ends.
-  Value ticket = CountOp::create(builder, loc, tickets.getCounters(), tickets.getIndex(),
-                                 tickets.getIds());
+  Value ticket =
+      CountOp::create(builder, loc, tickets.getCounters(), tickets.getIndex(), tickets.getIds());
   builder.setInsertionPointToEnd(body);
   Value next = arith::AddIOp::create(builder, loc, ticket, BlockCountOp::create(builder, loc));
-  scf::YieldOp::create(builder, loc, ValueRange{next, createNextState(builder, last.getUpperBound())});
+  scf::YieldOp::create(builder, loc,
+                       ValueRange{next, createNextState(builder, last.getUpperBound())});
 }
 
 /// The slots are free when the consumers have read the id, for the last time too, and what was
@@ -343,8 +342,8 @@ LogicalResult Persister::run() {
     return failure();
   MLIRContext *context = kernel.getContext();
   // Bulk copies and their vectors are multiples of 16 bytes.
-  numbers = AllocOp::create(
-      top, loc, SharedType::get(context, {2 * slots}, top.getI32Type(), /*swizzle=*/0));
+  numbers = AllocOp::create(top, loc,
+                            SharedType::get(context, {2 * slots}, top.getI32Type(), /*swizzle=*/0));
   auto type = BarrierType::get(context, slots);
   full = BarrierAllocOp::create(top, loc, type, 1);
   empty = BarrierAllocOp::create(top, loc, type, static_cast<int32_t>(kernel.getUnits()));

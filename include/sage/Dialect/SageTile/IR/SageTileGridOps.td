@@ -5,6 +5,12 @@
 
 include "sage/Dialect/SageTile/IR/SageTileOps.td"
 
+def SageTile_BlockCountOp : SageTile_Op<"block_count", [Pure]> {
+  let summary = "Number of thread blocks of the (one-dimensional) grid.";
+  let results = (outs Index:$result);
+  let assemblyFormat = "attr-dict";
+}
+
 def SageTile_CountOp : SageTile_Op<"count", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "Adds one to a counter in device memory, and gives what it was; all units together.";
   let description = [{

@@ -77,12 +77,6 @@ def SageTile_BlockIdOp : SageTile_Op<"block_id", [DeclareOpInterfaceMethods<Memo
   let assemblyFormat = "(`reload` $reload^)? attr-dict";
 }
 
-def SageTile_BlockCountOp : SageTile_Op<"block_count", [Pure]> {
-  let summary = "Number of thread blocks of the (one-dimensional) grid.";
-  let results = (outs Index:$result);
-  let assemblyFormat = "attr-dict";
-}
-
 def SageTile_UnitIdOp : SageTile_Op<"unit_id", [Pure]> {
   let summary = "Index of the executing unit among the units that run this region.";
   let results = (outs Index:$result);
