@@ -151,7 +151,13 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused)
   EXPECT_FALSE(lean.findConflict(plain, geometry));
   EXPECT_TRUE(
       lean.findConflict(plain, geometry, {/*terms=*/true, /*mask=*/false, /*window=*/false}));
-  EXPECT_FALSE(lean.findConflict(RecipeAttr::getNamed(&context, "sage2-4b"), geometry));
+  RecipeAttr smooth = RecipeAttr::getNamed(&context, "sage2-4b");
+  EXPECT_FALSE(lean.findConflict(smooth, geometry));
+  ScheduleAttr wide = ScheduleAttr::get(&context, Family::Wgmma, Copy::Tma, 64, 3, 64,
+                                        /*keyTile=*/192, 2, 1, 0, Conversion::Convert, 32, 160,
+                                        /*scoreTerms=*/false, true, true, true, true, false, false);
+  EXPECT_TRUE(wide.findConflict(smooth, GeometryAttr::getDefault(smooth, Family::Wgmma, 192, 192)));
+  EXPECT_FALSE(wide.findConflict(plain, GeometryAttr::getDefault(plain, Family::Wgmma, 192, 192)));
   EXPECT_FALSE(
       row.findConflict(plain, geometry, {/*terms=*/true, /*mask=*/false, /*window=*/false}));
   EXPECT_TRUE(

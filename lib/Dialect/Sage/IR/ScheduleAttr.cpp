@@ -71,6 +71,12 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
   if ((demands.terms || recipe.getGranularity() == Granularity::PerToken) && !getScoreTerms())
     return std::string("schedule must have score_terms = true for scales per token, a bias or a "
                        "soft cap, but got false");
+  constexpr int64_t mostCorrectedKeys = 128;
+  if (recipe.smoothsQuery() && !getScoreTerms() && getKeyTile() > mostCorrectedKeys)
+    return llvm::formatv("schedule must have score_terms = true or a key_tile of at most {0} for "
+                         "smooth q, but got {1}",
+                         mostCorrectedKeys, getKeyTile())
+        .str();
   if (demands.mask && !getMasks())
     return std::string("schedule must have masks = true for a mask, but got false");
   if (demands.window && !getWindows())

@@ -156,7 +156,7 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     that many groups (0: not chained); `magic` starts int32 accumulators at the bits of 1.5·2^23, so that they read as
     floats without a conversion. `producer_registers` and `consumer_registers` are per thread, 0 where warps are not
     specialized. `score_terms` says whether the registers suffice for scores that have a factor or a function of their own
-    for every element: scales per token, a bias, a soft cap (Spec S7); `intervals` whether they suffice
+    for every element: scales per token, a bias, a soft cap, dS in tiles above 128 keys (Spec S7); `intervals` whether they suffice
     for a sum in float32 of every interval of a tile (Spec S9); `masks` whether they suffice for masks,
     and `windows` for those that bound a query's keys on the left (Spec S11). `late_conversions` converts scores behind their
     maximum, and probabilities behind the wait for V (sage-tile-sink-conversions). `fence_products` keeps the assembler
