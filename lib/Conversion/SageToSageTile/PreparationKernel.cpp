@@ -165,10 +165,14 @@ void PreparationKernel::build() {
   if (hasTickets)
     addReset();
   KernelBuilder b = program.startKernel("prepare", tile::Unit::Warp, preparationWarps);
-  // Registers for this many blocks, so that some load while others wait or compute.
+  // Registers for this many blocks, so that some load while others wait or compute. Scales of whole
+  // blocks take more of them.
+  bool isPerBlock = problem.recipe.getGranularity() == Granularity::PerBlock;
   if (int64_t columns = std::max(problem.getPaddedHeadDim(), problem.getPaddedValueHeadDim());
       columns <= 128)
-    b.getKernel()->setAttr("blocks_per_multiprocessor", b.getI32IntegerAttr(columns <= 64 ? 4 : 2));
+    b.getKernel()->setAttr("blocks_per_multiprocessor", b.getI32IntegerAttr(columns > 64 ? 2
+                                                                            : isPerBlock ? 3
+                                                                                         : 4));
   b.awaitGrid(hasTickets && program.overlapsLaunches());
   Value counters, ticket;
   if (hasTickets) {
