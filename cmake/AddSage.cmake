@@ -96,8 +96,9 @@ function(sage_add_docs input output)
   add_custom_command(
     OUTPUT ${page}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/docs
-    COMMAND ${MLIR_TABLEGEN_EXE} ${ARGN} ${includes} ${CMAKE_CURRENT_SOURCE_DIR}/${input} -o ${page}
+    COMMAND ${MLIR_TABLEGEN_EXE} ${ARGN} ${includes} ${CMAKE_CURRENT_SOURCE_DIR}/${input} -o ${page} -d ${page}.d
     DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${input} sage-headers
+    DEPFILE ${page}.d
     COMMENT "Generating ${output}"
     VERBATIM)
   string(MAKE_C_IDENTIFIER sage-docs-${output} name)

@@ -94,19 +94,20 @@ def make_cell(problem, options):
         return {**cell, "status": "assembled"}
 
 
-def make_cells(chosen, options, done=()):
-    cells, failed = list(done), 0
+def make_cells(chosen, options, recorded=()):
+    """What is recorded, with a new cell for each of `chosen`. A run that is interrupted leaves the others as they were."""
+    cells, failed = {cell["name"]: cell for cell in recorded}, 0
     with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
-        for cell in pool.map(lambda problem: make_cell(problem, options), chosen):
-            cells.append(cell)
+        for number, cell in enumerate(pool.map(lambda problem: make_cell(problem, options), chosen), 1):
+            cells[cell["name"]] = cell
             failed += cell["status"] == "failed"
-            print(f"\r{len(cells)} of {len(chosen) + len(done)}, {failed} failed", end="", file=sys.stderr, flush=True)
+            print(f"\r{number} of {len(chosen)}, {failed} failed", end="", file=sys.stderr, flush=True)
             if cell["status"] == "failed":
                 print(f"\n{cell['name']}: {cell['reason']}", file=sys.stderr)
-            if options.out and len(cells) % 20 == 0:
-                write(cells, options.out)
+            if options.out and number % 20 == 0:
+                write(cells.values(), options.out)
     print(file=sys.stderr)
-    return cells
+    return list(cells.values())
 
 
 def write(cells, path):
@@ -117,17 +118,16 @@ def write(cells, path):
 
 
 def command_make(options):
-    chosen = [p for p in problems.matrix() if re.search(options.only, p.name())]
-    done = []
+    every = problems.matrix()
+    chosen, recorded = [p for p in every if re.search(options.only, p.name())], []
     if os.path.exists(options.out):
+        names = {p.name() for p in every}
         with open(options.out) as file:
-            recorded = json.load(file)
-        kept = {cell["name"] for cell in recorded if options.resume and cell["status"] != "failed"}
+            recorded = [cell for cell in json.load(file) if cell["name"] in names]
+    if options.resume:
+        kept = {cell["name"] for cell in recorded if cell["status"] != "failed"}
         chosen = [p for p in chosen if p.name() not in kept]
-        # What is not compiled again stays as it is, as long as it is a cell of the matrix.
-        names = {p.name() for p in problems.matrix()} - {p.name() for p in chosen}
-        done = [cell for cell in recorded if cell["name"] in names]
-    cells = make_cells(chosen, options, done)
+    cells = make_cells(chosen, options, recorded)
     write(cells, options.out)
     counts = {status: sum(cell["status"] == status for cell in cells) for status in STATUSES}
     print("matrix: " + ", ".join(f"{count} {status}" for status, count in counts.items()))

@@ -137,6 +137,18 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForIntervalsAreRefused) {
   EXPECT_FALSE(conflict(parse("#sage.recipe<\"sage2pp\", interval = 64>")));
 }
 
+TEST_F(ScheduleLookupTest, RowsWithoutRegistersForMasksAreRefused) {
+  ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
+  ASSERT_FALSE(row.getMasks());
+  RecipeAttr recipe = RecipeAttr::getNamed(&context, "sage2-8b");
+  GeometryAttr geometry =
+      GeometryAttr::getDefault(recipe, Family::Wgmma, 192, row.getKeyTile(), 128);
+  EXPECT_FALSE(row.findConflict(recipe, geometry));
+  EXPECT_EQ(
+      row.findConflict(recipe, geometry, {/*terms=*/false, /*mask=*/true, /*window=*/false}),
+      "schedule must have masks = true for a mask, but got false");
+}
+
 TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused) {
   ScheduleAttr row = schedule(target("sm_89"), 64, "sage2-8b");
   ScheduleAttr lean = ScheduleAttr::get(

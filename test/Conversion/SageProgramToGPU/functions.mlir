@@ -10,7 +10,7 @@ module attributes {gpu.container_module} {
     }
     llvm.func @second(%m: !llvm.ptr {llvm.byval = !llvm.array<128 x i8>, llvm.align = 64 : i64, nvvm.grid_constant},
                       %o: !llvm.ptr<1>, %s: f32)
-        attributes {gpu.kernel, nvvm.kernel, nvvm.maxntid = array<i32: 384>, sage.shared_bytes = 1000 : i64} {
+        attributes {gpu.kernel, nvvm.kernel, nvvm.maxntid = array<i32: 384>, sage.persistent, sage.shared_bytes = 1000 : i64} {
       llvm.return
     }
   }
@@ -76,9 +76,12 @@ module attributes {gpu.container_module} {
 // CHECK-SAME: threads in (%c128_i64, %c1_i64, %c1_i64) : i64 dynamic_shared_memory_size %c0_i32
 // CHECK-SAME: args(%{{.*}} : !llvm.ptr, %{{.*}} : i32, %{{.*}} : i64)
 // CHECK: scf.if
+// Blocks of a persistent kernel take further tiles: no more are launched than run at once.
+// CHECK: %[[BLOCKS:.*]] = arith.minui %{{.*}}, %c132
 // CHECK: llvm.call @sage_encode_tensor_map(%[[MAP:.*]], %c0_i32, %c2_i32,
 // CHECK: %[[WORDS:.*]] = llvm.load %[[MAP]] : !llvm.ptr -> !llvm.array<16 x i64>
-// CHECK: gpu.launch_func <%[[STREAM]] : !llvm.ptr> @kernels::@second
+// CHECK: %[[GRID:.*]] = arith.index_cast %[[BLOCKS]] : index to i64
+// CHECK: gpu.launch_func <%[[STREAM]] : !llvm.ptr> @kernels::@second blocks in (%[[GRID]],
 // CHECK-SAME: dynamic_shared_memory_size %c1000_i32 args(%[[WORDS]] : !llvm.array<16 x i64>, %{{.*}} : !llvm.ptr, %[[SCALE]] : f32)
 // CHECK: %[[COUNT:.*]] = arith.muli
 // CHECK: scf.for %[[I:.*]] = %c0{{.*}} to %[[COUNT]]

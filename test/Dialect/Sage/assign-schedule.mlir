@@ -11,6 +11,8 @@
 // CHECK-DAG: #[[V:.+]] = affine_map<(d0) -> ((d0 floordiv 16) * 16 + ((d0 mod 4) floordiv 2) * 8 + ((d0 mod 16) floordiv 4) * 2 + d0 mod 2)>
 // CHECK-DAG: #[[THREAD:.+]] = #sage.geometry<query_block = 192, key_tile = 128, query_groups = #[[Q]], key_groups = #[[K128]], value_order = #[[V]]>
 
+// CHECK-DAG: #[[MASKED:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, exp_chunks = 8, producer_registers = 32, consumer_registers = 160, score_terms = false, intervals = false, windows = false>
+// CHECK-DAG: #[[WINDOW:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 2, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, producer_registers = 24, consumer_registers = 240, score_terms = false, late_conversions = false>
 // CHECK-DAG: #[[TERMS:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 64, stages = 3, value_chunks = 2, producer_registers = 32, consumer_registers = 160, persistent = true>
 // CHECK-DAG: #[[K64T:.+]] = affine_map<(d0) -> ((d0 floordiv 64) * 4 + (d0 mod 8) floordiv 2)>
 // CHECK-DAG: #[[TERMSGEO:.+]] = #sage.geometry<query_block = 192, key_tile = 64, query_groups = #[[Q]], key_groups = #[[K64T]], value_order = #[[V]]>
@@ -35,14 +37,16 @@ func.func @int8(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
   return %o : tensor<1x8x?x128xf16>
 }
 
-// A mask takes a row with registers for it.
+// A mask takes a row with registers for it, and one with two bounds a row with more of them.
 // CHECK-LABEL: func @causal
-// CHECK: geometry = #[[THREAD]]
-// CHECK-SAME: schedule = #[[MASKED:.+]]}
+// CHECK: schedule = #[[MASKED]]
+// CHECK: schedule = #[[WINDOW]]
 func.func @causal(%q: tensor<1x8x?x128xf16>) -> tensor<1x8x?x128xf16> {
   %o = sage.attention ins(%q, %q, %q : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>)
       outs(%q : tensor<1x8x?x128xf16>) {mask = #sage.mask<causal_top_left>, recipe = #sage.recipe<"sage2-8b">} -> tensor<1x8x?x128xf16>
-  return %o : tensor<1x8x?x128xf16>
+  %w = sage.attention ins(%o, %q, %q : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>)
+      outs(%q : tensor<1x8x?x128xf16>) {mask = #sage.mask<causal_top_left>, recipe = #sage.recipe<"sage2-8b">, window_left = 64 : i64} -> tensor<1x8x?x128xf16>
+  return %w : tensor<1x8x?x128xf16>
 }
 
 // A soft cap takes a row with registers for it, and that row's key tile.

@@ -33,13 +33,18 @@ ALIASES = {
                  "key_groups = affine_map<(n) -> ((n floordiv 64) * 4 + (n mod 8) floordiv 2)>, "
                  "value_order = affine_map<(p) -> (p)>>",
 }
-# Where an example may stand: in an op's attributes, in a module, in a kernel, in a module of kernels.
+# Where an example may stand: in an op's attributes, in a module, in a kernel, with a producer or its consumers,
+# in a module of kernels.
 ATTRIBUTE = ('"doc.value"() {example =\n', "} : () -> ()\n")
 KERNEL = "gpu.module @wrapper {{\nsage_tile.kernel @wrapper() attributes {{unit = #sage_tile.unit<{unit}>, units = 3 : i32}} {{\n"
 WRAPPERS = [
     ("", ""),
     (KERNEL.format(unit="warpgroup"), "sage_tile.return\n}\n}\n"),
     (KERNEL.format(unit="warp"), "sage_tile.return\n}\n}\n"),
+    (KERNEL.format(unit="warp") + "sage_tile.specialize producer registers(0) {\n",
+     "} consumer registers(0) {\n}\nsage_tile.return\n}\n}\n"),
+    (KERNEL.format(unit="warp") + "sage_tile.specialize producer registers(0) {\n} consumer registers(0) {\n",
+     "}\nsage_tile.return\n}\n}\n"),
     ("gpu.module @wrapper {\n", "}\n"),
 ]
 

@@ -341,7 +341,7 @@ LogicalResult Persister::run() {
   if (failed(collectDependents()) || failed(stageOnceCopied()))
     return failure();
   MLIRContext *context = kernel.getContext();
-  // Bulk copies and their vectors are multiples of 16 bytes.
+  // 16 bytes: the unit in which shared memory is placed.
   numbers = AllocOp::create(top, loc,
                             SharedType::get(context, {2 * slots}, top.getI32Type(), /*swizzle=*/0));
   auto type = BarrierType::get(context, slots);
