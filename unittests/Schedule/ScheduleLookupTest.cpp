@@ -144,9 +144,8 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForMasksAreRefused) {
   GeometryAttr geometry =
       GeometryAttr::getDefault(recipe, Family::Wgmma, 192, row.getKeyTile(), 128);
   EXPECT_FALSE(row.findConflict(recipe, geometry));
-  EXPECT_EQ(
-      row.findConflict(recipe, geometry, {/*terms=*/false, /*mask=*/true, /*window=*/false}),
-      "schedule must have masks = true for a mask, but got false");
+  EXPECT_EQ(row.findConflict(recipe, geometry, {/*terms=*/false, /*mask=*/true, /*window=*/false}),
+            "schedule must have masks = true for a mask, but got false");
 }
 
 TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused) {
