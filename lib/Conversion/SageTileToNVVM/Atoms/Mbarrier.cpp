@@ -26,14 +26,20 @@ LogicalResult lowerBarrierExpect(BarrierExpectOp op, KernelLowering &lowering) {
   return success();
 }
 
-/// Lane 0 arrives for its warp, so the other lanes' accesses must have happened. A wait for a
-/// matrix product is executed by the warp as a whole and comes after the product's own reads.
+/// Whether lanes may have read shared memory since the warp last met. Only the reads of a matrix
+/// product are over for the whole warp at its wait; ordinary loads before it (scales, say) are
+/// ordered lane by lane, and only bar.warp.sync orders them before lane 0's arrival (PTX ISA,
+/// "bar.warp.sync").
 static bool needsWarpSync(BarrierArriveOp op) {
+  auto reads = [](Operation *inner) {
+    return isa<LaneLoadOp, LaneStoreOp, LoadMatrixOp, MmaOp, GetOp>(inner) ? WalkResult::interrupt()
+                                                                           : WalkResult::advance();
+  };
   for (Operation *before = op->getPrevNode(); before; before = before->getPrevNode()) {
-    if (isa<WaitOp>(before))
+    // An arrival meets the warp itself, or has nothing to wait for since the one before.
+    if (isa<BarrierArriveOp, SyncOp>(before))
       return false;
-    if (isa<LaneLoadOp, LaneStoreOp, LoadMatrixOp, MmaOp, GetOp>(before) ||
-        before->getNumRegions() != 0)
+    if (before->walk(reads).wasInterrupted())
       return true;
   }
   return true;
