@@ -23,12 +23,14 @@ fi
 
 options=(-q -W ignore -p no:cacheprovider "$here/test_$name.py")
 [[ -n ${GTEST_OUTPUT:-} ]] && options+=("--junitxml=${GTEST_OUTPUT#xml:}python-$name.xml")
+# The tests of utils/evaluation import it.
+export PYTHONPATH=$root/utils
 export SAGE_HEADERS=$root/runtime/include SAGE_STUB_DRIVER=$build/lib/libcuda_stub.so PYTHONDONTWRITEBYTECODE=1
 if [[ -n $python ]]; then
   # The package alone: the interpreter has its own NumPy and pytest.
   mkdir -p "$folder/package"
   ln -sfn "$(echo "$env"/lib/python*/site-packages/sage)" "$folder/package/sage"
-  export PYTHONPATH=$folder/package
+  export PYTHONPATH=$folder/package:$root/utils
 fi
 status=0
 "${python:-$env/bin/python}" -m pytest "${options[@]}" || status=$?
