@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Captures Q, K and V of every layer on long texts, as files that sage-run and sage-interpret take.
 
     OUT/index.json               the model, the passages and their files

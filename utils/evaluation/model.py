@@ -1,4 +1,5 @@
 """SmolLM2-135M-Instruct (or any Llama of its form) in NumPy, with attention that can be replaced and looked into."""
+import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,9 @@ def find_weights(path=None):
 
 def load(path=None):
     """Reads the weights, dequantized to float32, and the tokenizer."""
+    file = find_weights(path)
     import gguf
     from .tokenizer import from_gguf
-
-    file = find_weights(path)
     reader = gguf.GGUFReader(file)
     fields = {name: field.contents() for name, field in reader.fields.items()}
     if fields["general.architecture"] != "llama":
@@ -65,7 +65,9 @@ def load(path=None):
         for name, heads in ("attn_q", config.query_heads), ("attn_k", config.key_heads):
             key = f"blk.{layer}.{name}"
             weights[key] = np.ascontiguousarray(halves_from_pairs(weights[key], heads))
-    return Model(config, weights, from_gguf(fields))
+    with open(file, "rb") as stream:
+        checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Model(config, weights, from_gguf(fields), f"{file.name} {checksum[:16]}")
 
 
 def halves_from_pairs(rows, heads):
@@ -101,8 +103,10 @@ def exact(layer, query, key, value, block=256):
 
 
 class Model:
-    def __init__(self, config, weights, tokenizer=None):
-        self.config, self.weights, self.tokenizer = config, weights, tokenizer
+    """identity: says which weights these are; stored results are of one identity."""
+
+    def __init__(self, config, weights, tokenizer=None, identity=""):
+        self.config, self.weights, self.tokenizer, self.identity = config, weights, tokenizer, identity
 
     def forward(self, tokens, attention=None, capture=None, logits="last"):
         """Scores of the next token, float32 [positions, vocabulary].

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Long English texts from Debian packages, and the passages of them that figures are measured on."""
 import argparse
 import gzip

