@@ -76,7 +76,7 @@ class Artifact:
 
 
 class Entry(NamedTuple):
-    """One precompiled artifact."""
+    """One precompiled artifact. Window bounds and the soft cap are compiled in."""
     chip: str
     recipe: str
     head_dim: int
@@ -85,29 +85,51 @@ class Entry(NamedTuple):
     bias: Optional[str] = None
     key_lengths: bool = False
     packed: bool = False
+    left: Optional[int] = None
+    right: Optional[int] = None
+    softcap: float = 0.0
+    sinks: bool = False
+
+    def features(self):
+        """As the `Mask` of a call."""
+        return Mask(self.mask, self.left, self.right, 0, self.softcap, self.bias, self.key_lengths, self.sinks, self.packed)
 
     def name(self):
-        """Its file in the wheel, without the suffix; the chip is the folder."""
-        parts = [self.recipe, f"d{self.head_dim}", self.element_type]
+        """Its file in the wheel, which it shares with the other element type, without the suffix; the chip is the folder."""
+        parts = [self.recipe, f"d{self.head_dim}"]
         parts += [] if self.mask == "none" else [self.mask]
+        parts += [f"{name}{value:g}" for name, value in (("left", self.left), ("right", self.right)) if value is not None]
+        parts += [f"softcap{self.softcap:g}"] if self.softcap else []
         parts += [f"bias-{self.bias}"] if self.bias else []
-        return "-".join(parts + [name for name in ("key_lengths", "packed") if getattr(self, name)])
+        return "-".join(parts + [name for name in ("key_lengths", "sinks", "packed") if getattr(self, name)])
 
 
-def pack(ptx, cubin=b"", cubin_json=b""):
-    """The content of a file of the wheel."""
-    header = json.dumps({"ptx": len(ptx), "cubin": len(cubin), "cubin_json": cubin_json.decode()})
-    return lzma.compress(header.encode() + b"\n" + ptx + cubin, preset=9 | lzma.PRESET_EXTREME)
+def pack(members):
+    """The content of a file of the wheel; `members` are (ptx, cubin, cubin_json) by element type, alike for the most part."""
+    header = {name: [len(ptx), len(cubin), cubin_json.decode()] for name, (ptx, cubin, cubin_json) in members.items()}
+    content = b"".join(ptx + cubin for ptx, cubin, _ in members.values())
+    return lzma.compress(json.dumps(header).encode() + b"\n" + content, preset=9 | lzma.PRESET_EXTREME)
 
 
-def unpack(data):
+def unpack(data, element_type):
     """(ptx, cubin, cubin_json)"""
     try:
-        header, _, rest = lzma.decompress(data).partition(b"\n")
-        sizes = json.loads(header)
-    except (lzma.LZMAError, ValueError) as error:
+        header, _, content = lzma.decompress(data).partition(b"\n")
+        begin = 0
+        for name, (ptx, cubin, cubin_json) in json.loads(header).items():
+            if name == element_type:
+                return content[begin:begin + ptx], content[begin + ptx:begin + ptx + cubin], cubin_json.encode()
+            begin += ptx + cubin
+    except (lzma.LZMAError, ValueError, TypeError, AttributeError) as error:
         raise ArtifactError(f"a precompiled artifact is damaged: {error}", "install the wheel again") from error
-    return rest[:sizes["ptx"]], rest[sizes["ptx"]:], sizes["cubin_json"].encode()
+    raise ArtifactError(f"a precompiled artifact is damaged: nothing in it is for {element_type}", "install the wheel again")
+
+
+def canonical(mask):
+    """The precompiled way to say the same: a window that ends at the diagonal is causality with a left bound."""
+    if mask.kind.startswith("window_") and mask.right == 0:
+        return mask._replace(kind=mask.kind.replace("window_", "causal_"), right=None)
+    return mask
 
 
 class Store:
@@ -144,16 +166,15 @@ class Store:
                     except OSError as error:
                         raise FileError(f"a precompiled artifact cannot be read: {error}",
                                         "install the wheel again") from error
-                    found = self._artifacts[entry] = Artifact.parse(*unpack(data))
+                    found = self._artifacts[entry] = Artifact.parse(*unpack(data, entry.element_type))
         return found
 
     def find(self, chip, recipe, head_dim, element_type, mask):
         """The entry whose head dim is the smallest of at least `head_dim`; UnsupportedError says what there is."""
-        plain = (mask.left, mask.right, mask.sink_tokens, mask.softcap, mask.sinks) == (None, None, 0, 0.0, False)
         here = [entry for entry in self.entries() if entry.chip == chip]
-        fits = [entry for entry in here if plain and entry.recipe == recipe and entry.element_type == element_type
-                and (entry.mask, entry.bias, entry.key_lengths, entry.packed)
-                == (mask.kind, mask.bias, mask.key_lengths, mask.packed)]
+        asked = canonical(mask)
+        fits = [entry for entry in here if entry.recipe == recipe and entry.element_type == element_type
+                and entry.features() == asked]
         large = [entry for entry in fits if entry.head_dim >= head_dim]
         if large:
             return min(large, key=lambda entry: entry.head_dim)
@@ -171,7 +192,7 @@ class Store:
         recipes = sorted({entry.recipe for entry in here})
         if recipe not in recipes:
             return UnsupportedError(f"recipe must be one of {', '.join(recipes)} on {chip}, but got {recipe!r}", remedy)
-        masks = sorted({Mask(entry.mask, bias=entry.bias, key_lengths=entry.key_lengths, packed=entry.packed).describe()
-                        for entry in here if entry.recipe == recipe})
-        return UnsupportedError(f"{mask.describe()} with {element_type} is not precompiled for {chip} and recipe {recipe}; "
-                                f"there are: {'; '.join(masks)}", remedy)
+        masks = sorted({entry.features().describe() for entry in here if entry.recipe == recipe
+                        and entry.element_type == element_type and entry.head_dim >= head_dim})
+        return UnsupportedError(f"{mask.describe()} with {element_type} is not precompiled for {chip}, recipe {recipe} and head "
+                                f"dim {head_dim}; there are: {'; '.join(masks)}", remedy)

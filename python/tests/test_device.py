@@ -1,6 +1,7 @@
 """GPU calls on the stub driver: its device memory is the host's, kernels do not run, launches are recorded."""
 import contextlib
 import ctypes
+import lzma
 import os
 import threading
 
@@ -14,6 +15,7 @@ from sage._artifacts import Entry, Store, pack, unpack
 STUB = os.environ.get("SAGE_STUB_DRIVER", "")
 pytestmark = pytest.mark.skipif(not os.path.exists(STUB), reason="SAGE_STUB_DRIVER names no stub driver")
 HAVE = Entry("sm_90a", "sage2-8b", 64, "f16")
+WINDOW = HAVE._replace(mask="causal_bottom_right", left=127, sinks=True)
 
 
 class StubTensor:
@@ -150,6 +152,18 @@ class TestLaunch:
         with pytest.raises(sage.UnsupportedError, match="head dim must be at most"):
             sage.attention(*tensors(dim=512))
 
+    @pytest.mark.skipif(WINDOW not in _device.artifacts(), reason="the wheel was made without windows")
+    def test_windows_are_those_that_were_compiled(self, stub):
+        sinks = StubTensor(np.zeros(4, np.float32))
+        sage.attention(*tensors(), causal=True, window=(127, None), sinks=sinks)
+        sage.attention(*tensors(), window=(127, 0), sinks=sinks)
+        assert [module.artifact.mask for module in _device.state().modules.values()] == [WINDOW.features()]
+        with pytest.raises(sage.UnsupportedError, match="left = 100, sinks with f16 is not precompiled .* there are: .*"
+                                                        "causal_bottom_right, left = 127, sinks.*sage-compile"):
+            sage.attention(*tensors(), causal=True, window=(100, None), sinks=sinks)
+        with pytest.raises(sage.UnsupportedError, match="is not precompiled"):
+            sage.attention(*tensors(), causal=True, alignment="top-left", window=(127, None), sinks=sinks)
+
     def test_cache_of_assembled_code(self, stub, tmp_path):
         if not any(entry[:4] == ("sm_89", "sage2-8b", 64, "f16") for entry in sage.artifacts()):
             pytest.skip("the wheel was made without sm_89/sage2-8b-d64-f16")
@@ -212,8 +226,14 @@ class TestLaunch:
 
 
 def test_pack_and_unpack():
-    assert unpack(pack(b"ptx\n\0", b"cubin\n", b'{"a": 1}')) == (b"ptx\n\0", b"cubin\n", b'{"a": 1}')
-    assert unpack(pack(b"ptx")) == (b"ptx", b"", b"")
+    members = {"f16": (b"ptx\n\0", b"cubin\n", b'{"a": 1}'), "bf16": (b"other", b"", b"")}
+    packed = pack(members)
+    assert {name: unpack(packed, name) for name in members} == members
+    with pytest.raises(sage.ArtifactError, match="nothing in it is for f32"):
+        unpack(packed, "f32")
+    for damaged in (packed[:-1], lzma.compress(b"[]\n"), lzma.compress(b'{"f16": 3}\n'), b""):
+        with pytest.raises(sage.ArtifactError, match="damaged"):
+            unpack(damaged, "f16")
 
 
 def test_without_artifacts(stub, tmp_path):
