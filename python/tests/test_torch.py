@@ -1,5 +1,7 @@
 """`sage.torch` on CPU tensors against PyTorch's own function in float64."""
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -27,6 +29,15 @@ def tensors(lead=(2,), heads=4, key_heads=4, n=33, m=40, d=64, dv=None, dtype=to
     torch.manual_seed(0)
     return (torch.randn(*lead, heads, n, d).to(dtype), torch.randn(*lead, key_heads, m, d).to(dtype),
             torch.randn(*lead, key_heads, m, dv or d).to(dtype))
+
+
+def test_the_first_call_imports_nothing():
+    """Some of PyTorch's functions import sympy when they are first called, for seconds on a cold disk."""
+    call = "sage.torch.scaled_dot_product_attention(*[torch.zeros({}, dtype=torch.float16)] * 3)"
+    program = ("import sys, torch, sage.torch; modules = set(sys.modules); "
+               + "; ".join(call.format(shape) for shape in ("1, 2, 40, 64", "2, 40, 64", "3, 1, 2, 40, 64"))
+               + "; print(sorted(set(sys.modules) - modules))")
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 def test_random_arguments():

@@ -118,13 +118,18 @@ def _in_autocast(tensors):
                  for tensor in tensors)
 
 
+def _broadcast(*shapes):
+    """Of shapes that were checked. PyTorch's own function imports sympy when it is first called: seconds on a cold disk."""
+    return tuple(next((extent for extent in extents if extent != 1), 1) for extents in zip(*shapes))
+
+
 def _four_dimensions(query, key, value, mask):
     """[batch, heads, tokens, head dim] views (copies where more than one leading dimension is broadcast)."""
     if query.dim() < 4:
         missing = 4 - query.dim()
         query, key, value = (tensor[(None,) * missing] for tensor in (query, key, value))
     elif query.dim() > 4:
-        lead = torch.broadcast_shapes(query.shape[:-3], key.shape[:-3], value.shape[:-3])
+        lead = _broadcast(query.shape[:-3], key.shape[:-3], value.shape[:-3])
         if mask is not None and mask.dim() > 3:
             mask = mask.expand(*lead, *mask.shape[-3:]).flatten(0, -4)
         query, key, value = (tensor.expand(*lead, *tensor.shape[-3:]).flatten(0, -4) for tensor in (query, key, value))
@@ -171,7 +176,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
         return _torch_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
     mask, head_dim = attn_mask, query.shape[-1]
     # The dimensions before the heads; None where there are no heads either.
-    lead = None if query.dim() == 2 else torch.broadcast_shapes(query.shape[:-3], key.shape[:-3], value.shape[:-3])
+    lead = None if query.dim() == 2 else _broadcast(query.shape[:-3], key.shape[:-3], value.shape[:-3])
     plain = query.dim() == 4 and query.shape[0] == key.shape[0] == value.shape[0] and query.shape[1] >= key.shape[1]
     if plain and mask is not None and mask.dim() < 4:
         mask = mask[(None,) * (4 - mask.dim())]
