@@ -39,7 +39,10 @@ typedef struct sage_compilation sage_compilation;
  *  hides keys become a part of the kernels; an extent of -1 in `problem->shape`
  *  leaves it to the call. `options` may be NULL. Bad arguments, and what the chip
  *  cannot do, are a failed compilation whose diagnostics name the argument, its
- *  value and what is accepted. NULL only if there is no memory. Thread safe. */
+ *  value and what is accepted. So are LLVM's fatal errors: while a compilation
+ *  runs, LLVM's handler of them is this library's; those of other threads' own use
+ *  of LLVM end the process as ever. No signal handler is installed. NULL only if
+ *  there is no memory. Thread safe. */
 SAGE_API sage_compilation *sage_compile(const sage_problem *problem, const char *chip,
                                         const sage_compile_options *options);
 /** Compiles the sage.attention of `size` bytes of MLIR text or bytecode. `chip`

@@ -2,6 +2,7 @@
 
 #include "sage-c/Compile.h"
 
+#include "FatalErrors.h"
 #include "ProblemModule.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -14,6 +15,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
 
+#include <cstdlib>
 #include <new>
 
 using namespace mlir;
@@ -163,20 +165,52 @@ const char *sage_compiler_recipes(void) {
   return names.c_str();
 }
 
+/// MLIR does not look whether there was memory for an op, so there must be enough before one is
+/// made. The largest kernels take 40 MiB.
+static bool hasMemory() {
+  void *volatile block = std::malloc(size_t(64) << 20);
+  bool found = block != nullptr;
+  std::free(block);
+  return found;
+}
+
+/// A compilation that LLVM could not finish is not destroyed: frames that refer to it are gone.
+template <typename... Arguments>
+static sage_compilation *compile(const char *chip, const sage_compile_options *options,
+                                 Arguments... arguments) {
+  auto *result = new (std::nothrow) sage_compilation;
+  if (!result)
+    return nullptr;
+  if (!hasMemory()) {
+    result->diagnostics =
+        "error: a compilation needs 64 MiB of memory, which this process cannot get\n"
+        "note: raise its limit (ulimit -v), or compile in a process of its own\n";
+    return result;
+  }
+  std::optional<std::string> reason = runRecoverably([&] {
+    auto *compilation = new Compilation(chip, options, *result);
+    compilation->compile(arguments...);
+    delete compilation;
+  });
+  if (reason) {
+    result->succeeded = false;
+    result->artifact.clear();
+    std::string place = chip ? " for '" + llvm::json::fixUTF8(chip) + "'" : "";
+    result->diagnostics += "error: LLVM could not compile the kernels" + place + ": " +
+                           llvm::json::fixUTF8(*reason) +
+                           "\nnote: memory of this compilation is lost; others are not affected\n";
+  }
+  return result;
+}
+
 sage_compilation *sage_compile(const sage_problem *problem, const char *chip,
                                const sage_compile_options *options) {
-  auto *result = new (std::nothrow) sage_compilation;
-  if (result)
-    Compilation(chip, options, *result).compile(problem);
-  return result;
+  return compile(chip, options, problem);
 }
 
 sage_compilation *sage_compile_mlir(const char *text, size_t size, const char *chip,
                                     const sage_compile_options *options) {
-  auto *result = new (std::nothrow) sage_compilation;
-  if (result)
-    Compilation(chip, options, *result).compile(text, size);
-  return result;
+  return compile(chip, options, text, size);
 }
 
 int32_t sage_compilation_succeeded(const sage_compilation *compilation) {

@@ -19,14 +19,17 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/BuryPointer.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/xxhash.h"
 
+#include <cstdlib>
 #include <functional>
 
 using namespace mlir;
@@ -310,8 +313,17 @@ std::string chooseLevelsFolder() {
 
 } // namespace
 
+/// What LLVM cannot compile is the input's fault: an error, not a crash that asks for a report.
+static void reportFatalError(void *, const char *reason, bool) {
+  llvm::errs() << "sage-compile: error: LLVM could not compile the kernels: " << reason << "\n";
+  // Removes unfinished files. Destructors would run in the middle of LLVM's work.
+  llvm::sys::RunInterruptHandlers();
+  std::_Exit(1);
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  llvm::install_fatal_error_handler(reportFatalError);
   registerAsmPrinterCLOptions();
   registerMLIRContextCLOptions();
   registerPassManagerCLOptions();
