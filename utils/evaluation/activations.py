@@ -7,7 +7,6 @@ What is there already, of the same model and tokens, is kept: an interrupted run
 """
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -16,16 +15,10 @@ import numpy as np
 
 from . import model as models
 from . import text
+from .passes import write_json
 from .progress import Progress
 
 NAMES = "qkv"
-
-
-def write_json(path, content):
-    """In one step: readers and an interruption see the old file or the new one."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
 
 
 def read_index(out, config):

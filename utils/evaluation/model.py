@@ -116,7 +116,7 @@ class Model:
           query [Hq, N, D], key and value [Hkv, N, D] after rotary embedding, float32 with values of float16. Returns
           the output [Hq, N, D]. None is `exact`.
         capture(layer, query, key, value): is called with what attention gets.
-        logits: "last", "all", or a slice of positions.
+        logits: "last", "all", or positions: a slice or an array of them.
         """
         return self.head(self.states(tokens, attention, capture), logits)
 
@@ -152,7 +152,7 @@ class Model:
     def head(self, states, logits="all"):
         """Logits of states. Callers with many positions do it in parts: a row has as many numbers as the vocabulary."""
         if isinstance(logits, str) and logits not in ("last", "all"):
-            raise ValueError(f'logits must be "last", "all" or a slice, but is "{logits}"; name positions by a slice')
+            raise ValueError(f'logits must be "last", "all" or positions, but is "{logits}"; name positions by a slice or an array')
         positions = {"last": slice(-1, None), "all": slice(None)}[logits] if isinstance(logits, str) else logits
         return states[positions] @ self.weights.get("output", self.weights["token_embd"]).T
 

