@@ -16,7 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 #: Part and its arguments → seconds that it may take. The first process on a fresh machine reads its files from the disk.
-PARTS = {"first_call": 60, "first_call again": 60, "fuzz": 120, "programs": 120, "overhead": 60, "models": 90, "arrays": 60}
+PARTS = {"first_call": 60, "first_call again": 60, "fuzz": 120, "masks": 60, "programs": 120, "overhead": 60, "models": 90, "arrays": 60}
 
 
 def run_part(name, limit):
