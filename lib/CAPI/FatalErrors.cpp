@@ -1,5 +1,6 @@
-// Fatal errors of LLVM, caught by a jump out of its frames as LLVM's own CrashRecoveryContext does it. That one also takes
-// the process's signals, which belong to the program that loaded this library.
+// Fatal errors of LLVM, caught by a jump out of its frames as LLVM's own CrashRecoveryContext does
+// it. That one also takes the process's signals, which belong to the program that loaded this
+// library.
 
 #include "FatalErrors.h"
 
@@ -30,7 +31,8 @@ void handleFatalError(void *, const char *reason, bool) {
     std::strncpy(point->reason, reason ? reason : "", sizeof(point->reason) - 1);
     std::longjmp(point->buffer, 1);
   }
-  // Of another user of LLVM, on another thread: what LLVM does without a handler. It exits after this.
+  // Of another user of LLVM, on another thread: what LLVM does without a handler. It exits after
+  // this.
   llvm::errs() << "LLVM ERROR: " << (reason ? reason : "") << "\n";
 }
 
