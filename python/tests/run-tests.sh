@@ -25,6 +25,8 @@ options=(-q -W ignore -p no:cacheprovider "$here/test_$name.py")
 [[ -n ${GTEST_OUTPUT:-} ]] && options+=("--junitxml=${GTEST_OUTPUT#xml:}python-$name.xml")
 # The tests of utils/evaluation import it.
 export PYTHONPATH=$root/utils
+# Small products: threads would only wait for one another.
+export OPENBLAS_NUM_THREADS=1
 export SAGE_HEADERS=$root/runtime/include SAGE_STUB_DRIVER=$build/lib/libcuda_stub.so PYTHONDONTWRITEBYTECODE=1
 if [[ -n $python ]]; then
   # The package alone: the interpreter has its own NumPy and pytest.

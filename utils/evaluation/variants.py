@@ -3,7 +3,7 @@
 The named recipes equal the project's CPU reference (python/tests/test_variants.py); every other variant is the same code
 with other data. Sums of products of quantized numbers are exact where the specification says so: float32 holds them.
 """
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Optional
 
 import numpy as np
@@ -43,6 +43,8 @@ class Variant:
     probability_scale: str = "static"
     #: What P = 1 is stored as; None: docs/Spec.md R7.
     probability_range: Optional[float] = None
+    #: What the largest V of a channel is stored as; None: docs/Spec.md R7.
+    value_range: Optional[float] = None
     row_sum: str = "quantized"
     accumulation: str = "two_level"
     #: Tokens between two promotions: 0 is one key tile, several tiles are allowed.
@@ -76,6 +78,10 @@ class Variant:
 
     def but(self, **changes):
         return replace(self, **changes)
+
+    def changes(self):
+        """What differs from the defaults, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) != field.default}
 
 
 _SAGE2 = Variant()
@@ -124,8 +130,8 @@ class _KeyHead:
 
     def _quantize_values(self, values):
         variant = self.variant
-        self.probability_range, limit = value_range(variant.pv, variant.inner)
-        self.probability_range = variant.probability_range or self.probability_range
+        defaults = value_range(variant.pv, variant.inner)
+        self.probability_range, limit = variant.probability_range or defaults[0], variant.value_range or defaults[1]
         self.value_mean = token_means(values) if "v" in variant.smooth else None
         centred = values if self.value_mean is None else values - self.value_mean
         rounded, self.value_scales = quantize_values(centred, variant.pv, limit, variant.value_scales == "channel")

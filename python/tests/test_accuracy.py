@@ -1,0 +1,122 @@
+"""docs/Accuracy.md is what utils/evaluate.py prints from docs/accuracy.json; and what the command says when it cannot."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation import paper, report, runner, studies, summary
+from evaluation.metrics import metrics_of, sums_of
+from evaluation.variants import Variant
+
+ROOT = Path(report.__file__).resolve().parents[2]
+DOCUMENT, FIGURES = ROOT / "docs" / "Accuracy.md", ROOT / "docs" / "accuracy.json"
+
+
+def evaluate(*arguments):
+    return subprocess.run([sys.executable, str(ROOT / "utils" / "evaluate.py"), *map(str, arguments)], capture_output=True,
+                          text=True)
+
+
+def test_the_document_is_what_the_json_says():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert report.render(report.read(FIGURES), text) == text
+
+
+def test_every_plot_is_there_and_is_shown():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for path in (ROOT / "docs" / "figures").iterdir():
+        assert f"figures/{path.name}" in text
+
+
+def test_every_variant_of_the_json_is_one_of_the_studies():
+    content = report.read(FIGURES)
+    for name, study in content["studies"].items():
+        known = {json.dumps(row.labels): row.variant for row in studies.STUDIES[name].rows}
+        for row in study["rows"]:
+            assert Variant(**row["variant"]) == known[json.dumps(row["labels"])]
+            assert row["results"]
+
+
+def test_the_paper_has_counterparts():
+    content = report.read(FIGURES)
+    for claim in paper.CLAIMS:
+        assert paper.verdict(claim, content["studies"], "activations")[0] in ("confirmed", "alike", "contradicted")
+
+
+@pytest.mark.parametrize("arguments, text", [
+    (("report", "--out", "nowhere.json"), "make it with `utils/evaluate.py run`"),
+    (("run", "--data", "nowhere"), "capture activations with"),
+    (("run", "--synthetic", "--studies", "colours"), "there is no study colours; there are recipes, ")])
+def test_errors(arguments, text):
+    result = evaluate(*arguments)
+    assert result.returncode == 1 and text in result.stderr and "Traceback" not in result.stderr
+
+
+def test_help():
+    assert "goes on where" in evaluate("--help").stdout
+
+
+def test_other_versions_and_unknown_tables_are_refused(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"version": 0}')
+    with pytest.raises(ValueError, match="must have version"):
+        report.read(path)
+    with pytest.raises(ValueError, match="marks a table 'colours'"):
+        report.render({"studies": {}}, "<!-- table: colours -->\n<!-- end -->")
+    with pytest.raises(ValueError, match="lacks the figures of table 'better'"):
+        report.render({"studies": {}}, "<!-- table: better -->\n<!-- end -->")
+
+
+def test_runs_go_on_where_they_were(tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "SYNTHETIC", ("normal",))
+    monkeypatch.setattr(studies, "SEEDS", 2)
+    monkeypatch.setattr(studies, "STUDIES", {"row-sums": studies.STUDIES["row-sums"]._replace(sources=("normal",))})
+    monkeypatch.setattr(runner, "measure", lambda unit, variants: [
+        (runner.variant_key(Variant(**changes)), {"sums": sums_of(np.ones((2, 8)) * (unit.seed + 2), np.ones((2, 8))).tolist()})
+        for changes in variants])
+    monkeypatch.setattr(runner, "ProcessPoolExecutor", Serial)
+    path = tmp_path / "parts.jsonl"
+    parts = runner.Parts(path)
+    tasks = runner.plan(["row-sums"], {}, None, parts)
+    assert len(tasks) == 2
+    runner.run(tasks[:1], parts, 1, report=lambda *_, **__: None)
+    path.write_text(path.read_text() + '{"version": 1, "un')  # an interruption
+    parts = runner.Parts(path)
+    tasks = runner.plan(["row-sums"], {}, None, parts)
+    assert [unit.seed for unit, _ in tasks] == [1]
+    runner.run(tasks, parts, 1, report=lambda *_, **__: None)
+    figures = summary.summarize(parts, {}, None)["row-sums"]["rows"][0]["results"]["normal"]["relative_l1"]
+    assert figures == {"mean": 1.5, "worst_layer": 2.0, "worst_head": 2.0, "spread": 0.71}
+
+
+class Serial:
+    """A pool without processes."""
+
+    def __init__(self, jobs):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, function, *arguments):
+        result = function(*arguments)
+        return type("Future", (), {"result": lambda self: result})()
+
+
+def test_metrics():
+    wanted = np.array([[3.0, 4.0]])
+    figures = metrics_of(sums_of(np.array([[4.0, 3.0]]), wanted))
+    assert figures["cosine"][0] == pytest.approx(24 / 25) and figures["relative_l1"][0] == pytest.approx(2 / 7)
+    assert figures["rmse"][0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value, text", [(0.038412, "0.0384"), (1.5, "1.50"), (12.345, "12.3"), (0.0001234, "0.000123"),
+                                         (9.999, "10.0"), (0, "0"), (3.2e-7, "3.2e-07")])
+def test_numbers(value, text):
+    assert report.number(value) == text

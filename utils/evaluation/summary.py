@@ -1,0 +1,87 @@
+"""docs/accuracy.json: the studies' figures from the parts that were measured."""
+import numpy as np
+
+from . import studies
+from .metrics import METRICS, metrics_of
+from .runner import unit_key, units_of, variant_key
+
+VERSION = 1
+
+
+def digits(value, count=5):
+    """Numbers and nested lists with few digits."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [digits(item, count) for item in value]
+    return float(f"{value:.{count}g}")
+
+
+def _over_layers(sums):
+    """Of sums [passages, layers, heads, 7]: by metric the mean, the worst layer and the worst head with where they are, and
+    the spread of the passages' means; the relative L1 of every layer."""
+    by_layer, by_head = metrics_of(sums.sum(axis=2)), metrics_of(sums)
+    result = {}
+    for name, worse in METRICS.items():
+        layers, heads = by_layer[name].mean(axis=0), by_head[name].mean(axis=0)
+        pick = np.argmax if worse is max else np.argmin
+        layer, (of_layer, head) = int(pick(layers)), np.unravel_index(pick(heads), heads.shape)
+        result[name] = {"mean": digits(layers.mean()), "worst_layer": digits(layers[layer]), "layer": layer,
+                        "worst_head": digits(heads[of_layer, head]), "head": [int(of_layer), int(head)]}
+        if len(sums) > 1:
+            result[name]["spread"] = digits(by_layer[name].mean(axis=1).std(ddof=1), 2)
+    result["layers"] = digits(by_layer["relative_l1"].mean(axis=0), 4)
+    return result
+
+
+def _over_seeds(sums):
+    """Of sums [seeds, heads, 7]: as above, each seed in the place of a layer; worst is the worst seed."""
+    by_seed, by_head = metrics_of(sums.sum(axis=1)), metrics_of(sums)
+    return {name: {"mean": digits(by_seed[name].mean()), "worst_layer": digits(worse(by_seed[name])),
+                   "worst_head": digits(worse(by_head[name].ravel())), "spread": digits(by_seed[name].std(ddof=1), 2)}
+            for name, worse in METRICS.items()}
+
+
+def _long(parts, variant):
+    """{kind: {"against_exact" | "against_alike": [[relative L1, its spread over seeds] by key length]}}."""
+    result = {}
+    for kind in studies.LONG:
+        of_kind = {}
+        for name, key in (("against_exact", "sums"), ("against_alike", "alike")):
+            rows = []
+            for keys in studies.LENGTHS:
+                of_seeds = [parts.known.get((f"long/{kind},{keys},{seed}/0", variant_key(variant)))
+                            for seed in range(studies.LONG_SEEDS)]
+                if None in of_seeds:
+                    return None
+                errors = [metrics_of(np.sum(part[key], axis=0))["relative_l1"] for part in of_seeds]
+                rows.append([digits(np.mean(errors)), digits(np.std(errors, ddof=1), 2)])
+            of_kind[name] = rows
+        result[kind] = of_kind
+    return result
+
+
+def _of_source(source, variant, parts, passages, folder):
+    if source == "long":
+        return _long(parts, variant)
+    units = units_of(source, passages, folder)
+    found = [parts.known.get((unit_key(unit), variant_key(variant))) for unit in units]
+    if not units or None in found:
+        return None
+    sums = np.array([part["sums"] for part in found])
+    if source in studies.SYNTHETIC:
+        return _over_seeds(sums)
+    layers = 1 + max(unit.layer for unit in units)
+    return _over_layers(sums.reshape(-1, layers, *sums.shape[1:]))
+
+
+def summarize(parts, passages, folder):
+    """The JSON's "studies": what is measured completely."""
+    result = {}
+    for name, study in studies.STUDIES.items():
+        rows = []
+        for row in study.rows:
+            sources = {source: _of_source(source, row.variant, parts, passages, folder) for source in study.sources}
+            rows.append({"labels": row.labels, "variant": row.variant.changes(),
+                         "results": {source: figures for source, figures in sources.items() if figures}})
+        if any(row["results"] for row in rows):
+            result[name] = {"title": study.title, "columns": list(study.columns), "rows": rows}
+    return result
