@@ -53,6 +53,7 @@ def command_run(options):
                          "synthetic": studies.SYNTHETIC_SPANS},
                "synthetic": {"seeds": studies.SEEDS, **studies.SYNTHETIC_SHAPE},
                "long": {"keys": studies.LENGTHS, "seeds": studies.LONG_SEEDS, **studies.LONG_SHAPE},
+               "last_queries": studies.LAST_QUERIES,
                "studies": summary.summarize(parts, index["passages"], options.data)}
     if options.perplexity.is_file():
         content["perplexity"] = json.loads(options.perplexity.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from conftest import exact, relative_l1
 
 pytest.importorskip("ml_dtypes")
 from evaluation.formats import round_to  # noqa: E402
+from evaluation.quantization import hadamard  # noqa: E402
 from evaluation.variants import RECIPES, Variant, attention  # noqa: E402
 
 #: Rounded to f16, as the reference's O: the part of the elements that are the same bits (0.9956 is the least measured, for
@@ -114,7 +115,7 @@ def test_rounding(name):
 
 @pytest.mark.parametrize("changes, bound", [
     ({"rotate": "hadamard"}, 0.045), ({"smoothquant": True}, 0.045), ({"scales": "mse"}, 0.045),
-    ({"smooth_key_block": 128}, 0.045), ({"smooth_key_block": 48, "smooth": "qk"}, 0.045), ({"clip": 0.9}, 0.06),
+    ({"smooth_key_block": 128}, 0.045), ({"smooth_key_block": 48, "smooth": "qk"}, 0.045), ({"query_fraction": 0.9, "key_fraction": 0.9}, 0.06),
     ({"pv": "int8", "probability_scale": "tile"}, 0.04), ({"pv": "uint8", "probability_scale": "tile"}, 0.03),
     ({"probability_scale": "tile"}, 0.045), ({"interval": 256}, 0.045), ({"interval": 512, "accumulator_bits": 22}, 0.045)],
     ids=str)
@@ -139,5 +140,15 @@ def test_query_blocks_and_layouts():
 def test_refused(changes):
     with pytest.raises(ValueError, match="must"):
         Variant(**changes)
-    with pytest.raises(ValueError, match="power of two"):
-        attention(*(np.ones((1, 4, 24), np.float16),) * 3, Variant(rotate="hadamard"))
+
+
+@pytest.mark.parametrize("dim", [64, 96, 128])
+def test_rotation_keeps_products(dim):
+    """And is one only for the whole of a power of two; otherwise for its blocks."""
+    random = np.random.default_rng(0)
+    q, k = random.standard_normal((2, 5, dim)).astype(np.float32)
+    rotated = hadamard(q, False) @ hadamard(k, True).T
+    assert np.abs(rotated - q @ k.T).max() < 1e-5 * np.abs(q @ k.T).max()
+    one = np.zeros((1, dim), np.float32)
+    one[0, 0] = 1
+    assert np.count_nonzero(hadamard(one, False)) == (dim & -dim)

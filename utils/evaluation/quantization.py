@@ -49,17 +49,17 @@ def expand(blocks, block, tokens):
     return np.repeat(blocks, block or tokens, axis=-2)[..., :tokens, :]
 
 
-def hadamard(rows):
-    """Rows times the orthogonal Sylvester matrix of their length, by the fast transform."""
+def hadamard(rows, is_key):
+    """N3: rows transformed in blocks of the largest power of two that divides their length. The products of Q and K are what
+    they were: halvings are shared."""
     dims = rows.shape[-1]
-    if dims & (dims - 1):
-        raise ValueError(f"head dim must be a power of two for rotate='hadamard', but is {dims}")
-    shape, width = rows.shape, 1
-    while width < dims:
+    block, shape, width = dims & -dims, rows.shape, 1
+    while width < block:
         pairs = rows.reshape(*shape[:-1], dims // (2 * width), 2, width)
         rows = np.stack((pairs[..., 0, :] + pairs[..., 1, :], pairs[..., 0, :] - pairs[..., 1, :]), axis=-2).reshape(shape)
         width *= 2
-    return rows * np.float32(dims**-0.5)
+    doublings = block.bit_length() - 1
+    return rows * np.float32(2.0**-(doublings // 2 if is_key else (doublings + 1) // 2))
 
 
 def group_of_tokens(granularity, geometry, tokens, is_key):
@@ -100,7 +100,7 @@ def _scale(largest, limit):
             np.where(zero, np.float32(0), np.float32(limit) / safe))
 
 
-def quantize_scores(rows, qk, groups, scales="absmax", clip=1.0):
+def quantize_scores(rows, qk, groups, scales="absmax", fraction=1.0):
     """N4 on [heads, tokens, D]: (values as float32, one scale for each token).
 
     scales="mse": of CLIP_RATIOS the one with the least squared error of the group.
@@ -109,7 +109,7 @@ def quantize_scores(rows, qk, groups, scales="absmax", clip=1.0):
         return round_to(rows, "f16"), np.ones(rows.shape[:-1], np.float32)
     limit = INTEGER_RANGES.get(qk, E4M3_MAX)
     groups = Groups(groups)
-    largest = groups.reduce(np.maximum, np.abs(rows).max(axis=-1)) * np.float32(clip)
+    largest = groups.reduce(np.maximum, np.abs(rows).max(axis=-1)) * np.float32(fraction)
 
     def quantize(ratio):
         scale, inverse = (part[..., groups.of_token] for part in _scale(largest * ratio, limit))

@@ -130,6 +130,18 @@ def accumulation_table(content, kind, against):
                      for row in study["rows"]])
 
 
+def accumulation_layers_table(study):
+    """On captured activations: against the same P and V, and against float64."""
+    rows = []
+    for row in study["rows"]:
+        figures = row["results"]["activations-last"]
+        alike, exact = figures["alike"]["relative_l1"], figures["relative_l1"]
+        rows.append(row_labels(row, study["columns"]) + [
+            number(alike["mean"]), f"{number(alike['worst_layer'])} ({alike['layer']})",
+            f"{number(alike['worst_head'])} ({alike['head'][0]}.{alike['head'][1]})", number(exact["mean"])])
+    return markdown(study["columns"] + ["mean", "worst layer", "worst head", "mean against float64"], rows)
+
+
 def perplexity_table(perplexity):
     """What evaluation.perplexity measured; errors are standard errors."""
     rows = []
@@ -166,6 +178,7 @@ def tables(content):
         "better": lambda: details_table(studies["better"], "activations"),
         "better-sources": lambda: sources_table(studies["better"]),
         "claims": lambda: claims_table(studies),
+        "accumulation-activations": lambda: accumulation_layers_table(studies["accumulation"]),
         "perplexity": lambda: perplexity_table(content["perplexity"]),
     }
     for kind in ("normal", "value-bias", "needle"):

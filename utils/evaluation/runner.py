@@ -25,6 +25,9 @@ class Unit(NamedTuple):
     folder: str = ""
 
     def load(self):
+        if self.source == "activations-last":
+            data = inputs.captured(self.folder, self.passage, self.layer, None)
+            return data._replace(query=data.query[:, -studies.LAST_QUERIES:])
         if self.passage:
             return inputs.captured(self.folder, self.passage, self.layer, studies.SPANS[self.keys])
         kind = self.name.split(",")[0]
@@ -48,7 +51,7 @@ def units_of(source, passages, folder):
     if source == "long":
         return [Unit(source, f"{kind},{keys},{seed}", seed=seed, keys=keys) for kind in studies.LONG
                 for keys in studies.LENGTHS for seed in range(studies.LONG_SEEDS)]
-    tokens = 8192 if source == "activations-8k" else 2048
+    tokens = 2048 if source == "activations" else 8192
     return [Unit(source, name, layer, keys=tokens, passage=name, folder=str(folder))
             for name, passage in sorted(passages.items()) if passage["tokens"] == tokens
             for layer in range(passages_layers(folder))]
@@ -70,7 +73,7 @@ def measure(unit, variants):
                                        query_blocks=data.query_blocks(chosen.geometry))
         got = run(variant)
         part = {"sums": sums_of(got, wanted)}
-        if unit.source == "long":
+        if unit.source in studies.ACCUMULATORS:
             part["alike"] = sums_of(got, run(studies.rounded_alike(variant)))
         results.append((variant_key(variant), {name: np.vectorize(lambda x: float(f"{x:.9g}"))(sums).tolist()
                                                for name, sums in part.items()}))

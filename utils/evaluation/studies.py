@@ -13,7 +13,11 @@ SYNTHETIC_SHAPE = {"heads": 2, "keys": 4096, "dim": 128}
 LENGTHS = (1024, 4096, 16384, 65536, 131072)
 LONG = ("normal", "value-bias", "needle")
 LONG_SEEDS = 3
+#: Inputs that are measured against the same P and V, too.
+ACCUMULATORS = ("long", "activations-last")
 LONG_SHAPE = {"heads": 1, "queries": 16, "dim": 64}
+#: On captured activations: the last queries of the passages of 8192 tokens.
+LAST_QUERIES = 16
 
 
 class Row(NamedTuple):
@@ -25,7 +29,8 @@ class Study(NamedTuple):
     title: str
     columns: Tuple[str, ...]
     rows: Tuple[Row, ...]
-    #: Kinds of inputs: "activations", names of SYNTHETIC, or "long".
+    #: Kinds of inputs: names of SYNTHETIC, "activations" (of 2048 tokens), "activations-8k", and for accumulators "long" and
+    #: "activations-last".
     sources: Tuple[str, ...] = SYNTHETIC + ("activations",)
 
 
@@ -98,17 +103,19 @@ def _accumulation():
 
 def _better():
     four, eight = RECIPES["sage2-4b"], RECIPES["sage2-8b"]
-    rotated = four.but(rotate="hadamard")
+    rotated, blocks = four.but(rotate="hadamard"), four.but(smooth_key_block=128)
+    both = rotated.but(smooth_key_block=128)
+    clipped = {"query_fraction": 15 / 16, "key_fraction": 3 / 4}
     choices = {
-        "`sage2-4b`": four, "4 bits, MSE scales": four.but(scales="mse"), "4 bits, Hadamard": rotated,
-        "4 bits, Hadamard, MSE scales": rotated.but(scales="mse"),
-        "4 bits, K smoothed by 128 keys": four.but(smooth_key_block=128),
-        "4 bits, K smoothed by 128 keys, Hadamard": rotated.but(smooth_key_block=128),
-        "4 bits, K smoothed by 128 keys, Hadamard, MSE scales": rotated.but(smooth_key_block=128, scales="mse"),
-        "4 bits, Hadamard, UINT8 P": rotated.but(pv="uint8", probability_scale="tile"),
-        "`sage2-8b`": eight, "8 bits, Hadamard": eight.but(rotate="hadamard"),
-        "8 bits, INT8 P": eight.but(pv="int8", probability_scale="tile"),
-        "8 bits, UINT8 P": eight.but(pv="uint8", probability_scale="tile"),
+        "`sage2-4b`": four, "MSE scales": four.but(scales="mse"), "clipped scales": four.but(**clipped), "Hadamard": rotated,
+        "Hadamard, MSE scales": rotated.but(scales="mse"), "`sage-4b`: Hadamard, clipped scales": RECIPES["sage-4b"],
+        "K smoothed by 128 keys": blocks, "K smoothed by 128 keys, Hadamard": both,
+        "K smoothed by 128 keys, Hadamard, MSE scales": both.but(scales="mse"),
+        "K smoothed by 128 keys, Hadamard, clipped scales": both.but(**clipped),
+        "Hadamard, UINT8 P": rotated.but(pv="uint8", probability_scale="tile"),
+        "`sage2-8b`": eight, "`sage-8b`: Hadamard": RECIPES["sage-8b"],
+        "INT8 P": eight.but(pv="int8", probability_scale="tile"), "UINT8 P": eight.but(pv="uint8", probability_scale="tile"),
+        "Hadamard, UINT8 P, 8 bits": RECIPES["sage-8b"].but(pv="uint8", probability_scale="tile"),
     }
     return tuple(Row({"variant": text}, variant) for text, variant in choices.items())
 
@@ -116,7 +123,7 @@ def _better():
 def _recipes():
     shown = {**RECIPES, "sage2-4b, not smoothed": RECIPES["sage2-4b"].but(smooth="")}
     return tuple(Row({"recipe": name, "geometry": chip}, variant.but(geometry=chip))
-                 for name, variant in shown.items() for chip in (("sm_90a", "sm_89") if name.startswith("sage2-") else ("sm_90a",)))
+                 for name, variant in shown.items() for chip in (("sm_90a", "sm_89") if name.startswith(("sage2-", "sage-")) else ("sm_90a",)))
 
 
 STUDIES = {
@@ -126,7 +133,7 @@ STUDIES = {
     "values": Study("Types of P and V", ("Q, K", "P, V"), _values()),
     "row-sums": Study("Row sums", ("P, V", "row sums of"), _row_sums()),
     "better": Study("Better than the paper", ("variant",), _better()),
-    "accumulation": Study("Accumulation", ("accumulation",), _accumulation(), ("long",)),
+    "accumulation": Study("Accumulation", ("accumulation",), _accumulation(), ACCUMULATORS),
 }
 
 

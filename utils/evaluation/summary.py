@@ -70,7 +70,11 @@ def _of_source(source, variant, parts, passages, folder):
     if source in studies.SYNTHETIC:
         return _over_seeds(sums)
     layers = 1 + max(unit.layer for unit in units)
-    return _over_layers(sums.reshape(-1, layers, *sums.shape[1:]))
+    figures = _over_layers(sums.reshape(-1, layers, *sums.shape[1:]))
+    if source in studies.ACCUMULATORS:
+        alike = np.array([part["alike"] for part in found])
+        figures["alike"] = _over_layers(alike.reshape(-1, layers, *alike.shape[1:]))
+    return figures
 
 
 def summarize(parts, passages, folder):

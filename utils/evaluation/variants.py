@@ -34,9 +34,10 @@ class Variant:
     rotate: str = "none"
     #: Channels of Q and K, centred, are balanced by SmoothQuant's factors.
     smoothquant: bool = False
-    #: Scales of Q and K: the largest magnitude, times `clip`; mse: a ratio to it for the least squared error.
+    #: Scales of Q and K: a part of the largest magnitude; mse: the part with the least squared error.
     scales: str = "absmax"
-    clip: float = 1.0
+    query_fraction: float = 1.0
+    key_fraction: float = 1.0
     pv: str = "e4m3"
     value_scales: str = "channel"
     #: tile: the largest P of each row and key tile is stored as the largest number, not P = 1.
@@ -89,6 +90,8 @@ _SAGE2 = Variant()
 RECIPES = {
     "sage2-8b": _SAGE2,
     "sage2-4b": Variant(qk="int4", smooth="qk"),
+    "sage-8b": Variant(rotate="hadamard"),
+    "sage-4b": Variant(qk="int4", smooth="qk", rotate="hadamard", query_fraction=15 / 16, key_fraction=3 / 4),
     "sage2pp": Variant(row_sum="float", inner="f16", interval=64),
     "sage1": Variant(granularity="block", pv="f16", row_sum="float", accumulation="single"),
     "f16": Variant(qk="f16", granularity="tensor", smooth="", pv="f16", row_sum="float", accumulation="single"),
@@ -119,12 +122,11 @@ class _KeyHead:
             factors = smoothquant_factors(queries, keys)
             queries, keys = queries * factors, keys / factors
         if variant.rotate == "hadamard":
-            queries, keys = hadamard(queries), hadamard(keys)
-        options = {"scales": variant.scales, "clip": variant.clip}
+            queries, keys = hadamard(queries, False), hadamard(keys, True)
         groups = [group_of_tokens(variant.granularity, tiles, n, is_key)
                   for n, is_key in ((queries.shape[1], False), (tokens, True))]
-        self.queries, self.query_scales = quantize_scores(queries, variant.qk, groups[0], **options)
-        keys, key_scales = quantize_scores(keys[None], variant.qk, groups[1], **options)
+        self.queries, self.query_scales = quantize_scores(queries, variant.qk, groups[0], variant.scales, variant.query_fraction)
+        keys, key_scales = quantize_scores(keys[None], variant.qk, groups[1], variant.scales, variant.key_fraction)
         self.keys, self.key_scales = keys[0], key_scales[0]
         self._quantize_values(values)
 
