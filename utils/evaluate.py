@@ -55,6 +55,8 @@ def command_run(options):
                "long": {"keys": studies.LENGTHS, "seeds": studies.LONG_SEEDS, **studies.LONG_SHAPE},
                "last_queries": studies.LAST_QUERIES,
                "studies": summary.summarize(parts, index["passages"], options.data)}
+    if index["passages"]:
+        content["statistics"] = summary.statistics(index["passages"], options.data)
     if options.perplexity.is_file():
         content["perplexity"] = json.loads(options.perplexity.read_text(encoding="utf-8"))
     else:

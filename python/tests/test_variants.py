@@ -15,8 +15,9 @@ from evaluation.quantization import hadamard  # noqa: E402
 from evaluation.variants import RECIPES, Variant, attention  # noqa: E402
 
 #: Rounded to f16, as the reference's O: the part of the elements that are the same bits (0.9956 is the least measured, for
-#: float32 sums in another order), and the relative L1 difference of the others (the most: 9.4e-7).
-SAME, DIFFERENCE = 0.99, 4e-6
+#: float32 sums in another order), and the relative L1 difference of the others (the most: 9.9e-6, one P8 that is rounded up instead of
+#: down).
+SAME, DIFFERENCE = 0.99, 3e-5
 NAMES = [name for name in RECIPES if name in c.RECIPES]
 
 

@@ -19,8 +19,11 @@ def _new(width, height, columns=1):
 
 
 def _save(figure, folder, name):
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    path = folder / f"{name}.svg"
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("".join(line.rstrip() + "\n" for line in lines), encoding="utf-8")
 
 
 def layers(study, label, names, where, title, folder, name):
@@ -31,8 +34,7 @@ def layers(study, label, names, where, title, folder, name):
         values = row_of(study, {**where, label: line})["results"]["activations"]["layers"]
         axis.semilogy(range(len(values)), values, marker="o", markersize=3, linewidth=1.4, color=color, label=line)
     axis.set(xlabel="layer", ylabel="relative L1", title=title)
-    axis.legend(ncols=2, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), title=label) if len(names) > 8 else (
-        axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), title=label))
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), title=label)
     _save(figure, folder, name)
 
 
@@ -46,7 +48,7 @@ def bars(study, rows, title, folder, name):
         axis.plot(l1["worst_layer"], place, marker="D", markersize=4, color=_COLORS[2], linestyle="none",
                   label="worst layer" if place == 0 else None)
     axis.set_yticks(range(len(rows)), [text for text, _ in reversed(rows)])
-    axis.set(xscale="log", xlabel="relative L1: mean of layers, spread of passages; worst layer", title=title)
+    axis.set(xlim=(0, None), xlabel="relative L1: mean of layers, spread of passages; worst layer", title=title)
     axis.legend(frameon=False, loc="lower right")
     _save(figure, folder, name)
 

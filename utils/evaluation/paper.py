@@ -32,7 +32,8 @@ SMOOTH_V = {"one level": (0.9825, 0.1980, 0.2387), "one level, smooth V": (0.997
 
 
 class Claim(NamedTuple):
-    """An order: in `study`, among the rows with `where`, the rows whose `label` is worse have the larger relative L1."""
+    """Of the rows of `study` with `where`: the one whose `label` is `worse` has the larger relative L1; or, `alike`, both have
+    about the same."""
     tables: str
     text: str
     study: str
@@ -42,6 +43,7 @@ class Claim(NamedTuple):
     better: str
     #: mean or worst_layer.
     of: str = "mean"
+    alike: bool = False
 
 
 def _chain(tables, study, where, label, order):
@@ -54,7 +56,9 @@ _INT4 = {"Q, K": "INT4", "P, V": "E4M3"}
 CLAIMS: Tuple[Claim, ...] = (
     *_chain(("4", "17"), "smoothing", _INT4, "smoothed", ("none", "SmoothQuant", "K", "Q", "Q + K")),
     *_chain(("4", "17"), "smoothing", _INT4, "smoothed", ("Hadamard", "SmoothQuant")),
-    *_chain(("6", "15"), "granularity", _INT4, "scales", ("tensor", "block", "thread", "token")),
+    Claim("4", "none ≈ Hadamard", "smoothing", _INT4, "smoothed", "none", "Hadamard", alike=True),
+    *_chain(("6", "15"), "granularity", _INT4, "scales", ("tensor", "block", "thread")),
+    Claim("6", "thread ≈ token", "granularity", _INT4, "scales", "thread", "token", alike=True),
     *_chain(("7", "16"), "values", {"Q, K": "INT4"}, "P, V", ("INT8", "E5M2", "E4M3", "FP16")),
 )
 
@@ -67,11 +71,17 @@ def row_of(study, labels):
     raise KeyError(f"there is no row {labels}")
 
 
+#: What is alike differs by less.
+ALIKE = 0.1
+
+
 def verdict(claim, studies, source):
-    """(confirmed | alike | contradicted, L1 of the worse, of the better). Alike: they differ by less than twice the spread
-    of their difference, or by less than 2 %."""
+    """(confirmed | alike | contradicted, L1 of the worse, of the better). An order is alike, not told apart, where the two
+    differ by less than twice the spread of their difference, or by less than 2 %."""
     rows = [row_of(studies[claim.study], {**claim.where, claim.label: name}) for name in (claim.worse, claim.better)]
     figures = [row["results"][source]["relative_l1"] for row in rows]
     worse, better = (figure[claim.of] for figure in figures)
+    if claim.alike:
+        return ("confirmed" if abs(worse - better) <= ALIKE * better else "contradicted"), worse, better
     margin = max(2 * sum(figure.get("spread", 0)**2 for figure in figures)**0.5, 0.02 * better)
     return ("alike" if abs(worse - better) <= margin else "confirmed" if worse > better else "contradicted"), worse, better

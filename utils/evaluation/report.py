@@ -142,6 +142,12 @@ def accumulation_layers_table(study):
     return markdown(study["columns"] + ["mean", "worst layer", "worst head", "mean against float64"], rows)
 
 
+def statistics_table(statistics):
+    rows = [[name, number(sum(values) / len(values)), f"{number(min(values))} ({values.index(min(values))})",
+             f"{number(max(values))} ({values.index(max(values))})"] for name, values in statistics["layers"].items()]
+    return markdown(["", "mean of layers", "least (layer)", "most (layer)"], rows)
+
+
 def perplexity_table(perplexity):
     """What evaluation.perplexity measured; errors are standard errors."""
     rows = []
@@ -179,6 +185,7 @@ def tables(content):
         "better-sources": lambda: sources_table(studies["better"]),
         "claims": lambda: claims_table(studies),
         "accumulation-activations": lambda: accumulation_layers_table(studies["accumulation"]),
+        "statistics": lambda: statistics_table(content["statistics"]),
         "perplexity": lambda: perplexity_table(content["perplexity"]),
     }
     for kind in ("normal", "value-bias", "needle"):

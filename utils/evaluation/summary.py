@@ -2,7 +2,7 @@
 import numpy as np
 
 from . import studies
-from .metrics import METRICS, metrics_of
+from .metrics import METRICS, metrics_of, statistics_of
 from .runner import unit_key, units_of, variant_key
 
 VERSION = 1
@@ -75,6 +75,14 @@ def _of_source(source, variant, parts, passages, folder):
         alike = np.array([part["alike"] for part in found])
         figures["alike"] = _over_layers(alike.reshape(-1, layers, *alike.shape[1:]))
     return figures
+
+
+def statistics(passages, folder):
+    """What the activations of the first passage of 2048 tokens are like, by layer."""
+    units = units_of("activations", passages, folder)
+    units = [unit for unit in units if unit.passage == units[0].passage]
+    layers = [statistics_of(unit.load()) for unit in units]
+    return {"passage": units[0].passage, "layers": {name: [digits(layer[name], 3) for layer in layers] for name in layers[0]}}
 
 
 def summarize(parts, passages, folder):
