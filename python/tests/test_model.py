@@ -146,6 +146,10 @@ def test_perplexity(tmp_path):
     other = attentions.Attention("blurred", blurred, "rounded otherwise")
     perplexity.measure(model, passages, [other], tmp_path, report=lambda *_, **__: None)
     assert len(calls) == 2 * 4 and "blurred" in perplexity.table(document)
+    # Nor those that were compared with another exact attention.
+    next(tmp_path.glob("50/exact/random-50-0.npz")).unlink()
+    perplexity.measure(model, passages, [other], tmp_path, report=lambda *_, **__: None)
+    assert len(calls) == 2 * 5
 
 
 class Characters:

@@ -52,22 +52,26 @@ def with_exact(chosen):
 
 
 def run(store, passages, chosen, compute, finished, report=print):
-    """Calls finished(passage, attention, arrays, new) for each passage and each attention, exact attention first; arrays
-    are the stored ones or those of compute(passage, attention, arrays of exact attention or None)."""
-    missing = {(passage.name, attention.name) for passage in passages for attention in with_exact(chosen)
-               if store.get(attention, passage) is None}
-    progress = Progress(sum(len(passage.tokens) for passage in passages for attention in with_exact(chosen)
-                            if (passage.name, attention.name) in missing), report)
+    """Calls finished(passage, attention, arrays, new) for each passage and each attention: first with all that is stored,
+    then with what compute(passage, attention, arrays of exact attention or None) returns. What was compared with exact
+    attention is stale once that is computed again."""
+    missing, renewed = [], set()
     for passage in passages:
-        exact = None
         for attention in with_exact(chosen):
-            new = (passage.name, attention.name) in missing
-            arrays = compute(passage, attention, exact) if new else store.get(attention, passage)
-            if new:
-                store.put(attention, passage, arrays)
-                progress.step(len(passage.tokens), f"{attention.name} on {passage.name}")
-            exact = arrays if exact is None else exact
-            finished(passage, attention, arrays, new)
+            arrays = store.get(attention, passage)
+            if arrays is None or passage.name in renewed:
+                missing.append((passage, attention))
+                if attention.name == EXACT:
+                    renewed.add(passage.name)
+            else:
+                finished(passage, attention, arrays, False)
+    progress = Progress(sum(len(passage.tokens) for passage, _ in missing), report)
+    for passage, attention in missing:
+        exact = None if attention.name == EXACT else store.get(attentions.EXACT, passage)
+        arrays = compute(passage, attention, exact)
+        store.put(attention, passage, arrays)
+        progress.step(len(passage.tokens), f"{attention.name} on {passage.name}")
+        finished(passage, attention, arrays, True)
 
 
 def add_arguments(parser, out):
