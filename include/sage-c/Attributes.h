@@ -56,16 +56,17 @@ MLIR_CAPI_EXPORTED bool sageAttributeIsAGeometry(MlirAttribute attribute);
 MLIR_CAPI_EXPORTED MlirAttribute sageGeometryAttrGetDefault(MlirAttribute recipe, SageFamily family,
                                                             int64_t queryBlock, int64_t keyTile,
                                                             int64_t headDim);
-MLIR_CAPI_EXPORTED MlirAttribute sageGeometryAttrGetChecked(MlirLocation location,
-                                                            int64_t queryBlock, int64_t keyTile,
-                                                            MlirAffineMap queryGroups,
-                                                            MlirAffineMap keyGroups,
-                                                            MlirAffineMap valueOrder);
+/** `keyParts` may be a null map: one part. */
+MLIR_CAPI_EXPORTED MlirAttribute sageGeometryAttrGetChecked(
+    MlirLocation location, int64_t queryBlock, int64_t keyTile, MlirAffineMap queryGroups,
+    MlirAffineMap keyGroups, MlirAffineMap valueOrder, MlirAffineMap keyParts);
 MLIR_CAPI_EXPORTED int64_t sageGeometryAttrGetQueryBlock(MlirAttribute attribute);
 MLIR_CAPI_EXPORTED int64_t sageGeometryAttrGetKeyTile(MlirAttribute attribute);
 MLIR_CAPI_EXPORTED MlirAffineMap sageGeometryAttrGetQueryGroups(MlirAttribute attribute);
 MLIR_CAPI_EXPORTED MlirAffineMap sageGeometryAttrGetKeyGroups(MlirAttribute attribute);
 MLIR_CAPI_EXPORTED MlirAffineMap sageGeometryAttrGetValueOrder(MlirAttribute attribute);
+/** Null where keys are taken in one part. */
+MLIR_CAPI_EXPORTED MlirAffineMap sageGeometryAttrGetKeyParts(MlirAttribute attribute);
 
 /*===-- #sage.schedule: how a kernel runs -----------------------------------===*/
 

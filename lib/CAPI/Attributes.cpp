@@ -150,13 +150,14 @@ MlirAttribute sageGeometryAttrGetDefault(MlirAttribute recipe, SageFamily family
 
 MlirAttribute sageGeometryAttrGetChecked(MlirLocation location, int64_t queryBlock, int64_t keyTile,
                                          MlirAffineMap queryGroups, MlirAffineMap keyGroups,
-                                         MlirAffineMap valueOrder) {
+                                         MlirAffineMap valueOrder, MlirAffineMap keyParts) {
   Location loc = unwrap(location);
   loc->getContext()->getOrLoadDialect<SageDialect>();
-  return wrap(GeometryAttr::getChecked([&] { return emitError(loc); }, loc->getContext(),
-                                       queryBlock, keyTile, AffineMapAttr::get(unwrap(queryGroups)),
-                                       AffineMapAttr::get(unwrap(keyGroups)),
-                                       AffineMapAttr::get(unwrap(valueOrder))));
+  return wrap(GeometryAttr::getChecked(
+      [&] { return emitError(loc); }, loc->getContext(), queryBlock, keyTile,
+      AffineMapAttr::get(unwrap(queryGroups)), AffineMapAttr::get(unwrap(keyGroups)),
+      AffineMapAttr::get(unwrap(valueOrder)),
+      mlirAffineMapIsNull(keyParts) ? AffineMapAttr() : AffineMapAttr::get(unwrap(keyParts))));
 }
 
 int64_t sageGeometryAttrGetQueryBlock(MlirAttribute attribute) {
@@ -177,6 +178,11 @@ MlirAffineMap sageGeometryAttrGetKeyGroups(MlirAttribute attribute) {
 
 MlirAffineMap sageGeometryAttrGetValueOrder(MlirAttribute attribute) {
   return wrap(get<GeometryAttr>(attribute).getValueOrderMap());
+}
+
+MlirAffineMap sageGeometryAttrGetKeyParts(MlirAttribute attribute) {
+  AffineMapAttr keyParts = get<GeometryAttr>(attribute).getKeyParts();
+  return keyParts ? wrap(keyParts.getValue()) : MlirAffineMap{nullptr};
 }
 
 // Schedules

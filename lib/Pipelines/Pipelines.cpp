@@ -27,7 +27,7 @@ using namespace mlir;
 
 void sage::buildLegalizePipeline(OpPassManager &manager, const PipelineOptions &options) {
   manager.addPass(createSageLegalizeRecipe({options.chip, options.recipe, options.substitute}));
-  manager.addPass(createSageAssignSchedule({options.scheduleFile}));
+  manager.addPass(createSageAssignSchedule({options.scheduleFile, options.splitKeys}));
 }
 
 void sage::buildQuantizePipeline(OpPassManager &manager) {

@@ -77,6 +77,14 @@ json::Value getExpression(AffineExpr expr) {
   return json::Array{name, getExpression(binary.getLHS()), getExpression(binary.getRHS())};
 }
 
+/// The least of the results.
+json::Value getMinimum(AffineMap map) {
+  json::Value least = getExpression(map.getResult(0));
+  for (AffineExpr expr : map.getResults().drop_front())
+    least = json::Array{"min", std::move(least), getExpression(expr)};
+  return least;
+}
+
 json::Array getExpressions(AffineMap map) {
   json::Array array;
   for (AffineExpr expr : map.getResults())
@@ -111,11 +119,14 @@ json::Object getRecipe(RecipeAttr recipe) {
 }
 
 json::Object getGeometry(GeometryAttr geometry) {
-  return json::Object{{"query_block", geometry.getQueryBlock()},
+  json::Object object{{"query_block", geometry.getQueryBlock()},
                       {"key_tile", geometry.getKeyTile()},
                       {"query_groups", getExpression(geometry.getQueryGroupMap().getResult(0))},
                       {"key_groups", getExpression(geometry.getKeyGroupMap().getResult(0))},
                       {"value_order", getExpression(geometry.getValueOrderMap().getResult(0))}};
+  if (geometry.getKeyParts())
+    object["key_parts"] = getMinimum(geometry.getKeyParts().getValue());
+  return object;
 }
 
 /// An integer or a float of the problem, or null.
@@ -236,6 +247,10 @@ FailureOr<json::Array> getKernels(Block &block) {
 
 std::string sage::printExpression(AffineExpr expression) {
   return llvm::formatv("{0}", getExpression(expression)).str();
+}
+
+std::string sage::printMinimum(AffineMap map) {
+  return llvm::formatv("{0}", getMinimum(map)).str();
 }
 
 FailureOr<std::string> sage::emitManifest(tile::ProgramOp program) {

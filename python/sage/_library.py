@@ -31,7 +31,7 @@ class Recipe(Structure):
 
 class Geometry(Structure):
     _fields_ = [("query_block", c_int64), ("key_tile", c_int64), ("query_groups", c_char_p), ("key_groups", c_char_p),
-                ("value_order", c_char_p)]
+                ("value_order", c_char_p), ("key_parts", c_char_p)]
 
 
 class Program(Structure):

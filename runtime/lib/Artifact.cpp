@@ -109,8 +109,9 @@ Status Artifact::load(const std::string &path, Artifact &result) {
 sage_program Artifact::program() const {
   sage_program program{problem, recipe, {}};
   program.recipe.name = recipeName.c_str();
-  program.geometry = {geometry.queryBlock, geometry.keyTile, queryGroupsText.c_str(),
-                      keyGroupsText.c_str(), valueOrderText.c_str()};
+  program.geometry = {geometry.queryBlock,     geometry.keyTile,
+                      queryGroupsText.c_str(), keyGroupsText.c_str(),
+                      valueOrderText.c_str(),  geometry.hasParts ? keyPartsText.c_str() : nullptr};
   return program;
 }
 
@@ -126,6 +127,14 @@ uint32_t Argument::bytes() const {
     break;
   }
   return 128;
+}
+
+size_t Artifact::attentionKernel() const {
+  size_t last = kernels.size() - 1;
+  for (size_t i = 0; i < last; ++i)
+    if (kernels[i].name == "attention")
+      return i;
+  return last;
 }
 
 } // namespace sage::runtime

@@ -89,6 +89,8 @@ public:
 
   /// With pointers into this artifact.
   sage_program program() const;
+  /// The kernel of the attention itself: behind it are only those that finish what it leaves.
+  size_t attentionKernel() const;
 
   std::string text; // the whole file: PTX with leading comments
   std::string path; // empty when parsed from memory
@@ -99,7 +101,7 @@ public:
   sage_recipe recipe{}; // its name is `recipeName`
   std::string recipeName;
   Geometry geometry;
-  std::string queryGroupsText, keyGroupsText, valueOrderText;
+  std::string queryGroupsText, keyGroupsText, valueOrderText, keyPartsText;
   std::string schedule;
   std::vector<WorkspaceSlice> workspace;
   std::vector<Kernel> kernels;

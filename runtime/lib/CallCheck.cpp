@@ -236,6 +236,8 @@ Status checkCallOfArtifact(const Artifact &artifact, const sage_call &call, Call
   SAGE_RETURN_IF_ERROR(checkCall(artifact.problem, call, use, extents));
   symbols = {extents.batch, extents.queryHeads, extents.keyHeads, extents.queries, extents.keys};
   symbols[size_t(Symbol::S)] = call.sequences;
+  SAGE_RETURN_IF_ERROR(
+      artifact.geometry.countKeyParts(artifact.problem, symbols, symbols[size_t(Symbol::Parts)]));
   for (size_t axis = 0; axis < 4; ++axis)
     if (artifact.problem.has_bias && call.bias.extents[axis] > 1)
       symbols[size_t(Symbol::BiasB) + axis] = call.bias.strides[axis];

@@ -8,10 +8,12 @@
 namespace sage::runtime {
 
 const std::array<std::string_view, symbolCount> symbolNames = {
-    "B",           "Hq",           "Hkv",      "Nq",     "Nk",      "query_b",     "query_h",
-    "query_n",     "key_b",        "key_h",    "key_n",  "value_b", "value_h",     "value_n",
-    "output_b",    "output_h",     "output_n", "step",   "S",       "query_align", "key_align",
-    "value_align", "output_align", "bias_b",   "bias_h", "bias_q",  "bias_k",      "n"};
+    "B",         "Hq",          "Hkv",          "Nq",      "Nk",
+    "query_b",   "query_h",     "query_n",      "key_b",   "key_h",
+    "key_n",     "value_b",     "value_h",      "value_n", "output_b",
+    "output_h",  "output_n",    "step",         "S",       "query_align",
+    "key_align", "value_align", "output_align", "bias_b",  "bias_h",
+    "bias_q",    "bias_k",      "parts",        "n"};
 
 namespace {
 

@@ -41,9 +41,10 @@ enum class Symbol : uint8_t {
   BiasH,
   BiasQ,
   BiasK,
+  Parts,
   N
 };
-constexpr size_t symbolCount = 28;
+constexpr size_t symbolCount = 29;
 extern const std::array<std::string_view, symbolCount> symbolNames;
 using SymbolValues = std::array<int64_t, symbolCount>;
 using SymbolSet = uint32_t; // bit i: symbol i
@@ -58,6 +59,8 @@ constexpr SymbolSet workspaceSymbols =
     callSymbols & ~(setOf(Symbol::QueryAlign) | setOf(Symbol::KeyAlign) |
                     setOf(Symbol::ValueAlign) | setOf(Symbol::OutputAlign));
 constexpr SymbolSet mapSymbols = setOf(Symbol::N);
+/// What the number of parts of the key tiles depends on (Spec N18).
+constexpr SymbolSet extentSymbols = setOf(Symbol::QueryB) - 1;
 
 /// Kept in postfix order: a launch evaluates it on a fixed stack, without
 /// allocating.

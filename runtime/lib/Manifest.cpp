@@ -101,6 +101,10 @@ Status parseGeometry(ManifestObject object, Artifact &artifact) {
   artifact.queryGroupsText = geometry.queryGroups.json();
   artifact.keyGroupsText = geometry.keyGroups.json();
   artifact.valueOrderText = geometry.valueOrder.json();
+  geometry.hasParts = object.has("key_parts");
+  if (geometry.hasParts)
+    SAGE_RETURN_IF_ERROR(object.expression("key_parts", extentSymbols, geometry.keyParts));
+  artifact.keyPartsText = geometry.keyParts.json();
   SAGE_RETURN_IF_ERROR(object.finish());
   return checkGeometry(geometry);
 }

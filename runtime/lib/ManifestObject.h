@@ -37,6 +37,7 @@ public:
     result = static_cast<Enumeration>(index);
     return {};
   }
+  bool has(const char *name) const { return json.contains(name); }
   void optional(const char *name) { known.push_back(name); }
   Status finish() const;
 

@@ -70,7 +70,7 @@ Status setGranularity(sage_program &program, sage_granularity granularity, sage_
   if (!query)
     return invalidArgument("granularity must be a sage_granularity, but got ", int(granularity));
   program.recipe.granularity = granularity;
-  program.geometry = {groups.queryBlock, groups.keyTile, query, key, valueOrder};
+  program.geometry = {groups.queryBlock, groups.keyTile, query, key, valueOrder, nullptr};
   return {};
 }
 

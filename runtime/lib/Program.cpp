@@ -1,6 +1,7 @@
 //===- Program.cpp - problem, recipe and geometry, checked ----------------===//
 #include "Program.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace sage::runtime {
@@ -62,7 +63,25 @@ Status Geometry::create(const sage_geometry &plain, Geometry &result) {
     SAGE_RETURN_IF_ERROR(Expression::parseText(map.text, mapSymbols, *map.parsed)
                              .within(text("geometry.", map.name)));
   }
+  result.hasParts = plain.key_parts != nullptr;
+  if (result.hasParts)
+    SAGE_RETURN_IF_ERROR(Expression::parseText(plain.key_parts, extentSymbols, result.keyParts)
+                             .within("geometry.key_parts"));
   return checkGeometry(result);
+}
+
+Status Geometry::countKeyParts(const sage_problem &problem, const SymbolValues &symbols,
+                               int64_t &parts) const {
+  parts = 1;
+  if (!hasParts || problem.packed)
+    return {};
+  for (Symbol extent : {Symbol::B, Symbol::Hq, Symbol::Hkv, Symbol::Nq, Symbol::Nk})
+    if (symbols[size_t(extent)] == 0)
+      return {};
+  SAGE_RETURN_IF_ERROR(keyParts.evaluate(symbols, parts).within("geometry.key_parts"));
+  int64_t tiles = (symbols[size_t(Symbol::Nk)] - 1) / keyTile + 1;
+  parts = std::clamp<int64_t>(parts, 1, tiles);
+  return {};
 }
 
 namespace {

@@ -16,8 +16,14 @@ struct Geometry {
   int64_t queryBlock = 0;
   int64_t keyTile = 0;
   Expression queryGroups, keyGroups, valueOrder;
+  bool hasParts = false;
+  Expression keyParts;
 
   static Status create(const sage_geometry &plain, Geometry &result);
+  /// In how many parts the key tiles of a call are taken (Spec N18); `symbols`
+  /// has its extents.
+  Status countKeyParts(const sage_problem &problem, const SymbolValues &symbols,
+                       int64_t &parts) const;
 };
 
 /// The number in an enumeration that a caller filled in. Callers in C and Python

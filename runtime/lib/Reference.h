@@ -6,6 +6,7 @@
 #include "Quantization.h"
 #include "ReferenceMask.h"
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct ReferenceOperands {
   Extents extents;
   GroupMap queryMap, keyMap;
   float scale = 0, scaleLog2e = 0;
+  int64_t keyParts = 1; ///< of the whole call (Spec N18)
 
   // Integer scores: values widened to 16 bits. Float scores: query rows, keys
   // transposed (D×Nk a head).
@@ -43,17 +45,24 @@ struct ReferenceOperands {
   float lseCorrectionOf(int64_t head, int64_t query) const {
     return lseCorrection[size_t(head * extents.queries + query)];
   }
+  /// Key tiles of a part.
+  int64_t partTiles() const {
+    int64_t tiles = (extents.keys + geometry.keyTile - 1) / geometry.keyTile;
+    return std::max<int64_t>((tiles + keyParts - 1) / keyParts, 1);
+  }
   /// Scores lack what centring K removed, and that matters before the end (Spec N14).
   bool completesScores() const { return recipe.smooth_k && problem.softcap != 0; }
 };
 
 Status prepareReference(const sage_program &program, const sage_call &call, CallUse use,
                         ReferenceOperands &operands);
+/// `keyParts` of a call, which those of its entries are, too.
+Status countKeyParts(const sage_program &program, const sage_call &call, int64_t &parts);
 /// Spec N1 to N6.
 Status quantizeOperands(const sage_call &call, int32_t threads,
                         const sage_reference_intermediates &intermediates,
                         ReferenceOperands &operands);
-/// Spec N7 to N15. `lse` may be null; its rows lie as `rows` says.
+/// Spec N7 to N15 and N18. `lse` may be null; its rows lie as `rows` says.
 void attend(const ReferenceOperands &operands, const sage_call &call, float *lse,
             const RowPlacement &rows, const sage_reference_options &options);
 

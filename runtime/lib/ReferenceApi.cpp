@@ -12,7 +12,8 @@ Status runEntries(const sage_program &program, const sage_call &call,
   Extents extents;
   SAGE_RETURN_IF_ERROR(checkProblem(program.problem));
   SAGE_RETURN_IF_ERROR(checkCall(program.problem, call, CallUse::Host, extents));
-  int64_t entries = countEntries(program.problem, call);
+  int64_t entries = countEntries(program.problem, call), keyParts;
+  SAGE_RETURN_IF_ERROR(countKeyParts(program, call, keyParts));
   sage_reference_options inner = options;
   if (hasEntries(program.problem))
     inner.progress = nullptr;
@@ -22,6 +23,7 @@ Status runEntries(const sage_program &program, const sage_call &call,
     entryProgram.problem = entry.problem;
     ReferenceOperands operands;
     SAGE_RETURN_IF_ERROR(prepareReference(entryProgram, entry.call, CallUse::Host, operands));
+    operands.keyParts = keyParts;
     SAGE_RETURN_IF_ERROR(quantizeOperands(entry.call, options.threads, intermediates, operands));
     attend(operands, entry.call, call.lse, entry.rows, inner);
     if (options.progress && !inner.progress)

@@ -1,4 +1,4 @@
-//===- ReferenceAttention.cpp - Spec N7 to N15 on the CPU -----------------===//
+//===- ReferenceAttention.cpp - Spec N7 to N15, N18 on the CPU -----------------===//
 #include "ReferenceScores.h"
 
 #include "FloatFormats.h"
@@ -52,9 +52,7 @@ public:
         keyHead(head / operands.extents.headGroup()),
         count(std::min(rowBlock, operands.extents.queries - first)),
         accumulator(accumulatorOf(operands.recipe, options)), format(probabilityFormat(operands)),
-        log2Range(std::log2(valueRange(operands.recipe).probability)), rows(size_t(count)) {
-    for (Row &row : rows)
-      row.total.assign(size_t(operands.valueColumns()), 0.0f);
+        log2Range(std::log2(valueRange(operands.recipe).probability)) {
     size_t tile = size_t(operands.geometry.keyTile);
     for (auto *buffer : {&scores, &logits, &factors, &probabilities})
       buffer->resize(tile);
@@ -62,16 +60,21 @@ public:
   }
 
   void run() {
-    int64_t tile = operands.geometry.keyTile;
-    for (int64_t r = 0; r < count; ++r)
-      rows[size_t(r)].visible = adjustment.visibleKeys(first + r);
-    int64_t last = rows.back().visible.end;
-    for (int64_t t = (last + tile - 1) / tile - 1; t >= 0; --t)
-      for (int64_t r = 0; r < count; ++r) {
-        TileKeys keys = adjustment.keysOfTile(rows[size_t(r)].visible, head, first + r, t * tile);
-        if (keys.count() > 0)
-          addTile(r, t * tile, keys);
-      }
+    int64_t tile = operands.geometry.keyTile, partTiles = operands.partTiles();
+    int64_t last = adjustment.visibleKeys(first + count - 1).end;
+    int64_t tiles = (last + tile - 1) / tile, parts = (tiles + partTiles - 1) / partTiles;
+    startRows();
+    std::vector<std::vector<Row>> done;
+    for (int64_t part = parts - 1; part >= 0; --part) {
+      for (int64_t t = std::min(tiles, (part + 1) * partTiles) - 1; t >= part * partTiles; --t)
+        visitTile(t * tile);
+      if (parts == 1)
+        break;
+      done.push_back(std::move(rows));
+      startRows();
+    }
+    if (!done.empty())
+      joinParts(done);
     if (operands.problem.sinks)
       for (int64_t r = 0; r < count; ++r)
         addSink(rows[size_t(r)], first + r);
@@ -85,6 +88,43 @@ public:
 private:
   int64_t batch() const { return head / operands.extents.queryHeads; }
   int64_t queryHead() const { return head % operands.extents.queryHeads; }
+
+  void startRows() {
+    rows.assign(size_t(count), Row());
+    for (int64_t r = 0; r < count; ++r) {
+      rows[size_t(r)].visible = adjustment.visibleKeys(first + r);
+      rows[size_t(r)].total.assign(size_t(operands.valueColumns()), 0.0f);
+    }
+  }
+
+  void visitTile(int64_t tileFirst) {
+    for (int64_t r = 0; r < count; ++r) {
+      TileKeys keys = adjustment.keysOfTile(rows[size_t(r)].visible, head, first + r, tileFirst);
+      if (keys.count() > 0)
+        addTile(r, tileFirst, keys);
+    }
+  }
+
+  /// N18: `rows` are empty, `parts` the rows of the last part and those before.
+  void joinParts(std::vector<std::vector<Row>> &parts) {
+    for (size_t r = 0; r < rows.size(); ++r) {
+      Row &row = rows[r];
+      for (const std::vector<Row> &part : parts)
+        if (!std::isnan(row.maximum) && !(part[r].maximum <= row.maximum))
+          row.maximum = part[r].maximum; // greater, or NaN
+      if (std::isnan(row.maximum))
+        row.sum = row.maximum;
+      if (std::isnan(row.maximum) || row.maximum == -__builtin_inff())
+        continue;
+      for (std::vector<Row> &part : parts) {
+        float weight = exp2Reference(part[r].maximum - row.maximum);
+        row.sum = std::fma(part[r].sum, weight, row.sum);
+        kernels.rescaleAndAdd(part[r].total.data(), weight, row.total.data(),
+                              operands.valueColumns());
+        row.total.swap(part[r].total);
+      }
+    }
+  }
 
   const float *correctionOf(int64_t query, int64_t firstKey) const {
     if (!operands.recipe.smooth_q)

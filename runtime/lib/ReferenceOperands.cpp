@@ -212,7 +212,22 @@ void quantizeQueries(std::vector<float> &query, int32_t threads,
   });
 }
 
+Status countKeyParts(const sage_problem &problem, const Geometry &geometry, const Extents &extents,
+                     int64_t &parts) {
+  SymbolValues symbols{extents.batch, extents.queryHeads, extents.keyHeads, extents.queries,
+                       extents.keys};
+  return geometry.countKeyParts(problem, symbols, parts);
+}
+
 } // namespace
+
+Status countKeyParts(const sage_program &program, const sage_call &call, int64_t &parts) {
+  Geometry geometry;
+  Extents extents;
+  SAGE_RETURN_IF_ERROR(Geometry::create(program.geometry, geometry));
+  SAGE_RETURN_IF_ERROR(checkCall(program.problem, call, CallUse::Shapes, extents));
+  return countKeyParts(program.problem, geometry, extents, parts);
+}
 
 Status prepareReference(const sage_program &program, const sage_call &call, CallUse use,
                         ReferenceOperands &operands) {
@@ -228,6 +243,8 @@ Status prepareReference(const sage_program &program, const sage_call &call, Call
   SAGE_RETURN_IF_ERROR(
       GroupMap::create(operands.geometry.keyGroups, operands.extents.keys, operands.keyMap)
           .within("geometry.key_groups"));
+  SAGE_RETURN_IF_ERROR(
+      countKeyParts(operands.problem, operands.geometry, operands.extents, operands.keyParts));
   constexpr double log2e = 1.44269504088896340736;
   // Spec N8: the scale is a float32 number.
   double scale = static_cast<float>(resolvedScale(program.problem, call));

@@ -103,12 +103,14 @@ static void test_plans(MlirContext context, MlirLocation location) {
          (int)sageGeometryAttrGetKeyTile(geometry)); // CHECK: 1 128 64
   MlirAttribute same = sageGeometryAttrGetChecked(
       location, 128, 64, sageGeometryAttrGetQueryGroups(geometry),
-      sageGeometryAttrGetKeyGroups(geometry), sageGeometryAttrGetValueOrder(geometry));
+      sageGeometryAttrGetKeyGroups(geometry), sageGeometryAttrGetValueOrder(geometry),
+      sageGeometryAttrGetKeyParts(geometry));
   printf("%d\n", mlirAttributeEqual(geometry, same)); // CHECK: 1
   show("no geometry",
        sageGeometryAttrGetChecked(location, -1, 64, sageGeometryAttrGetQueryGroups(geometry),
                                   sageGeometryAttrGetKeyGroups(geometry),
-                                  sageGeometryAttrGetValueOrder(geometry)));
+                                  sageGeometryAttrGetValueOrder(geometry),
+                                  sageGeometryAttrGetKeyParts(geometry)));
   // CHECK: diagnostic: {{.*}}, but got -1
   // CHECK: no geometry: null
 }

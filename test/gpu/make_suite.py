@@ -80,6 +80,9 @@ def correctness_cases(base):
             cases.append(case("empty-" + "x".join(map(str, shape)), f16, shape, quick=True))
         cases.append(case("decode", f16, [3, 8, 2, 1, 4095], "outliers", seed=13))
         cases.append(case("tiles", f16, [1, 2, 1, 192, 256], "position", seed=14))
+        # Keys in parts: even ones, ragged ones, two blocks of queries; a part sees nothing of a top-left mask.
+        for name, shape in (("1x16384", [1, 8, 2, 1, 16384]), ("17x5001", [2, 4, 2, 17, 5001]), ("300x7000", [1, 2, 1, 300, 7000])):
+            cases.append(case("parts-" + name, f16, shape, "channel-bias", seed=22, view="token_major", quick=name == "17x5001"))
         for edit in ("zero-channel", "zero-groups"):
             cases.append(case(edit, f16, [1, 2, 1, 127, 300], "normal", seed=15, edit=edit))
     for artifacts in (base["none", "f16"], base["causal_bottom_right", "bf16"]):
@@ -150,7 +153,8 @@ def stress_cases(base):
     artifacts = base["causal_bottom_right", "f16"]
     return [case("61x67", artifacts, [1, 3, 1, 61, 67], "normal", seed=51, repeats=1000, quick=True),
             case("129x517", artifacts, [1, 2, 1, 129, 517], "outliers", seed=52, repeats=1000),
-            case("200x1001", base["none", "bf16"], [2, 2, 2, 200, 1001], "normal", seed=53, repeats=500)]
+            case("200x1001", base["none", "bf16"], [2, 2, 2, 200, 1001], "normal", seed=53, repeats=500),
+            case("parts", base["none", "bf16"], [1, 4, 2, 20, 9001], "outliers", seed=55, repeats=500)]
 
 
 def describe_suite():
@@ -190,6 +194,8 @@ def matrix_cases(problem):
     yield make("1x300", [batch, 2, 1, 1, 300], "outliers", seed=64, view="token_major")
     yield make("7x1", [1, 2, 1, 7, 1], "normal", seed=65)
     yield make("65x0", [1, 2, 1, 65, 0], "normal", seed=66)
+    # Keys in parts, where the problem takes them so.
+    yield make("5x4200", [1 if problem.packed else 2, 2, 1, 5, 4200], "outliers", seed=68)
     if problem.bias:
         for axes in ("bhqk", "k", "hq"):
             yield make("bias-" + axes, [2, 2, 1, 70, 150], "normal", seed=67, bias_axes=axes)

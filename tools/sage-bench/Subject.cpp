@@ -48,7 +48,7 @@ size_t countSets(const Options &options, const gpu::HostInputs &inputs, uint64_t
 }
 
 /// The kernel, and those before it that reset the counters it takes tickets from: without, there
-/// would be none left.
+/// would be none left. Behind the attention, those that finish it.
 KernelSelection selectionOf(const Artifact &artifact, size_t kernel) {
   auto hasProgress = [&](const Kernel &candidate) {
     return std::any_of(
@@ -59,6 +59,8 @@ KernelSelection selectionOf(const Artifact &artifact, size_t kernel) {
   };
   KernelSelection only;
   only.set(kernel);
+  for (size_t i = artifact.attentionKernel(); i < artifact.kernels.size(); ++i)
+    only.set(i, i == kernel || kernel == artifact.attentionKernel());
   if (hasProgress(artifact.kernels[kernel]))
     for (size_t i = 0; i < kernel; ++i)
       only.set(i, hasProgress(artifact.kernels[i]));
@@ -115,9 +117,11 @@ Status Subject::create(const Options &options, InputSource &source, const gpu::S
     SAGE_RETURN_IF_ERROR(stream.synchronize());
     count = countSets(options, *inputs, sets[0]->workspaceBytes());
   }
-  size_t attention = artifact.artifact->artifact->kernels.size() - 1;
-  for (size_t kernel = 0; kernel < attention && options.kernels; ++kernel)
-    SAGE_RETURN_IF_ERROR(addProbe(stream, "", kernel, true));
+  const Artifact &code = *artifact.artifact->artifact;
+  size_t attention = code.attentionKernel();
+  for (size_t kernel = 0; kernel < code.kernels.size() && options.kernels; ++kernel)
+    if (kernel != attention)
+      SAGE_RETURN_IF_ERROR(addProbe(stream, "", kernel, true));
   SAGE_RETURN_IF_ERROR(addProbe(stream, "kernel", attention, true));
   if (options.graph)
     SAGE_RETURN_IF_ERROR(addProbe(stream, "replay", std::nullopt, true));

@@ -19,7 +19,12 @@ FailureOr<Explanation> sage::countAttention(tile::ProgramOp program) {
   SmallVector<tile::LaunchOp> launches = program.getLaunches();
   if (launches.empty())
     return program.emitOpError("must launch a kernel to be explained");
-  SymbolRefAttr name = launches.back().getKernel();
+  // Behind the attention are only kernels that finish what it leaves.
+  auto attention = llvm::find_if(launches, [](tile::LaunchOp launch) {
+    return launch.getKernel().getLeafReference() == "attention";
+  });
+  SymbolRefAttr name =
+      attention == launches.end() ? launches.back().getKernel() : attention->getKernel();
   auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(program->getParentOp(), name);
   if (!kernel)
     return program.emitOpError("must launch a tile kernel to be explained, but ")

@@ -14,7 +14,8 @@ struct Explanation {
   RatesAttr rates;
 };
 
-/// Counts the main loop of the program's last kernel, which is scheduled and not yet distributed.
+/// Counts the main loop of the program's attention kernel, which is scheduled and not yet
+/// distributed.
 mlir::FailureOr<Explanation> countAttention(tile::ProgramOp program);
 
 /// Adds what ptxas says of the kernel; a note on standard error where it is missing.

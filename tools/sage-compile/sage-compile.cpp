@@ -103,6 +103,10 @@ cl::opt<bool> printSchedule(
     "print-schedule",
     cl::desc("Print the schedule and the geometry that were chosen, to standard error"),
     cl::cat(category));
+cl::opt<bool> splitKeys(
+    "split-keys",
+    cl::desc("Take long keys in parts where queries are few, and join the parts (default: true)"),
+    cl::init(true), cl::cat(category));
 cl::opt<bool> overlapLaunches(
     "overlap-launches",
     cl::desc("Let a kernel start while the one before it ends, on chips that can (default: true)"),
@@ -215,6 +219,7 @@ LogicalResult lowerToTile(ModuleOp module, sage::LevelRecorder &recorder) {
   options.recipe = recipe;
   options.substitute = substitute;
   options.scheduleFile = scheduleFile;
+  options.splitKeys = splitKeys;
   const Stage stages[] = {
       {"1-legal.mlir", "legal for the chip, schedule and geometry assigned",
        [&](OpPassManager &manager) { sage::buildLegalizePipeline(manager, options); }, false},

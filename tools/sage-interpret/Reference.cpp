@@ -95,8 +95,12 @@ std::string runReference(DictionaryAttr description, Tensors &tensors,
   std::string queryGroups = printExpression(geometry.getQueryGroupMap().getResult(0));
   std::string keyGroups = printExpression(geometry.getKeyGroupMap().getResult(0));
   std::string valueOrder = printExpression(geometry.getValueOrderMap().getResult(0));
-  program.geometry = {geometry.getQueryBlock(), geometry.getKeyTile(), queryGroups.c_str(),
-                      keyGroups.c_str(), valueOrder.c_str()};
+  std::string keyParts;
+  if (geometry.getKeyParts())
+    keyParts = printMinimum(geometry.getKeyParts().getValue());
+  program.geometry = {geometry.getQueryBlock(), geometry.getKeyTile(),
+                      queryGroups.c_str(),      keyGroups.c_str(),
+                      valueOrder.c_str(),       keyParts.empty() ? nullptr : keyParts.c_str()};
 
   // Rows in no sequence stay what they were.
   output.assign(tensors.output.size(), Tensors::poison);

@@ -1,6 +1,7 @@
 #include "Tensors.h"
 
 #include "Npy.h"
+#include "sage/Dialect/Sage/IR/SageAttributes.h"
 
 #include <algorithm>
 
@@ -122,7 +123,7 @@ llvm::StringMap<tile::DeviceBuffer> Tensors::getBuffers() {
   return buffers;
 }
 
-tile::ProblemInstance Tensors::getInstance() {
+tile::ProblemInstance Tensors::getInstance(mlir::DictionaryAttr description) {
   tile::ProblemInstance instance =
       tile::ProblemInstance::getContiguous(shape, problem.head_dim, problem.value_head_dim,
                                            problem.layout == SAGE_TOKEN_MAJOR, problem.scale);
@@ -135,6 +136,10 @@ tile::ProblemInstance Tensors::getInstance() {
   constexpr llvm::StringLiteral strides[] = {"bias_b", "bias_h", "bias_q", "bias_k"};
   for (auto [axis, name] : llvm::enumerate(strides))
     set(name, call.bias.extents[axis] > 1 ? call.bias.strides[axis] : 0);
+  // Spec N18; an expression that divides by zero is reported where the program names it.
+  auto geometry = description.getAs<GeometryAttr>("geometry");
+  if (geometry && !problem.packed)
+    set("parts", geometry.countKeyParts(shape).value_or(0));
   return instance;
 }
 

@@ -39,8 +39,8 @@ struct Tensors {
   sage_call getCall(void *outputData, float *lseData);
   /// What a program's launches may name, as the interpreter takes it.
   llvm::StringMap<tile::DeviceBuffer> getBuffers();
-  /// The symbols of its expressions, for tensors without gaps.
-  tile::ProblemInstance getInstance();
+  /// The symbols of the expressions of a program with that description, for tensors without gaps.
+  tile::ProblemInstance getInstance(mlir::DictionaryAttr description);
 };
 
 } // namespace sage::interpret

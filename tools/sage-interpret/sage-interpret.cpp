@@ -164,7 +164,7 @@ int run(ModuleOp module, const Options &options) {
     if (!wrong.empty())
       return fail(wrong);
     tensors.poisonOutputs();
-    problem = tensors.getInstance();
+    problem = tensors.getInstance(program.getProblem());
     buffers = tensors.getBuffers();
   } else {
     llvm::copy(ArrayRef<int64_t>(options.shape).take_front(problem.symbols.size()),

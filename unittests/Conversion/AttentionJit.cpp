@@ -134,7 +134,10 @@ bool AttentionJit::lower(ModuleOp module) {
   Family family = text.family == "wgmma" ? Family::Wgmma : Family::MmaSync;
   module.walk([&](AttentionOp op) {
     recipe = op.getRecipe();
-    op.setGeometryAttr(GeometryAttr::getDefault(recipe, family));
+    // Of a geometry in the text, parts count.
+    GeometryAttr given = op.getGeometryAttr();
+    op.setGeometryAttr(GeometryAttr::getDefault(recipe, family)
+                           .withKeyParts(given ? given.getKeyParts() : AffineMapAttr()));
   });
   // With lengths, what is quantized is in a loop and cannot be looked at from outside.
   if (!text.hasLengths()) {

@@ -21,6 +21,8 @@ struct Case {
   evaluation::InputDistribution inputs = evaluation::InputDistribution::Normal;
   /// Puts a NaN or an infinity into one token of each of Q, K and V (P1).
   bool isPoisoned = false;
+  /// `key_parts` of the geometry (Spec N18), as the reference takes it; null: one part.
+  const char *keyParts = nullptr;
 };
 
 void PrintTo(const Case &tested, std::ostream *stream) { *stream << tested.name; }
@@ -102,6 +104,7 @@ sage_program makeProgram(const AttentionText &text, RecipeAttr recipe) {
 void DecomposeReference::runReference(RecipeAttr recipe, Results &results) {
   const AttentionText &text = GetParam().text;
   sage_program program = makeProgram(text, recipe);
+  program.geometry.key_parts = GetParam().keyParts;
   auto dense = [&](Buffer &buffer, int64_t heads, int64_t tokens, int64_t dims) {
     return sage_tensor_dense(buffer.bytes.data(), program.problem.layout, elementType(), text.batch,
                              heads, tokens, dims);
@@ -249,6 +252,16 @@ template <typename Change> AttentionText with(AttentionText text, Change change)
   return text;
 }
 
+/// With parts of the keys.
+AttentionText inParts(AttentionText text, const char *parts) {
+  constexpr const char *map = "affine_map<(n) -> (n)>";
+  text.attributes =
+      std::string(", geometry = #sage.geometry<query_block = 128, key_tile = 64, query_groups = ") +
+      map + ", key_groups = " + map + ", value_order = " + map + ", key_parts = affine_map<" +
+      parts + ">>";
+  return text;
+}
+
 using evaluation::InputDistribution;
 
 // Extents: B, Hq, Hkv, Nq, Nk, D, Dv.
@@ -298,6 +311,34 @@ const Case cases[] = {
      InputDistribution::Normal, /*isPoisoned=*/true},
     {"NotFiniteSixteenBit", text("\"f16\"", {1, 1, 1, 120, 120, 64, 64}, "causal_top_left"),
      InputDistribution::Normal, /*isPoisoned=*/true},
+    {"Parts", inParts(text("\"sage2-8b\"", {2, 2, 1, 40, 300, 64, 64}), "() -> (3)"),
+     InputDistribution::Outliers, /*isPoisoned=*/false, "3"},
+    {"PartsCausalFloatRowSum",
+     inParts(
+         text("\"sage2-8b\", row_sum = float", {1, 2, 1, 150, 333, 64, 64}, "causal_bottom_right"),
+         "() -> (4)"),
+     InputDistribution::Normal, /*isPoisoned=*/false, "4"},
+    {"PartsWithoutKeysToSee",
+     inParts(text("\"sage2-4b\"", {1, 2, 1, 70, 260, 64, 64}, "causal_top_left"), "() -> (5)"),
+     InputDistribution::Normal, /*isPoisoned=*/false, "5"},
+    {"PartsDynamic",
+     inParts(with(text("\"sage2-8b\"", {1, 4, 2, 100, 300, 64, 32}, "causal_bottom_right"),
+                  [](AttentionText &t) { t.isDynamic = true; }),
+             "()[b, hq, hkv, nq, nk] -> (132 floordiv (b * hq * (nq ceildiv 32)), nk floordiv 90)"),
+     InputDistribution::ChannelBias, /*isPoisoned=*/false,
+     R"(["min",["floordiv",132,["mul",["mul","B","Hq"],["ceildiv","Nq",32]]],["floordiv","Nk",90]])"},
+    {"PartsNoKeysDynamic",
+     inParts(with(text("\"sage2-8b\"", {1, 4, 2, 100, 0, 64, 64}),
+                  [](AttentionText &t) { t.isDynamic = true; }),
+             "()[b, hq, hkv, nq, nk] -> (132 floordiv nk)"),
+     InputDistribution::Normal, /*isPoisoned=*/false, R"(["floordiv",132,"Nk"])"},
+    {"PartsSixteenBit",
+     inParts(with(text("\"f16\"", {1, 4, 2, 30, 200, 64, 64}, "causal_bottom_right"),
+                  [](AttentionText &t) { t.isTokenMajor = true; }),
+             "() -> (3)"),
+     InputDistribution::Normal, /*isPoisoned=*/false, "3"},
+    {"PartsNotFinite", inParts(text("\"f16\"", {1, 1, 1, 120, 200, 64, 64}), "() -> (2)"),
+     InputDistribution::Normal, /*isPoisoned=*/true, "2"},
     {"OneKey", text("\"sage2-8b\"", {1, 1, 1, 3, 1, 64, 64}, "causal_top_left")},
 };
 

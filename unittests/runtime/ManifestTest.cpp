@@ -117,6 +117,8 @@ TEST(Manifest, NamesTheRule) {
       {R"({"/geometry/value_order": ["mod", "n", 16]})", "bijection on positions 16"},
       {R"({"/geometry/query_groups": "Nq"})", "unknown symbol 'Nq'"},
       {R"({"/geometry/key_groups": ["sub", "n", 100]})", "key_groups must be at least 0"},
+      {R"({"/geometry/key_parts": "n"})", "unknown symbol 'n'; accepted here: B, Hq, Hkv, Nq, Nk"},
+      {R"({"/geometry/key_parts": "query_b"})", "unknown symbol 'query_b'"},
       {R"({"/workspace/0/name": "query"})", "empty or taken"},
       {R"({"/workspace/0/name": "key_int8"})", "empty or taken"},
       {R"({"/kernels/0/name": "a b"})", "PTX identifier"},

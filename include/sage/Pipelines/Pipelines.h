@@ -44,6 +44,10 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       *this, "schedule-file",
       llvm::cl::desc("File of sage.schedule rows that replaces the embedded ones"),
       llvm::cl::init("")};
+  Option<bool> splitKeys{
+      *this, "split-keys",
+      llvm::cl::desc("Take long keys in parts where queries are few, and join the parts"),
+      llvm::cl::init(true)};
   Option<bool> overlapLaunches{
       *this, "overlap-launches",
       llvm::cl::desc("Let a launch start while the one before it ends, on chips that can"),

@@ -22,6 +22,9 @@ mlir::FailureOr<std::string> emitPtx(tile::ProgramOp program);
 /// `sage_tile.program`'s.
 std::string printExpression(mlir::AffineExpr expression);
 
+/// The least of the results of `map`.
+std::string printMinimum(mlir::AffineMap map);
+
 /// The manifest of `program`: one JSON object, indented.
 mlir::FailureOr<std::string> emitManifest(tile::ProgramOp program);
 

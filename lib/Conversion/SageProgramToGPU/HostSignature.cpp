@@ -37,6 +37,9 @@ FailureOr<HostSignature> HostSignature::get(tile::ProgramOp program) {
   signature.layout = layout.getValue();
   signature.headDim = headDim.getInt();
   signature.shape = llvm::to_vector(shape.asArrayRef());
+  auto geometry = problem.getAs<GeometryAttr>("geometry");
+  if (geometry && geometry.getKeyParts() && !isSet(problem, "packed"))
+    signature.geometryOfParts = geometry;
   auto scale = problem.getAs<FloatAttr>("scale");
   signature.scale = static_cast<float>(
       scale ? scale.getValueAsDouble() : 1 / std::sqrt(static_cast<double>(headDim.getInt())));

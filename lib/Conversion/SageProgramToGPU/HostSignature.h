@@ -23,6 +23,8 @@ struct HostSignature {
   int64_t headDim = 0;
   /// B, Hq, Hkv, Nq, Nk; -1 where any extent is accepted.
   llvm::SmallVector<int64_t> shape;
+  /// Null where no call is taken in parts (Spec N18).
+  GeometryAttr geometryOfParts;
   /// The softmax scale, a float32 number (Spec N8).
   float scale = 1;
 

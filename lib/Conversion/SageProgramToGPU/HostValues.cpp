@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "sage/Dialect/Sage/Transforms/KeyParts.h"
 
 using namespace mlir;
 using namespace sage;
@@ -41,6 +42,10 @@ HostValues::HostValues(Location loc, const HostSignature &signature, Block &body
           arith::SelectOp::create(*this, repeats, constant(0), view.strides[axis]));
     }
   setAlignments();
+  symbols[unsigned(HostSymbol::Parts)] =
+      signature.geometryOfParts ? emitKeyParts(*this, signature.geometryOfParts,
+                                               ArrayRef(symbols).take_front(signature.shape.size()))
+                                : constant(1);
 }
 
 unsigned HostValues::getAxis(unsigned batchHeadToken) const {

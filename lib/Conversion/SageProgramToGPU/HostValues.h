@@ -25,7 +25,8 @@ enum class HostSymbol : unsigned {
   KeyAlign,
   ValueAlign,
   OutputAlign,
-  BiasB
+  BiasB,
+  Parts = 27
 };
 
 /// Writes at the builder's insertion point, at first the start of the function.

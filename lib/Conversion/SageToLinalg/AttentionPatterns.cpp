@@ -9,6 +9,7 @@
 #include "sage/Conversion/SageToLinalg/Passes.h"
 #include "sage/Dialect/Sage/IR/SageOps.h"
 #include "sage/Dialect/Sage/IR/TokenGroups.h"
+#include "sage/Dialect/Sage/Transforms/KeyParts.h"
 
 #include <numeric>
 
@@ -93,9 +94,26 @@ static AttentionNumerics getNumerics(AttentionLike op, float scale) {
   return numerics;
 }
 
+/// Key tiles of a part (Spec N18); null where the geometry knows no parts.
+template <typename AttentionLike>
+static Value countPartTiles(TensorBuilder &b, AttentionLike op, OpFoldResult heads,
+                            OpFoldResult keyHeads, OpFoldResult keyTokens) {
+  GeometryAttr geometry = op.getGeometryAttr();
+  if (!geometry.getKeyParts())
+    return {};
+  OpFoldResult queryTokens = b.extent(op.getOutput(), getTokenDimension(op.getLayout()));
+  SmallVector<Value> extents;
+  for (OpFoldResult extent : {b.extent(op.getOutput(), 0), heads, keyHeads, queryTokens, keyTokens})
+    extents.push_back(b.index(extent));
+  Value tile = b.index(b.getIndexAttr(geometry.getKeyTile()));
+  Value tiles = arith::CeilDivSIOp::create(b, extents.back(), tile);
+  return arith::CeilDivSIOp::create(b, tiles, emitKeyParts(b, geometry, extents));
+}
+
 template <typename AttentionLike>
 static LogicalResult
 decompose(AttentionLike op, PatternRewriter &rewriter, OpFoldResult keyHeads,
+          OpFoldResult keyTokens,
           function_ref<AttentionHead(TensorBuilder &, Head query, Head key)> readHead) {
   std::optional<float> scale = op.getEffectiveScale();
   if (!scale || !op.getGeometryAttr())
@@ -106,6 +124,7 @@ decompose(AttentionLike op, PatternRewriter &rewriter, OpFoldResult keyHeads,
   if (op.getLse())
     outputs.push_back({op.getLse()});
   OpFoldResult heads = b.extent(op.getOutput(), getHeadDimension(op.getLayout()));
+  numerics.partTiles = countPartTiles(b, op, heads, keyHeads, keyTokens);
   SmallVector<Value> results =
       forEachHead(b, b.extent(op.getOutput(), 0), heads, outputs,
                   [&](TensorBuilder &inner, Head head) -> SmallVector<Value> {
@@ -131,7 +150,8 @@ struct DecomposeQuantizedAttention : OpRewritePattern<QuantizedAttentionOp> {
 
   LogicalResult matchAndRewrite(QuantizedAttentionOp op, PatternRewriter &rewriter) const override {
     TensorBuilder b(op.getLoc(), rewriter);
-    return decompose(op, rewriter, b.extent(op.getKey(), 1),
+    // Quantized keys are head-major.
+    return decompose(op, rewriter, b.extent(op.getKey(), 1), b.extent(op.getKey(), 2),
                      [&](TensorBuilder &inner, Head query, Head key) {
                        return readHead(inner, op, query, key);
                      });
@@ -185,16 +205,18 @@ struct DecomposeSixteenBitAttention : OpRewritePattern<AttentionLike> {
       return rewriter.notifyMatchFailure(op, "scores must be 16-bit, operands tensors");
     TensorBuilder b(op.getLoc(), rewriter);
     OpFoldResult keyHeads = b.extent(op.getKey(), getHeadDimension(op.getLayout()));
-    return decompose(op, rewriter, keyHeads, [&](TensorBuilder &inner, Head query, Head key) {
-      Layout layout = op.getLayout();
-      AttentionHead head;
-      head.query = getHead(inner, op.getQuery(), query, layout);
-      head.key = getHead(inner, op.getKey(), key, layout);
-      head.queryScales = inner.filled(inner.extent(head.query, 0), 1.0f);
-      head.keyScales = inner.filled(inner.extent(head.key, 0), 1.0f);
-      useSixteenBitValue(inner, getHead(inner, op.getValue(), key, layout), head);
-      return head;
-    });
+    OpFoldResult keyTokens = b.extent(op.getKey(), getTokenDimension(op.getLayout()));
+    return decompose(op, rewriter, keyHeads, keyTokens,
+                     [&](TensorBuilder &inner, Head query, Head key) {
+                       Layout layout = op.getLayout();
+                       AttentionHead head;
+                       head.query = getHead(inner, op.getQuery(), query, layout);
+                       head.key = getHead(inner, op.getKey(), key, layout);
+                       head.queryScales = inner.filled(inner.extent(head.query, 0), 1.0f);
+                       head.keyScales = inner.filled(inner.extent(head.key, 0), 1.0f);
+                       useSixteenBitValue(inner, getHead(inner, op.getValue(), key, layout), head);
+                       return head;
+                     });
   }
 };
 

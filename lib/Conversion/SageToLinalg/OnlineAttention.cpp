@@ -1,8 +1,8 @@
 // The attention of one head: an online softmax over key tiles.
 
-#include "TileScores.h"
-
+#include "JoinParts.h"
 #include "Scales.h"
+#include "TileScores.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -17,24 +17,18 @@ static constexpr float negativeInfinity = -std::numeric_limits<float>::infinity(
 
 namespace {
 
-/// What the loop over key tiles carries.
-struct RowState {
-  Value maximum; // m [Nq]
-  Value sum;     // l [Nq]
-  Value output;  // O [Nq, Dv]
-  Value keySum;  // l without the sink, in the scale of l (N15); null without sinks
-};
-
 class OnlineAttention {
 public:
   OnlineAttention(const AttentionNumerics &numerics, const AttentionHead &head)
       : recipe(numerics.recipe), geometry(numerics.geometry), elementType(numerics.elementType),
-        head(head), scores(numerics, head), completesScores(numerics.softcap.has_value()),
+        partTiles(numerics.partTiles), head(head), scores(numerics, head),
+        completesScores(numerics.softcap.has_value()),
         log2Range(static_cast<float>(std::log2(recipe.getProbabilityRange()))) {}
 
   AttentionResult run(TensorBuilder &b);
 
 private:
+  RowState visitTiles(TensorBuilder &b, Value first, Value end);
   RowState visitTile(TensorBuilder &b, KeyTile tile, RowState state);
   Value roundProbabilities(TensorBuilder &b, Value probabilities);
   Value accumulateSum(TensorBuilder &b, Value sum, Value rescale, Value tileSum);
@@ -52,6 +46,7 @@ private:
   RecipeAttr recipe;
   GeometryAttr geometry;
   FloatType elementType;
+  Value partTiles;
   const AttentionHead &head;
   TileScores scores;
   /// What centring K removed is in the scores already (N14).
@@ -87,21 +82,33 @@ static Value sumRows(TensorBuilder &b, Value addends) {
 }
 
 AttentionResult OnlineAttention::run(TensorBuilder &b) {
+  AffineExpr keys = b.getAffineDimExpr(0);
+  Value tiles = b.index(
+      b.apply(AffineMap::get(1, 0, keys.ceilDiv(geometry.getKeyTile())), b.extent(head.key, 0)));
+  auto visit = [&](TensorBuilder &b, Value first, Value end) { return visitTiles(b, first, end); };
+  RowState state = partTiles ? joinParts(b, tiles, partTiles, b.extent(head.query, 0),
+                                         b.extent(head.value, 1), visit)
+                             : visitTiles(b, b.index(b.getIndexAttr(0)), tiles);
+  if (head.sink)
+    addSink(b, state);
+  return {computeOutput(b, state), computeLse(b, state)};
+}
+
+/// Tiles first to end - 1, counted from the last one (N7).
+RowState OnlineAttention::visitTiles(TensorBuilder &b, Value firstStep, Value endStep) {
   AffineExpr keys, index;
   bindDims(b.getContext(), keys, index);
   int64_t length = geometry.getKeyTile();
   OpFoldResult queryCount = b.extent(head.query, 0), keyCount = b.extent(head.key, 0);
-  OpFoldResult tiles = b.apply(AffineMap::get(1, 0, keys.ceilDiv(length)), keyCount);
   std::optional<int64_t> staticKeys = getConstantIntValue(keyCount);
   bool wholeTiles = staticKeys && *staticKeys % length == 0;
 
   SmallVector<Value> init = {b.filled(queryCount, negativeInfinity), b.filled(queryCount, 0.0f),
                              b.filled({queryCount, b.extent(head.value, 1)}, 0.0f)};
   auto loop = scf::ForOp::create(
-      b, b.index(b.getIndexAttr(0)), b.index(tiles), b.index(b.getIndexAttr(1)), init,
+      b, firstStep, endStep, b.index(b.getIndexAttr(1)), init,
       [&](OpBuilder &nested, Location loc, Value step, ValueRange carried) {
         TensorBuilder inner(loc, nested);
-        // From the last tile to the first (N7).
         AffineExpr first = (keys.ceilDiv(length) - 1 - index) * length;
         AffineExpr whole = b.getAffineConstantExpr(length);
         KeyTile tile;
@@ -114,10 +121,7 @@ AttentionResult OnlineAttention::run(TensorBuilder &b) {
         RowState state = visitTile(inner, tile, {carried[0], carried[1], carried[2], Value()});
         scf::YieldOp::create(inner, ValueRange{state.maximum, state.sum, state.output});
       });
-  RowState state{loop.getResult(0), loop.getResult(1), loop.getResult(2), Value()};
-  if (head.sink)
-    addSink(b, state);
-  return {computeOutput(b, state), computeLse(b, state)};
+  return {loop.getResult(0), loop.getResult(1), loop.getResult(2), Value()};
 }
 
 RowState OnlineAttention::visitTile(TensorBuilder &b, KeyTile tile, RowState state) {

@@ -1,4 +1,4 @@
-// The attention of one head: an online softmax over key tiles (Spec N7 to N15).
+// The attention of one head: an online softmax over key tiles (Spec N7 to N15, N18).
 
 #ifndef SAGE_LIB_CONVERSION_SAGETOLINALG_ONLINEATTENTION_H
 #define SAGE_LIB_CONVERSION_SAGETOLINALG_ONLINEATTENTION_H
@@ -36,6 +36,7 @@ struct AttentionNumerics {
   std::optional<float> softcap;
   float scale;
   mlir::FloatType elementType; // of O
+  mlir::Value partTiles;       // key tiles of a part; null: all are one part
 };
 
 struct AttentionResult {

@@ -32,7 +32,8 @@ struct Entry {
 
 class Unpacker {
 public:
-  explicit Unpacker(AttentionOp op) : op(op), builder(op.getLoc(), op) {}
+  Unpacker(AttentionOp op, GeometryAttr geometry)
+      : op(op), geometry(geometry), builder(op.getLoc(), op) {}
   void run();
 
 private:
@@ -47,6 +48,8 @@ private:
   SmallVector<Value> attend(TensorBuilder &b, const Entry &entry, ValueRange outputs);
 
   AttentionOp op;
+  /// Of an entry; null where there is none yet.
+  GeometryAttr geometry;
   TensorBuilder builder;
   /// With extents of tokens that are not known: a slice of none of 0 tokens would not verify.
   Value query, key, value;
@@ -152,7 +155,7 @@ SmallVector<Value> Unpacker::attend(TensorBuilder &b, const Entry &entry, ValueR
       slice(b, value, getRanges(b, value, entry, entry.keys)), bias, /*key_lengths=*/Value(),
       op.getSinks(), /*query_offsets=*/Value(), /*key_offsets=*/Value(), parts, op.getRecipeAttr(),
       op.getLayoutAttr(), op.getMaskAttr(), op.getWindowLeftAttr(), op.getWindowRightAttr(),
-      op.getSinkTokensAttr(), op.getSoftcapAttr(), op.getScaleAttr(), op.getGeometryAttr(),
+      op.getSinkTokensAttr(), op.getSoftcapAttr(), op.getScaleAttr(), geometry,
       op.getScheduleAttr(), op.getTargetAttr());
   dense->setDiscardableAttrs(op->getDiscardableAttrDictionary());
 
@@ -195,6 +198,36 @@ void Unpacker::run() {
   op->erase();
 }
 
+/// The geometry of the entries' calls: sequences are not taken in parts, and the entries of a batch
+/// in as many as the whole call (Spec N18), which must be known.
+static FailureOr<GeometryAttr> getEntryGeometry(AttentionOp op) {
+  GeometryAttr geometry = op.getGeometryAttr();
+  if (!geometry || !geometry.getKeyParts())
+    return geometry;
+  if (op.isPacked())
+    return geometry.withKeyParts({});
+  AttentionShape shape = op.getShape();
+  int64_t extents[] = {shape.batch, shape.queryHeads, shape.keyHeads, shape.queryTokens,
+                       shape.keyTokens};
+  AffineMap map = geometry.getKeyParts().getValue();
+  bool isConstant = map.getNumResults() == 1 && map.isConstant();
+  if (isConstant)
+    return geometry;
+  std::optional<int64_t> parts;
+  if (llvm::none_of(extents, ShapedType::isDynamic))
+    parts = geometry.countKeyParts(extents);
+  if (!parts) {
+    auto diagnostic = op.emitOpError() << "geometry's key_parts must be known with key lengths to "
+                                          "be unpacked, but got "
+                                       << geometry.getKeyParts();
+    diagnostic.attachNote() << "cast the operands to static extents, give a constant key_parts, or "
+                               "run sage-assign-schedule with split-keys=false";
+    return failure();
+  }
+  return geometry.withKeyParts(
+      AffineMapAttr::get(AffineMap::getConstantMap(*parts, op.getContext())));
+}
+
 namespace {
 struct UnpackSequences : sage::impl::SageUnpackSequencesBase<UnpackSequences> {
   void runOnOperation() override {
@@ -210,7 +243,10 @@ struct UnpackSequences : sage::impl::SageUnpackSequencesBase<UnpackSequences> {
         diagnostic.attachNote() << "run the pass before bufferization";
         return signalPassFailure();
       }
-      Unpacker(op).run();
+      FailureOr<GeometryAttr> geometry = getEntryGeometry(op);
+      if (failed(geometry))
+        return signalPassFailure();
+      Unpacker(op, *geometry).run();
     }
   }
 };

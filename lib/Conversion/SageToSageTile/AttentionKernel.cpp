@@ -8,18 +8,20 @@ using namespace sage;
 /// Heads whose longest causal tiles start together, so that they share K and V in L2.
 static constexpr int64_t causalHeadGroup = 8;
 
+/// Channels of O that are stored at a time.
+static constexpr int64_t outputChunk = 64;
+
+static tile::Unit getUnit(const ScheduleAttr &schedule) {
+  return schedule.getFamily() == Family::Wgmma ? tile::Unit::Warpgroup : tile::Unit::Warp;
+}
+
 AttentionKernel::AttentionKernel(ProgramBuilder &program)
-    : program(program), problem(program.getProblem()),
-      usesTensorMaps(problem.schedule.getCopy() == Copy::Tma),
-      unitRows(problem.schedule.getRowsPerUnit()), keyTile(problem.getKeyTile()),
-      channels(problem.getPaddedValueHeadDim()),
+    : AttentionRows(program, "attention", getUnit(program.getProblem().schedule),
+                    program.getProblem().schedule.getUnits(),
+                    program.getProblem().schedule.getRowsPerUnit()),
+      usesTensorMaps(problem.schedule.getCopy() == Copy::Tma), keyTile(problem.getKeyTile()),
       outputColumns(channels + (problem.recipe.getRowSum() == RowSum::Quantized ? sumRows : 0)),
-      b(program.startKernel("attention",
-                            problem.schedule.getFamily() == Family::Wgmma ? tile::Unit::Warpgroup
-                                                                          : tile::Unit::Warp,
-                            problem.schedule.getUnits())),
-      querySpace(program, b, Side::Query, problem.getQueryPadding()),
-      keySpace(program, b, Side::Key, keyTile), turns(program, b, querySpace) {}
+      turns(program, b, querySpace) {}
 
 SmallVector<Value> AttentionKernel::State::getValues() const {
   SmallVector<Value> values{output, maximum};
@@ -34,8 +36,11 @@ AttentionKernel::State AttentionKernel::State::get(ValueRange values) {
 
 /// Which head and query tile the block computes. Neighbouring blocks share a head; masked problems
 /// start the longest tiles first, a few heads at a time, or, of a turn, one head after the other.
+/// Parts of the keys follow each other.
 void AttentionKernel::decodeBlock(bool reload) {
   Value block = tile::BlockIdOp::create(b, reload);
+  if (problem.splitsKeys())
+    std::tie(part, block) = b.divide(block, b.addInteger(turns.getGrid()));
   Value allHeads, tileIndex;
   bool isMasked = problem.mask != Mask::None;
   if (turns.isRepeated()) {
@@ -86,6 +91,48 @@ AttentionKernel::State AttentionKernel::addKeyTile(Value iteration, const State 
   return {addProduct(state.output, maximum.rescale, packed), maximum.maximum, sum};
 }
 
+void AttentionKernel::finish(const State &state) {
+  Type f32 = b.getF32Type();
+  // The loop has no registers to spare for what only its end needs.
+  decodeBlock(/*reload=*/true);
+  Value unitRow = b.mul(tile::UnitIdOp::create(b), unitRows);
+  firstUnitQuery = b.add(queries.first, unitRow);
+  unitQueryRow = b.add(querySpace.getRow(queries), unitRow);
+  RowSums rows{state.maximum, {}};
+  if (sumsQuantized()) {
+    // All columns of the block of ones hold the same sum.
+    Value sums = tile::SliceOp::create(b, getAccumulator(sumRows, f32), state.output, channels);
+    rows.sum = b.reduce(tile::ReduceKind::MaximumF, sums, getRow(f32));
+  } else {
+    rows.sum = b.reduce(tile::ReduceKind::AddF, state.sum, getRow(f32));
+  }
+  if (!part)
+    return storeRows(state, rows);
+  Value parts = b.addInteger(program.get(Symbol::Parts));
+  Value isOne = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, parts, b.index(1));
+  auto branch = scf::IfOp::create(b, isOne, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  storeRows(state, rows);
+  b.setInsertionPointToStart(branch.elseBlock());
+  storePart(state, rows);
+}
+
+void AttentionKernel::storeRows(const State &state, const RowSums &sums) {
+  Normalization rows = normalizeRows(sums);
+  // In chunks: beside O there are no registers for the scales of all channels.
+  for (int64_t first = 0; first < problem.valueHeadDim; first += outputChunk) {
+    Value chunk =
+        tile::SliceOp::create(b, getAccumulator(outputChunk, b.getF32Type()), state.output, first);
+    Access access;
+    if (problem.valueHeadDim < first + outputChunk)
+      access.columns = problem.valueHeadDim - first;
+    storeOutput(chunk, b.index(first), rows, access);
+  }
+  if (problem.hasLse)
+    storeLse(rows);
+}
+
 void AttentionKernel::build() {
   // exp2 and the products round to 2^-22 at best: numbers under 2^-126 do not matter here (Spec
   // N9).
@@ -98,6 +145,8 @@ void AttentionKernel::build() {
   countKeyTiles();
   allocateTiles();
   AffineExpr blocks = turns.getGrid();
+  if (problem.splitsKeys())
+    blocks = blocks * program.get(Symbol::Parts);
   if (problem.schedule.getPersistent()) {
     Value counter =
         b.addBuffer(buffer::tickets, MemRefType::get({ShapedType::kDynamic}, b.getI32Type()));
@@ -118,6 +167,7 @@ void AttentionKernel::build() {
   }
   finish(State::get(loop.getResults()));
   program.launch(b, blocks);
+  program.endRepeat();
 }
 
 void sage::addAttentionKernel(ProgramBuilder &program) { AttentionKernel(program).build(); }

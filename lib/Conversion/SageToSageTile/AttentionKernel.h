@@ -4,16 +4,16 @@
 #ifndef SAGE_LIB_CONVERSION_SAGETOSAGETILE_ATTENTIONKERNEL_H
 #define SAGE_LIB_CONVERSION_SAGETOSAGETILE_ATTENTIONKERNEL_H
 
+#include "AttentionRows.h"
 #include "QueryTurns.h"
 
 namespace sage {
 
-class AttentionKernel {
+class AttentionKernel : AttentionRows {
 public:
   /// Rows of ones below V's channels, so that the tensor core adds the row sums: the width of one
   /// n8 block.
   static constexpr int64_t sumRows = 8;
-  static constexpr double log2OfE = Problem::log2OfE;
 
   explicit AttentionKernel(ProgramBuilder &program);
 
@@ -51,28 +51,6 @@ private:
   KeyTile locateKeyTile(mlir::Value iteration);
   State addKeyTile(mlir::Value iteration, const State &state);
 
-  // AttentionFragments.cpp: types of fragments, maps between them.
-  int64_t warps() const { return unitRows / Problem::warpRows; }
-  tile::FragmentType getFragment(int64_t rows, int64_t columns, mlir::Type type,
-                                 tile::LayoutAttr layout);
-  /// Scores, probabilities, outputs: `columns` columns of the accumulator.
-  tile::FragmentType getAccumulator(int64_t columns, mlir::Type type);
-  /// An A operand with `columns` columns.
-  tile::FragmentType getOperand(int64_t columns, mlir::Type type);
-  /// One value per row.
-  tile::FragmentType getRow(mlir::Type type);
-  /// One value per row and lane of a quad.
-  tile::FragmentType getQuad();
-  /// One value for each of the `columns` columns of an accumulator, for each lane of a quad (4), or
-  /// for all (1).
-  tile::FragmentType getColumns(int64_t columns);
-  /// (row, column) -> (row, 0), (0, column), and the lane of the quad that holds it.
-  mlir::AffineMap toRow();
-  mlir::AffineMap toColumn();
-  mlir::AffineMap toQuad();
-  mlir::Value minimum(mlir::Value x, mlir::Value y);
-  mlir::Value notNegative(mlir::Value x);
-
   // AttentionOperands.cpp: parameters, shared tiles, copies, the Q operand.
   void addParameters();
   void addOperandBuffers();
@@ -88,6 +66,7 @@ private:
 
   // AttentionMasks.cpp: which key tiles are visited, which are masked, what of them is visible.
   void countKeyTiles();
+  void countVisibleTiles();
   mlir::Value isMasked(mlir::Value iteration);
   mlir::Value maskTile(mlir::Value scores, mlir::Value iteration, const KeyTile &tile);
   mlir::Value maskPositions(mlir::Value scores, mlir::Value keyStart);
@@ -96,7 +75,6 @@ private:
 
   // AttentionScores.cpp: scales, product, terms of scores.
   void loadQueryScales();
-  mlir::Value loadRowCorrection();
   mlir::Value readTileScale(const KeyTile &tile);
   mlir::Value combineScales(mlir::Value keyScale);
   mlir::Value multiplyKeys();
@@ -107,25 +85,19 @@ private:
 
   // AttentionSoftmax.cpp: maximum, exponentials, sums, the product with V.
   mlir::Value findMaximum(const Scores &scores);
-  mlir::Value getSubtrahend(mlir::Value maximum);
   Maximum updateMaximum(const Scores &scores, mlir::Value previous);
   mlir::Value computeProbabilities(const Scores &scores, const Maximum &maximum);
   mlir::Value packProbabilities(mlir::Value probabilities);
   mlir::Value addToSum(mlir::Value sum, mlir::Value rescale, mlir::Value probabilities);
   mlir::Value addProduct(mlir::Value output, mlir::Value rescale, mlir::Value packed);
-  float getLog2OfRange() const;
 
-  // AttentionOutput.cpp: sinks, normalization, log-sum-exp.
-  /// Row values at the end: m, l, what O is multiplied with, and what the mean of V is.
-  struct Normalization {
-    mlir::Value maximum, sum, factor, meanFactor;
-  };
+  // AttentionKernel.cpp, too: the end.
   void finish(const State &state);
-  Normalization getNormalization(mlir::Value maximum, mlir::Value sum);
-  Normalization addSink(mlir::Value maximum, mlir::Value sum);
-  mlir::Value normalize(mlir::Value accumulated, int64_t firstChannel, const Normalization &rows);
-  void storeOutput(mlir::Value result, int64_t firstChannel);
-  void storeLse(const Normalization &rows);
+  void storeRows(const State &state, const RowSums &sums);
+
+  // Parts.cpp: a part of the key tiles (Spec N18).
+  void restrictToPart();
+  void storePart(const State &state, const RowSums &rows);
 
   bool sumsQuantized() const { return outputColumns != channels; }
   bool isWgmma() const { return problem.schedule.getFamily() == Family::Wgmma; }
@@ -140,30 +112,26 @@ private:
   }
   bool hasLeftBound() const { return problem.windowLeft != nullptr; }
 
-  ProgramBuilder &program;
-  const Problem &problem;
   const bool usesTensorMaps;
-  /// Rows of a unit; tokens of a key tile; columns of O, and of its accumulator.
-  const int64_t unitRows, keyTile, channels, outputColumns;
-  KernelBuilder b;
+  /// Tokens of a key tile; columns of the accumulator of O.
+  const int64_t keyTile, outputColumns;
 
   // Parameters.
   Panels query, key, value;
-  mlir::Value queryScales, keyScales, scoreCorrection, valueScales, valueMean, output,
-      outputAligned, lse, lseCorrection, bias, sinks;
+  mlir::Value queryScales, keyScales, scoreCorrection, bias;
   mlir::Value queryTiles, scaleLog2e;
-  TokenSpace querySpace, keySpace;
+  PartBuffers partBuffers;
   QueryTurns turns;
 
   // The block's work.
-  TokenTile queries;
-  TokenRange keys;
+  /// Null where there is one.
+  mlir::Value part;
   /// Tokens visible under a window end at `endTile`; `windowTiles` before it are visited, then the
   /// tiles of leading keys, `skippedTiles` further down.
   mlir::Value endTile, windowTiles, skippedTiles, tiles;
   /// Iterations below and from which on tiles are masked; position of a query's own key.
   mlir::Value maskedTiles, firstMaskedByLeft, diagonal;
-  mlir::Value firstUnitQuery, unitQueryRow, keyScalesShared, correctionShared, rowCorrection;
+  mlir::Value keyScalesShared, correctionShared, rowCorrection;
   /// scale · log2 e, times the query scale, for each row; with the key scale where that is the same
   /// for all tiles.
   mlir::Value queryMultiplier, headMultiplier;

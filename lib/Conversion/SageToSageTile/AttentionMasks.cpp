@@ -12,6 +12,12 @@ using namespace sage;
 /// Visited are the key tiles that some row of the block sees. Those at either end, which some row
 /// does not see whole, are masked.
 void AttentionKernel::countKeyTiles() {
+  countVisibleTiles();
+  if (part)
+    restrictToPart();
+}
+
+void AttentionKernel::countVisibleTiles() {
   diagonal = problem.isBottomRight() ? b.sub(keys.tokens, queries.tokens) : b.index(0);
   Value tileSize = b.index(keyTile);
   Value endQuery = minimum(b.add(queries.first, b.index(problem.getQueryTile())), queries.tokens);

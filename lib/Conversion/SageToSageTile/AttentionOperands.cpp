@@ -68,21 +68,12 @@ void AttentionKernel::addParameters() {
   }
   if (recipe.smoothsQuery())
     scoreCorrection = b.addBuffer(buffer::scoreCorrection, vector);
-  if (recipe.quantizesValue())
-    valueScales = b.addBuffer(buffer::valueScales, vector);
-  if (recipe.smoothsValue())
-    valueMean = b.addBuffer(buffer::valueMean, vector);
-  output = b.addTensor("output", problem.elementType, problem.valueHeadDim, Symbol::OutputB);
-  outputAligned = b.addAlignment(Symbol::OutputAlign);
-  if (problem.hasLse)
-    lse = b.addBuffer("lse", vector);
-  if (problem.correctsLse())
-    lseCorrection = b.addBuffer(buffer::lseCorrection, vector);
+  addOutputParameters();
+  if (problem.splitsKeys())
+    partBuffers = addPartBuffers();
   if (problem.bias)
     bias = b.addStrided("bias", problem.bias,
                         {Symbol::BiasB, Symbol::BiasH, Symbol::BiasQ, Symbol::BiasK});
-  if (problem.hasSinks)
-    sinks = b.addBuffer("sinks", vector);
   queryTiles = b.addInteger(querySpace.getTilesOfHead(problem.getQueryTile()));
   scaleLog2e = b.addScale(log2OfE);
 }

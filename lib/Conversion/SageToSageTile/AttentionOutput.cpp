@@ -1,16 +1,29 @@
-// The end of the attention kernel (Spec N12, N15): sinks, normalization, scales and mean of V,
+// The end of an attention (Spec N12, N15): sinks, normalization, scales and mean of V,
 // log-sum-exp.
 
-#include "AttentionKernel.h"
+#include "AttentionRows.h"
+
+#include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace sage;
 
-/// Channels of O that are stored at a time.
-static constexpr int64_t outputChunk = 64;
+/// What P = 1 is stored as (Spec R7).
+float AttentionRows::getLog2OfRange() const {
+  return std::log2(problem.recipe.getProbabilityRange());
+}
+
+/// A row that has seen no key yet subtracts a finite number, so that exp2 gives 0 and not NaN.
+/// Which one makes no difference: every score and the previous maximum of such a row are -∞.
+Value AttentionRows::getSubtrahend(Value maximum) {
+  return b.map(getRow(b.getF32Type()), {maximum}, [&](ValueRange e) -> Value {
+    return arith::MaximumFOp::create(b, e[0], b.f32(std::numeric_limits<float>::lowest()));
+  });
+}
 
 /// What centring K took from the scores of each row, times log2 e.
-Value AttentionKernel::loadRowCorrection() {
+Value AttentionRows::loadRowCorrection() {
   AffineMap toRowIndex = AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
   auto rowType = getRow(b.getF32Type());
   Value correction = b.load(rowType, lseCorrection, {unitQueryRow}, {}, toRowIndex);
@@ -19,44 +32,40 @@ Value AttentionKernel::loadRowCorrection() {
   });
 }
 
-void AttentionKernel::finish(const State &state) {
-  Type f32 = b.getF32Type();
-  // The loop has no registers to spare for what only its end needs.
-  decodeBlock(/*reload=*/true);
-  Value unitRow = b.mul(tile::UnitIdOp::create(b), unitRows);
-  firstUnitQuery = b.add(queries.first, unitRow);
-  unitQueryRow = b.add(querySpace.getRow(queries), unitRow);
-  Value sum;
-  if (sumsQuantized()) {
-    // All columns of the block of ones hold the same sum.
-    Value sums = tile::SliceOp::create(b, getAccumulator(sumRows, f32), state.output, channels);
-    sum = b.reduce(tile::ReduceKind::MaximumF, sums, getRow(f32));
-  } else {
-    sum = b.reduce(tile::ReduceKind::AddF, state.sum, getRow(f32));
-  }
-  Normalization rows = sinks ? addSink(state.maximum, sum) : getNormalization(state.maximum, sum);
-  // In chunks: beside O there are no registers for the scales of all channels.
-  for (int64_t first = 0; first < problem.valueHeadDim; first += outputChunk) {
-    Value chunk = tile::SliceOp::create(b, getAccumulator(outputChunk, f32), state.output, first);
-    storeOutput(normalize(chunk, first, rows), first);
-  }
+void AttentionRows::addOutputParameters() {
+  const RecipeAttr &recipe = problem.recipe;
+  auto vector = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
+  if (recipe.quantizesValue())
+    valueScales = b.addBuffer(buffer::valueScales, vector);
+  if (recipe.smoothsValue())
+    valueMean = b.addBuffer(buffer::valueMean, vector);
+  output = b.addTensor("output", problem.elementType, problem.valueHeadDim, Symbol::OutputB);
+  outputAligned = b.addAlignment(Symbol::OutputAlign);
   if (problem.hasLse)
-    storeLse(rows);
+    lse = b.addBuffer("lse", vector);
+  if (problem.correctsLse())
+    lseCorrection = b.addBuffer(buffer::lseCorrection, vector);
+  if (problem.hasSinks)
+    sinks = b.addBuffer("sinks", vector);
 }
 
-void AttentionKernel::storeOutput(Value result, int64_t firstChannel) {
+AttentionRows::Normalization AttentionRows::normalizeRows(const RowSums &rows) {
+  return sinks ? addSink(rows.maximum, rows.sum) : getNormalization(rows.maximum, rows.sum);
+}
+
+void AttentionRows::storeOutput(Value accumulated, Value first, const Normalization &rows,
+                                const Access &columns) {
+  Value result = normalize(accumulated, first, rows);
   auto type = cast<tile::FragmentType>(result.getType());
-  Access access;
+  Access access = columns;
   access.limit = b.add(queries.callerFirst, queries.tokens);
   access.aligned = outputAligned;
-  if (problem.valueHeadDim < firstChannel + outputChunk)
-    access.columns = problem.valueHeadDim - firstChannel;
   Value token = b.add(queries.callerFirst, firstUnitQuery);
   b.store(b.convert(result, type.withElementType(problem.elementType)), output,
-          {queries.batch, queries.head, token, b.index(firstChannel)}, access);
+          {queries.batch, queries.head, token, first}, access);
 }
 
-AttentionKernel::Normalization AttentionKernel::getNormalization(Value maximum, Value sum) {
+AttentionRows::Normalization AttentionRows::getNormalization(Value maximum, Value sum) {
   Normalization rows{maximum, sum, {}, {}};
   rows.factor = b.map(getRow(b.getF32Type()), {sum}, [&](ValueRange e) -> Value {
     return arith::DivFOp::create(b, b.f32(1.0f), e[0]);
@@ -65,7 +74,7 @@ AttentionKernel::Normalization AttentionKernel::getNormalization(Value maximum, 
 }
 
 /// One more score, without a key and a value.
-AttentionKernel::Normalization AttentionKernel::addSink(Value maximum, Value sum) {
+AttentionRows::Normalization AttentionRows::addSink(Value maximum, Value sum) {
   auto rowType = getRow(b.getF32Type());
   Value log2e = b.f32(static_cast<float>(log2OfE));
   Value scalar = tile::ReadOp::create(b, b.getF32Type(), sinks, ValueRange{queries.head});
@@ -99,8 +108,8 @@ AttentionKernel::Normalization AttentionKernel::addSink(Value maximum, Value sum
 }
 
 /// O / l, scaled and shifted by channel; 0 in rows that see nothing.
-Value AttentionKernel::normalize(Value accumulated, int64_t firstChannel,
-                                 const Normalization &rows) {
+Value AttentionRows::normalize(Value accumulated, Value first, const Normalization &rows) {
+  auto type = cast<tile::FragmentType>(accumulated.getType());
   AffineMap identity = b.getMultiDimIdentityMap(2);
   SmallVector<Value> inputs{accumulated, rows.factor, rows.sum};
   SmallVector<AffineMap> maps{identity, toRow(), toRow()};
@@ -111,30 +120,29 @@ Value AttentionKernel::normalize(Value accumulated, int64_t firstChannel,
   };
   for (Value perChannel : {valueScales, valueMean})
     if (perChannel)
-      add(b.load(getColumns(outputChunk), perChannel,
-                 {b.add(b.mul(keys.entryHead, channels), b.index(firstChannel))}, {}, toChannel),
+      add(b.load(getColumns(type.getColumns()), perChannel,
+                 {b.add(b.mul(keys.entryHead, channels), first)}, {}, toChannel),
           toColumn());
   // A sink takes a share of what rows of P sum to.
   bool sharesMean = valueMean && rows.meanFactor;
   if (sharesMean)
     add(rows.meanFactor, toRow());
-  return b.map(
-      getAccumulator(outputChunk, b.getF32Type()), inputs, maps, [&](ValueRange e) -> Value {
-        Value result = arith::MulFOp::create(b, e[0], e[1]);
-        if (valueScales)
-          result = arith::MulFOp::create(b, result, e[3]);
-        if (valueMean) {
-          Value mean = e[valueScales ? 4 : 3];
-          if (sharesMean)
-            mean = arith::MulFOp::create(b, mean, e.back());
-          result = arith::AddFOp::create(b, result, mean);
-        }
-        Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[2], b.f32(0.0f));
-        return arith::SelectOp::create(b, empty, b.f32(0.0f), result);
-      });
+  return b.map(type, inputs, maps, [&](ValueRange e) -> Value {
+    Value result = arith::MulFOp::create(b, e[0], e[1]);
+    if (valueScales)
+      result = arith::MulFOp::create(b, result, e[3]);
+    if (valueMean) {
+      Value mean = e[valueScales ? 4 : 3];
+      if (sharesMean)
+        mean = arith::MulFOp::create(b, mean, e.back());
+      result = arith::AddFOp::create(b, result, mean);
+    }
+    Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, e[2], b.f32(0.0f));
+    return arith::SelectOp::create(b, empty, b.f32(0.0f), result);
+  });
 }
 
-void AttentionKernel::storeLse(const Normalization &rows) {
+void AttentionRows::storeLse(const Normalization &rows) {
   auto rowType = getRow(b.getF32Type());
   constexpr float ln2 = 0.6931471805599453f;
   Value logSum = b.map(rowType, {rows.maximum, rows.sum}, [&](ValueRange e) -> Value {

@@ -8,11 +8,6 @@
 using namespace mlir;
 using namespace sage;
 
-/// What P = 1 is stored as (Spec R7).
-float AttentionKernel::getLog2OfRange() const {
-  return std::log2(problem.recipe.getProbabilityRange());
-}
-
 /// Largest x of each row. Unscaled scores are compared inside a lane's group, and then scaled.
 Value AttentionKernel::findMaximum(const Scores &scores) {
   Value maxima = b.reduce(tile::ReduceKind::MaximumF, scores.values, getQuad(), toQuad());
@@ -20,14 +15,6 @@ Value AttentionKernel::findMaximum(const Scores &scores) {
     maxima = b.map(getQuad(), {maxima, scores.multiplier},
                    [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
   return b.reduce(tile::ReduceKind::MaximumF, maxima, getRow(b.getF32Type()));
-}
-
-/// A row that has seen no key yet subtracts a finite number, so that exp2 gives 0 and not NaN.
-/// Which one makes no difference: every score and the previous maximum of such a row are -∞.
-Value AttentionKernel::getSubtrahend(Value maximum) {
-  return b.map(getRow(b.getF32Type()), {maximum}, [&](ValueRange e) -> Value {
-    return arith::MaximumFOp::create(b, e[0], b.f32(std::numeric_limits<float>::lowest()));
-  });
 }
 
 AttentionKernel::Maximum AttentionKernel::updateMaximum(const Scores &scores, Value previous) {

@@ -41,6 +41,7 @@ enum class Symbol : unsigned {
   BiasH,
   BiasQ,
   BiasK,
+  Parts,
   Count
 };
 

@@ -71,6 +71,9 @@ struct Problem {
     return mask == Mask::CausalBottomRight || mask == Mask::WindowBottomRight;
   }
 
+  /// Whether the keys of a call may be taken in parts (Spec N18).
+  bool splitsKeys() const { return geometry.getKeyParts() && !isPacked; }
+
   /// Whether the attention reads what centring K removed (Spec M7).
   bool correctsLse() const { return recipe.smoothsKey() && (hasLse || softcap || hasSinks); }
 

@@ -111,6 +111,8 @@ void ProgramBuilder::startRepeat(AffineExpr count) {
   launches = &repeat.getBody().emplaceBlock();
 }
 
+void ProgramBuilder::endRepeat() { launches = &program.getBody().front(); }
+
 KernelBuilder ProgramBuilder::startKernel(StringRef name, tile::Unit unit, int64_t units) {
   builder.setInsertionPointToEnd(kernels.getBody());
   return KernelBuilder(loc, builder, name, unit, units);

@@ -26,6 +26,9 @@ inline constexpr llvm::StringLiteral value = "value_quantized";
 inline constexpr llvm::StringLiteral scoreCorrection = "score_correction";
 inline constexpr llvm::StringLiteral lseCorrection = "lse_correction";
 inline constexpr llvm::StringLiteral tickets = "tickets";
+inline constexpr llvm::StringLiteral partOutputs = "part_outputs";
+inline constexpr llvm::StringLiteral partMaxima = "part_maxima";
+inline constexpr llvm::StringLiteral partSums = "part_sums";
 } // namespace buffer
 
 class ProgramBuilder {
@@ -66,8 +69,14 @@ public:
   /// Ends the kernel and launches it on `grid` blocks; overlapping with the launch before it where
   /// the kernel waits for that itself.
   void launch(KernelBuilder &kernel, mlir::AffineExpr grid);
-  /// Launches what follows `count` times; see `sage_tile.repeat`.
+  /// Launches what follows `count` times, until `endRepeat`; see `sage_tile.repeat`.
   void startRepeat(mlir::AffineExpr count);
+  void endRepeat();
+  /// `value` where the keys of a call are taken in several parts, 0 where in one.
+  mlir::AffineExpr ofSplitCalls(mlir::AffineExpr value) {
+    mlir::AffineExpr parts = get(Symbol::Parts);
+    return (parts - 1).ceilDiv(parts) * value;
+  }
 
 private:
   mlir::AffineExpr getEntries() { return get(problem.isPacked ? Symbol::S : Symbol::B); }
@@ -88,8 +97,10 @@ private:
 void addPreparationKernels(ProgramBuilder &program);
 /// The score correction of the turn's query blocks under smooth Q (Spec N2); starts the turns.
 void addScoreCorrection(ProgramBuilder &program);
-/// The attention itself (Spec N7 to N13).
+/// The attention itself (Spec N7 to N15); ends the turns.
 void addAttentionKernel(ProgramBuilder &program);
+/// Joins the parts of the keys, where calls may have several (Spec N18).
+void addJoinKernel(ProgramBuilder &program);
 
 } // namespace sage
 

@@ -21,7 +21,8 @@ namespace {
 LogicalResult checkSupport(Operation *op, const Problem &problem) {
   auto expected =
       GeometryAttr::getDefault(problem.recipe, problem.schedule.getFamily(),
-                               problem.geometry.getQueryBlock(), problem.geometry.getKeyTile());
+                               problem.geometry.getQueryBlock(), problem.geometry.getKeyTile())
+          .withKeyParts(problem.geometry.getKeyParts());
   if (problem.geometry != expected)
     return refuse(op, "geometry's scale groups or value order are not lowered to kernels",
                   "leave geometry to sage-assign-schedule, which chooses what the instructions of "
@@ -109,8 +110,10 @@ LogicalResult ConvertSageToSageTilePass::convert(AttentionLike op) {
   std::string name = makeName(op);
   ProgramBuilder program(op.getLoc(), getOperation(), name, *problem, overlapLaunches);
   addPreparationKernels(program);
-  if (!preparationOnly)
+  if (!preparationOnly) {
     addAttentionKernel(program);
+    addJoinKernel(program);
+  }
 
   OpBuilder builder(op);
   auto invoke = tile::InvokeOp::create(builder, op.getLoc(), op->getResultTypes(), name, *inputs,

@@ -1,5 +1,5 @@
-// RUN: sage-opt %s -sage-legalize-recipe=chip=sm_90a -sage-assign-schedule | FileCheck %s
-// RUN: sage-opt %s -sage-legalize-recipe=chip=sm_89 -sage-assign-schedule | FileCheck %s --check-prefix=MMA
+// RUN: sage-opt %s -sage-legalize-recipe=chip=sm_90a -sage-assign-schedule=split-keys=false | FileCheck %s
+// RUN: sage-opt %s -sage-legalize-recipe=chip=sm_89 -sage-assign-schedule=split-keys=false | FileCheck %s --check-prefix=MMA
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_89 -sage-assign-schedule=schedule-file=%S/Inputs/schedules.mlir | FileCheck %s --check-prefix=FILE
 // RUN: sage-opt %s -sage-legalize-recipe=chip=sm_90a -sage-assign-schedule=schedule-file=%S/Inputs/magic-first.mlir | FileCheck %s --check-prefix=MAGIC
 

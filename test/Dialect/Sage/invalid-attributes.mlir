@@ -102,6 +102,20 @@ func.func private @g4_not_injective() attributes {a = #sage.geometry<query_block
 
 // -----
 
+// expected-error@+1 {{geometry key_parts must have no dimensions, at most the five symbols [B, Hq, Hkv, Nq, Nk] and a result, but got affine_map<(d0) -> (d0)> [G5]}}
+func.func private @g5() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
+  query_groups = affine_map<(n) -> (n)>, key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>,
+  key_parts = affine_map<(n) -> (n)>>}
+
+// -----
+
+// expected-error@+1 {{geometry key_parts must have no dimensions, at most the five symbols [B, Hq, Hkv, Nq, Nk] and a result, but got affine_map<()[s0, s1, s2, s3, s4, s5] -> (s5)> [G5]}}
+func.func private @g5_symbols() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
+  query_groups = affine_map<(n) -> (n)>, key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>,
+  key_parts = affine_map<()[b, hq, hkv, nq, nk, s] -> (s)>>}
+
+// -----
+
 // expected-error@+1 {{schedule head_dim must be a multiple of 32 up to 256, but got 80 [S1]}}
 sage.schedule <family = mma_sync, copy = cp_async, head_dim = 80, units = 8, rows_per_unit = 16, key_tile = 64, stages = 2>
 

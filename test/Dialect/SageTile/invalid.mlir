@@ -186,7 +186,7 @@ sage_tile.program @p {} {
 // -----
 
 sage_tile.program @p {} {
-  // expected-error@+1 {{size must be a map of no dimensions and at most 27 symbols}}
+  // expected-error@+1 {{size must be a map of no dimensions and at most 28 symbols}}
   sage_tile.workspace "x" bytes affine_map<(d) -> (d)>
 }
 

@@ -51,6 +51,18 @@ std::string groupMap(Random &random) {
          ")>";
 }
 
+std::string keyParts(Random &random) {
+  if (random.oneIn(2))
+    return "";
+  return ", key_parts = affine_map<" +
+         random.pick<std::string>({"()[b, hq, hkv, nq, nk] -> (132 floordiv (b * hq * (nq ceildiv "
+                                   "128)), nk floordiv 64)",
+                                   "() -> (3)", "() -> (0)", "() -> (9223372036854775807)",
+                                   "()[b] -> (b floordiv 0)", "()[b, hq] -> (b mod (hq - 1))",
+                                   "(n) -> (n)", "() -> ()", "()[b, h, k, q, n, x] -> (x)"}) +
+         ">";
+}
+
 std::string geometry(Random &random) {
   auto number = [&](std::initializer_list<const char *> usual) {
     return random.oneIn(4) ? std::to_string(random.pick(boundaryIntegers))
@@ -65,7 +77,7 @@ std::string geometry(Random &random) {
                                    "16) floordiv 4) * 2 + p mod 2",
                                    "p + 16", "0", "p * 2",
                                    "(p floordiv 16) * 16 + 15 - p mod 16"}) +
-         ")>>";
+         ")>" + keyParts(random) + ">";
 }
 
 std::string mask(Random &random, bool hostile) {

@@ -95,7 +95,7 @@ void corruptProblem(Random &random, sage_problem &problem) {
 }
 
 void corruptGeometry(Random &random, sage_geometry &geometry) {
-  switch (random.below(5)) {
+  switch (random.below(6)) {
   case 0:
     geometry.query_block = random.pick(boundaryIntegers);
     return;
@@ -107,6 +107,12 @@ void corruptGeometry(Random &random, sage_geometry &geometry) {
     return;
   case 3:
     geometry.key_groups = randomMap(random);
+    return;
+  case 4:
+    geometry.key_parts = random.pick<const char *>(
+        {"2", "\"Nk\"", "-9223372036854775808", "9223372036854775807", "\"n\"",
+         R"(["floordiv",132,["sub","Nq",1]])", R"(["mul","Nk",4611686018427387904])",
+         R"(["min",["floordiv",132,["mul","B","Hq"]],["floordiv","Nk",64]])"});
     return;
   default:
     geometry.value_order = randomMap(random);

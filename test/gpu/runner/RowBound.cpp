@@ -88,17 +88,22 @@ RowBound::RowBound(const ReferenceOperands &operands, const sage_call &call,
 }
 
 void RowBound::run(int64_t head, int64_t query, ErrorBounds &bounds) {
-  for (auto *buffer : {&total, &codes, &squares})
-    std::fill(buffer->begin(), buffer->end(), 0.0f);
-  maximum = -INFINITY;
-  sum = sumError = relative = slack = 0;
-  int64_t tile = operands.geometry.keyTile;
+  slack = 0;
+  int64_t tile = operands.geometry.keyTile, partTiles = operands.partTiles();
   VisibleKeys visible = adjustment.visibleKeys(query);
+  std::vector<Part> parts;
+  startPart();
   for (int64_t t = (visible.end + tile - 1) / tile - 1; t >= 0; --t) {
     TileKeys keys = adjustment.keysOfTile(visible, head, query, t * tile);
     if (keys.count() > 0)
       addTile(head, query, keys);
+    if (t % partTiles != 0 || (t == 0 && parts.empty()))
+      continue;
+    parts.push_back({maximum, sum, sumError, relative, total, codes, squares});
+    startPart();
   }
+  if (!parts.empty())
+    joinParts(parts);
   if (operands.problem.sinks)
     addSink(head, query);
   store(head, query, bounds);

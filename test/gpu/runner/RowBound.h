@@ -26,6 +26,14 @@ public:
   void run(int64_t head, int64_t query, ErrorBounds &bounds);
 
 private:
+  /// What a part of the key tiles leaves (Spec N18).
+  struct Part {
+    float maximum, sum, sumError, relative;
+    std::vector<float> total, codes, squares;
+  };
+
+  void startPart();
+  void joinParts(const std::vector<Part> &parts);
   float roundProbability(float p) const;
   float argumentError(float argument, float offset, float factor) const;
   void computeScores(int64_t head, int64_t query, const runtime::TileKeys &tile);

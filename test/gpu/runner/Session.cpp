@@ -73,7 +73,7 @@ static std::vector<uint16_t> copyDense(const sage_tensor &tensor) {
   return elements;
 }
 
-Status EntryIntermediates::run(const sage_program &program, const sage_call &call,
+Status EntryIntermediates::run(const sage_program &program, const sage_call &call, int64_t keyParts,
                                ReferenceOperands &operands) {
   sage_reference_sizes sizes;
   SAGE_RETURN_IF_ERROR(fromApi(sage_reference_get_sizes(&program, &call, &sizes)));
@@ -101,6 +101,7 @@ Status EntryIntermediates::run(const sage_program &program, const sage_call &cal
   intermediates.value_scales = make(valueScales, keyHeads * valueHeadDim);
   operands = {};
   SAGE_RETURN_IF_ERROR(prepareReference(program, call, CallUse::Host, operands));
+  operands.keyParts = keyParts;
   return quantizeOperands(call, 0, intermediates, operands);
 }
 
@@ -131,6 +132,8 @@ Status ReferenceResults::run(const sage_program &program, const HostInputs &inpu
   bounds = {std::vector<float>(elements), std::vector<float>(elements), std::vector<float>(rows),
             std::vector<float>(rows),
             program.recipe.pv != SAGE_VALUE_F16 && program.recipe.inner == SAGE_INNER_F32};
+  int64_t keyParts;
+  SAGE_RETURN_IF_ERROR(countKeyParts(program, call32, keyParts));
   for (int64_t i = 0; i < countEntries(problem, call32); ++i) {
     CallEntry entry = entryOf(problem, call32, i);
     sage_program part = program;
@@ -142,7 +145,7 @@ Status ReferenceResults::run(const sage_program &program, const HostInputs &inpu
       intermediates.firstQuery = inputs.operands.queryOffsets[size_t(i)];
       intermediates.firstKey = inputs.operands.keyOffsets[size_t(i)];
     }
-    SAGE_RETURN_IF_ERROR(intermediates.run(part, entry.call, operands));
+    SAGE_RETURN_IF_ERROR(intermediates.run(part, entry.call, keyParts, operands));
     sage_reference_options options{};
     attend(operands, entry.call, lse32.data(), entry.rows, options);
     options.tensor_core_accumulator = 1;
@@ -166,7 +169,9 @@ std::string referenceKey(const LoadedArtifact &artifact) {
       ' ', program.problem.value_head_dim, ' ', recipe.qk, recipe.smooth_q, recipe.smooth_k,
       recipe.smooth_v, recipe.pv, recipe.accumulation, recipe.inner, recipe.row_sum, ' ',
       program.geometry.query_block, ' ', program.geometry.key_tile, program.geometry.query_groups,
-      program.geometry.key_groups, program.geometry.value_order, ' ', int(conversionOf(artifact)));
+      program.geometry.key_groups, program.geometry.value_order, ' ',
+      program.geometry.key_parts ? program.geometry.key_parts : "", ' ',
+      int(conversionOf(artifact)));
 }
 
 double lseTolerance(const sage_recipe &recipe) {

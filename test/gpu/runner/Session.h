@@ -55,8 +55,8 @@ struct EntryIntermediates {
   /// What was quantized, dense.
   std::vector<uint16_t> originalQuery, originalKey, originalValue;
 
-  /// Sets `operands` too.
-  Status run(const sage_program &program, const sage_call &call,
+  /// Sets `operands` too. `keyParts` are those of the whole call.
+  Status run(const sage_program &program, const sage_call &call, int64_t keyParts,
              runtime::ReferenceOperands &operands);
 };
 

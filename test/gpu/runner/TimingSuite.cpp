@@ -92,11 +92,13 @@ private:
     return {};
   }
 
-  /// The attention kernel, which is the last, alone.
+  /// The attention kernel, and those that finish what it leaves.
   Status timeKernel(const LaunchPlan &plan, const LoadedArtifact &artifact,
                     DeviceTensors *const *sets, const Stream &stream, LaunchTimes &times) {
     KernelSelection attention;
-    attention.set(artifact.artifact->artifact->kernels.size() - 1);
+    const runtime::Artifact &code = *artifact.artifact->artifact;
+    for (size_t i = code.attentionKernel(); i < code.kernels.size(); ++i)
+      attention.set(i);
     ReplayGraph first(device), second(device);
     ReplayGraph *graphs[inputSets] = {&first, &second};
     for (size_t i = 0; i < inputSets; ++i)

@@ -1,6 +1,7 @@
-// `#sage.geometry`: the default maps of each granularity, rules G1 to G4.
+// `#sage.geometry`: the default maps of each granularity, rules G1 to G5.
 
 #include "mlir/IR/AffineMap.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
 #include "sage/Dialect/Sage/IR/SageAttributes.h"
 #include "sage/Dialect/Sage/IR/TokenGroups.h"
@@ -64,12 +65,49 @@ GeometryAttr GeometryAttr::getDefault(RecipeAttr recipe, Family family, int64_t 
   return get(recipe.getContext(), queryBlock, keyTile,
              map(::getQueryGroups(n, recipe.getGranularity(), queryBlock)),
              map(::getKeyGroups(n, recipe.getGranularity(), keyTile)),
-             map(::getValueOrder(n, recipe.getPv())));
+             map(::getValueOrder(n, recipe.getPv())), /*key_parts=*/{});
+}
+
+GeometryAttr GeometryAttr::withKeyParts(AffineMapAttr keyParts) const {
+  return get(getContext(), getQueryBlock(), getKeyTile(), getQueryGroups(), getKeyGroups(),
+             getValueOrder(), keyParts);
+}
+
+/// As many parts as leave no multiprocessor of an H100 without a block. A constant: numbers depend
+/// on the parts, and are the same on every chip.
+static constexpr int64_t blocksToFill = 132;
+/// Key tiles of a part, at least: half of twice as many take longer than joining two parts.
+static constexpr int64_t leastTilesOfPart = 8;
+
+GeometryAttr GeometryAttr::withDefaultKeyParts() const {
+  auto symbol = [&](unsigned i) { return getAffineSymbolExpr(i, getContext()); };
+  AffineExpr batch = symbol(0), heads = symbol(1), queries = symbol(3), keys = symbol(4);
+  AffineExpr parts[] = {getAffineConstantExpr(blocksToFill, getContext())
+                            .floorDiv(batch * heads * queries.ceilDiv(getQueryBlock())),
+                        keys.floorDiv(leastTilesOfPart * getKeyTile())};
+  return withKeyParts(AffineMapAttr::get(AffineMap::get(0, 5, parts, getContext())));
+}
+
+std::optional<int64_t> GeometryAttr::countKeyParts(ArrayRef<int64_t> extents) const {
+  if (!getKeyParts() || llvm::is_contained(extents, 0))
+    return 1;
+  AffineMap map = getKeyParts().getValue();
+  Builder builder(getContext());
+  SmallVector<Attribute> symbols, results;
+  for (int64_t extent : extents.take_front(map.getNumSymbols()))
+    symbols.push_back(builder.getIndexAttr(extent));
+  if (failed(map.constantFold(symbols, results)))
+    return std::nullopt;
+  int64_t parts = llvm::divideCeil(extents[4], getKeyTile());
+  for (Attribute result : results)
+    parts = std::min(parts, cast<IntegerAttr>(result).getInt());
+  return std::max(parts, int64_t(1));
 }
 
 LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t queryBlock,
                                    int64_t keyTile, AffineMapAttr queryGroups,
-                                   AffineMapAttr keyGroups, AffineMapAttr valueOrder) {
+                                   AffineMapAttr keyGroups, AffineMapAttr valueOrder,
+                                   AffineMapAttr keyParts) {
   if (queryBlock < 16 || queryBlock % 16 != 0)
     return emitError() << "geometry query_block must be a positive multiple of 16, but got "
                        << queryBlock << " [G1]";
@@ -83,5 +121,12 @@ LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "geometry value_order must permute every aligned group of 16 positions, "
                           "but got "
                        << valueOrder << " [G4]";
+  if (!keyParts)
+    return success();
+  AffineMap parts = keyParts.getValue();
+  if (parts.getNumDims() != 0 || parts.getNumSymbols() > 5 || parts.getNumResults() == 0)
+    return emitError() << "geometry key_parts must have no dimensions, at most the five symbols "
+                          "[B, Hq, Hkv, Nq, Nk] and a result, but got "
+                       << keyParts << " [G5]";
   return success();
 }

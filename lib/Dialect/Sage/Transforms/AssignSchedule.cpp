@@ -13,7 +13,25 @@ namespace sage {
 using namespace mlir;
 using namespace sage;
 
-static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile) {
+/// Windows of fewer key tiles have too few for parts.
+static constexpr int64_t leastTilesOfWindow = 16;
+
+/// Whether parts of the keys can make a call with few queries faster: where their number is not
+/// known to be one, and few queries may see many keys.
+static bool splitsKeys(AttentionOp op, GeometryAttr geometry) {
+  Mask mask = op.getMask();
+  if (op.isPacked() || mask == Mask::CausalTopLeft || mask == Mask::WindowTopLeft)
+    return false;
+  if (std::optional<int64_t> left = op.getWindowLeft();
+      left && *left < leastTilesOfWindow * geometry.getKeyTile())
+    return false;
+  AttentionShape shape = op.getShape();
+  int64_t extents[] = {shape.batch, shape.queryHeads, shape.keyHeads, shape.queryTokens,
+                       shape.keyTokens};
+  return llvm::any_of(extents, ShapedType::isDynamic) || geometry.countKeyParts(extents) != 1;
+}
+
+static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile, bool splitKeys) {
   if (failed(requireTensors(op)))
     return failure();
   TargetAttr target = op.getTargetAttr();
@@ -45,7 +63,11 @@ static LogicalResult assignSchedule(AttentionOp op, StringRef scheduleFile) {
       return failure();
     schedule = *found;
   }
-  op.setGeometryAttr(query.getGeometry(schedule));
+  if (!op.getGeometryAttr()) {
+    GeometryAttr geometry = query.getGeometry(schedule);
+    GeometryAttr inParts = geometry.withDefaultKeyParts();
+    op.setGeometryAttr(splitKeys && splitsKeys(op, inParts) ? inParts : geometry);
+  }
   op.setScheduleAttr(schedule);
   return success();
 }
@@ -56,8 +78,8 @@ struct AssignSchedule : sage::impl::SageAssignScheduleBase<AssignSchedule> {
 
   void runOnOperation() override {
     WalkResult result = getOperation()->walk([&](AttentionOp op) {
-      return failed(assignSchedule(op, scheduleFile)) ? WalkResult::interrupt()
-                                                      : WalkResult::advance();
+      return failed(assignSchedule(op, scheduleFile, splitKeys)) ? WalkResult::interrupt()
+                                                                 : WalkResult::advance();
     });
     if (result.wasInterrupted())
       signalPassFailure();

@@ -13,7 +13,7 @@ static constexpr StringLiteral symbolNames[] = {
     "B",           "Hq",           "Hkv",      "Nq",     "Nk",      "query_b",     "query_h",
     "query_n",     "key_b",        "key_h",    "key_n",  "value_b", "value_h",     "value_n",
     "output_b",    "output_h",     "output_n", "step",   "S",       "query_align", "key_align",
-    "value_align", "output_align", "bias_b",   "bias_h", "bias_q",  "bias_k"};
+    "value_align", "output_align", "bias_b",   "bias_h", "bias_q",  "bias_k",      "parts"};
 static constexpr StringLiteral callerBuffers[] = {
     "query", "key",         "value", "output",        "lse",
     "bias",  "key_lengths", "sinks", "query_offsets", "key_offsets"};

@@ -15,6 +15,7 @@ ProblemInstance ProblemInstance::getContiguous(ArrayRef<int64_t> shape, int64_t 
   ProblemInstance problem;
   problem.scale = scale;
   llvm::copy(shape, problem.symbols.begin());
+  problem.symbols[ProgramOp::partsSymbol] = 1;
   int64_t heads[] = {shape[1], shape[2], shape[2], shape[1]};
   int64_t tokens[] = {shape[3], shape[4], shape[4], shape[3]};
   int64_t dims[] = {headDim, headDim, valueHeadDim, valueHeadDim};

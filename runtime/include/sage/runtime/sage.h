@@ -148,13 +148,15 @@ typedef struct sage_recipe {
 } sage_recipe;
 
 /** Expressions are JSON text as in docs/Artifact.md, e.g.
- *  `["floordiv","n",32]`, in the one symbol `n`. */
+ *  `["floordiv","n",32]`, in the one symbol `n`; that of `key_parts` in `B`,
+ *  `Hq`, `Hkv`, `Nq` and `Nk`. */
 typedef struct sage_geometry {
   int64_t query_block;      /**< tokens: the block of smooth-Q's mean */
   int64_t key_tile;         /**< tokens: one step of the online softmax */
   const char *query_groups; /**< token → scale index in its head */
   const char *key_groups;   /**< token → scale index in its head */
   const char *value_order;  /**< storage position → token, see Spec N6 */
+  const char *key_parts;    /**< parts of the key tiles, see Spec N18; NULL: one */
 } sage_geometry;
 
 typedef struct sage_program {

@@ -118,18 +118,24 @@ def Sage_GeometryAttr : Sage_Attr<"Geometry", "geometry"> {
     tile of the online softmax, the scale index of each token (per head), and the storage order of V's tokens.
     `value_order` maps a storage position to the token stored there and permutes every aligned group of 16.
 
+    `key_parts` says in how many parts the key tiles of a call are taken, each with an online softmax of its own (Spec N18):
+    the least of its results at the extents [B, Hq, Hkv, Nq, Nk], at least 1 and at most the number of tiles. Left out:
+    one part.
+
     Example:
 
     ```mlir
     #sage.geometry<query_block = 128, key_tile = 64,
       query_groups = affine_map<(n) -> ((n floordiv 16) * 8 + n mod 8)>,
       key_groups = affine_map<(n) -> ((n floordiv 64) * 4 + (n mod 8) floordiv 2)>,
-      value_order = affine_map<(p) -> (p)>>
+      value_order = affine_map<(p) -> (p)>,
+      key_parts = affine_map<()[b, hq, hkv, nq, nk] -> (132 floordiv (b * hq * (nq ceildiv 128)), nk floordiv 512)>>
     ```
   }];
   let parameters = (ins
     "int64_t":$query_block, "int64_t":$key_tile, "::mlir::AffineMapAttr":$query_groups,
-    "::mlir::AffineMapAttr":$key_groups, "::mlir::AffineMapAttr":$value_order);
+    "::mlir::AffineMapAttr":$key_groups, "::mlir::AffineMapAttr":$value_order,
+    OptionalParameter<"::mlir::AffineMapAttr">:$key_parts);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -141,6 +147,13 @@ def Sage_GeometryAttr : Sage_Attr<"Geometry", "geometry"> {
     ::mlir::AffineMap getQueryGroupMap() const { return getQueryGroups().getValue(); }
     ::mlir::AffineMap getKeyGroupMap() const { return getKeyGroups().getValue(); }
     ::mlir::AffineMap getValueOrderMap() const { return getValueOrder().getValue(); }
+
+    /// The same geometry with other parts, or with one where the map is null.
+    GeometryAttr withKeyParts(::mlir::AffineMapAttr keyParts) const;
+    /// Parts that let calls with few queries fill a large GPU (docs/Rationale.md).
+    GeometryAttr withDefaultKeyParts() const;
+    /// The number of parts of a call with the extents [B, Hq, Hkv, Nq, Nk]; nothing where the map divides by zero.
+    std::optional<int64_t> countKeyParts(::llvm::ArrayRef<int64_t> extents) const;
   }];
 }
 

@@ -32,13 +32,17 @@ def SageAssignSchedule : Pass<"sage-assign-schedule"> {
   let description = [{
     Attaches the recipe's default `#sage.geometry` to every `sage.attention` that has none, and the first
     `#sage.schedule` row for its target and head dim that agrees with geometry and recipe. A geometry or schedule that
-    the op already carries is kept: a fixed geometry restricts the rows. Runs after `sage-legalize-recipe`.
+    the op already carries is kept: a fixed geometry restricts the rows. Runs after `sage-legalize-recipe`. A default geometry
+    takes the keys in parts, except in packed batches, under `…_top_left` masks and short windows, and where the
+    extents are known and make one part.
 
     Example: `--sage-assign-schedule=schedule-file=my-rows.mlir`
   }];
   let options = [
     Option<"scheduleFile", "schedule-file", "std::string", "\"\"",
-           "File of sage.schedule rows that replaces the embedded ones">];
+           "File of sage.schedule rows that replaces the embedded ones">,
+    Option<"splitKeys", "split-keys", "bool", "true",
+           "Let a default geometry take long keys in parts where queries are few (Spec N18)">];
   let dependentDialects = ["::sage::SageDialect"];
 }
 

@@ -29,10 +29,11 @@ def SageTile_ProgramOp : SageTile_Op<"program", [
     `problem`, `recipe`, `geometry` and `schedule` are what the artifact's manifest records
     (docs/Artifact.md). Expressions are affine maps without dimensions over the symbols
     [B, Hq, Hkv, Nq, Nk, query_b, query_h, query_n, key_b, key_h, key_n, value_b, value_h, value_n, output_b,
-    output_h, output_n, step, S, query_align, key_align, value_align, output_align, bias_b, bias_h, bias_q, bias_k]:
+    output_h, output_n, step, S, query_align, key_align, value_align, output_align, bias_b, bias_h, bias_q, bias_k,
+    parts]:
     the shape; strides in elements; the number of the turn in a `sage_tile.repeat`; sequences of a packed batch; the
     largest power of two up to 16 that divides, in bytes, the address and all strides of extents above 1; strides
-    of the bias in elements, 0 where it is broadcast.
+    of the bias in elements, 0 where it is broadcast; the parts of the key tiles, as the geometry's `key_parts` says.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, DictionaryAttr:$problem);
   let regions = (region SizedRegion<1>:$body);
@@ -41,7 +42,7 @@ def SageTile_ProgramOp : SageTile_Op<"program", [
   let extraClassDeclaration = [{
     /// Names of the symbols, in order; `step` among them.
     static ::llvm::ArrayRef<::llvm::StringLiteral> getSymbolNames();
-    static constexpr unsigned stepSymbol = 17;
+    static constexpr unsigned stepSymbol = 17, partsSymbol = 27;
     /// The launches in order, those of repetitions once.
     ::llvm::SmallVector<LaunchOp> getLaunches();
   }];

@@ -71,13 +71,13 @@ mlir::LogicalResult interpretKernel(KernelOp kernel, llvm::ArrayRef<LaunchArgume
 /// Values of the symbols of a program's expressions (see `sage_tile.program`), and the softmax
 /// scale.
 struct ProblemInstance {
-  static constexpr unsigned numSymbols = 27;
+  static constexpr unsigned numSymbols = 28;
   /// In the order of `ProgramOp::getSymbolNames()`; the step is set by each turn of a repetition.
   std::array<int64_t, numSymbols> symbols{};
   double scale = 1;
 
-  /// Contiguous tensors, aligned to 16 bytes: B×H×N×D, or B×N×H×D where `tokenMajor`. No bias and
-  /// no sequences.
+  /// Contiguous tensors, aligned to 16 bytes: B×H×N×D, or B×N×H×D where `tokenMajor`. No bias, no
+  /// sequences, one part.
   static ProblemInstance getContiguous(llvm::ArrayRef<int64_t> shape, int64_t headDim,
                                        int64_t valueHeadDim, bool tokenMajor, double scale);
 };
