@@ -68,6 +68,9 @@ def command_run(options):
 def command_report(options):
     from evaluation import report
     content = report.read(options.out)
+    if options.command == "report" and options.perplexity:
+        content["perplexity"] = json.loads(options.perplexity.read_text(encoding="utf-8"))
+        write_json(options.out, content)
     report.write(content, options.document)
     if not options.no_figures:
         from evaluation import figures
@@ -87,6 +90,7 @@ def parse(arguments):
     run.add_argument("--perplexity", type=Path, default=CACHE / "perplexity" / "perplexity.json", help="what evaluation.perplexity wrote (%(default)s)")
     run.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     report = commands.add_parser("report", help="tables and plots from the JSON")
+    report.add_argument("--perplexity", type=Path, metavar="FILE", help="first take what evaluation.perplexity wrote into the JSON")
     for command in (run, report):
         command.add_argument("--out", type=Path, default=ROOT / "docs" / "accuracy.json", help="the JSON (%(default)s)")
         command.add_argument("--document", type=Path, default=ROOT / "docs" / "Accuracy.md", help="the document (%(default)s)")

@@ -153,7 +153,7 @@ def perplexity_table(perplexity):
     rows = []
     for length, by_name in perplexity["lengths"].items():
         for name, entry in by_name.items():
-            line = [length, name, f"{entry['perplexity']:.4f}"]
+            line = [length, name, f"{entry['perplexity']:.3f} ± {entry['perplexity'] * entry['loss_error']:.2f}"]
             for figure, scale, digits in (("relative_perplexity", 100, 3), ("agreement", 100, 2), ("divergence", 1, 6)):
                 error = entry.get(f"{figure}_error")
                 line.append("-" if figure not in entry else f"{scale * entry[figure]:.{digits}f}"
