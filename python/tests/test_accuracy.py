@@ -89,7 +89,7 @@ def test_runs_go_on_where_they_were(tmp_path, monkeypatch):
     assert [unit.seed for unit, _ in tasks] == [1]
     runner.run(tasks, parts, 1, report=lambda *_, **__: None)
     figures = summary.summarize(parts, {}, None)["row-sums"]["rows"][0]["results"]["normal"]["relative_l1"]
-    assert figures == {"mean": 1.5, "worst_layer": 2.0, "worst_head": 2.0, "spread": 0.71}
+    assert figures == {"mean": 1.5, "worst_layer": 2.0, "worst_head": 2.0, "spread": 0.71, "units": [1.0, 2.0]}
 
 
 class Serial:

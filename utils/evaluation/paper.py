@@ -2,6 +2,7 @@
 
 Figures are (cosine similarity, relative L1, RMSE).
 """
+from statistics import stdev
 from typing import NamedTuple, Tuple
 
 #: Tables 4 (mean of all layers) and 17 (worst layer): INT4 Q and K, FP8 P and V. HadmdAttn rotates, SmoothAttn is SmoothQuant.
@@ -73,15 +74,18 @@ def row_of(study, labels):
 
 #: What is alike differs by less.
 ALIKE = 0.1
+#: Orders of less are not told apart.
+LEAST = 0.01
 
 
 def verdict(claim, studies, source):
     """(confirmed | alike | contradicted, L1 of the worse, of the better). An order is alike, not told apart, where the two
-    differ by less than twice the spread of their difference, or by less than 2 %."""
+    differ by less than twice the standard deviation of their difference on the same passages or seeds, or by LEAST."""
     rows = [row_of(studies[claim.study], {**claim.where, claim.label: name}) for name in (claim.worse, claim.better)]
     figures = [row["results"][source]["relative_l1"] for row in rows]
     worse, better = (figure[claim.of] for figure in figures)
     if claim.alike:
         return ("confirmed" if abs(worse - better) <= ALIKE * better else "contradicted"), worse, better
-    margin = max(2 * sum(figure.get("spread", 0)**2 for figure in figures)**0.5, 0.02 * better)
+    differences = [one - other for one, other in zip(*(figure["units"] for figure in figures))]
+    margin = max(2 * stdev(differences) if len(differences) > 1 else 0, LEAST * better)
     return ("alike" if abs(worse - better) <= margin else "confirmed" if worse > better else "contradicted"), worse, better

@@ -17,7 +17,7 @@ def digits(value, count=5):
 
 def _over_layers(sums):
     """Of sums [passages, layers, heads, 7]: by metric the mean, the worst layer and the worst head with where they are, and
-    the spread of the passages' means; the relative L1 of every layer."""
+    the spread of the passages' means; the relative L1 of every layer and of every passage."""
     by_layer, by_head = metrics_of(sums.sum(axis=2)), metrics_of(sums)
     result = {}
     for name, worse in METRICS.items():
@@ -28,6 +28,7 @@ def _over_layers(sums):
                         "worst_head": digits(heads[of_layer, head]), "head": [int(of_layer), int(head)]}
         if len(sums) > 1:
             result[name]["spread"] = digits(by_layer[name].mean(axis=1).std(ddof=1), 2)
+    result["relative_l1"]["units"] = digits(by_layer["relative_l1"].mean(axis=1))
     result["layers"] = digits(by_layer["relative_l1"].mean(axis=0), 4)
     return result
 
@@ -35,9 +36,11 @@ def _over_layers(sums):
 def _over_seeds(sums):
     """Of sums [seeds, heads, 7]: as above, each seed in the place of a layer; worst is the worst seed."""
     by_seed, by_head = metrics_of(sums.sum(axis=1)), metrics_of(sums)
-    return {name: {"mean": digits(by_seed[name].mean()), "worst_layer": digits(worse(by_seed[name])),
-                   "worst_head": digits(worse(by_head[name].ravel())), "spread": digits(by_seed[name].std(ddof=1), 2)}
-            for name, worse in METRICS.items()}
+    result = {name: {"mean": digits(by_seed[name].mean()), "worst_layer": digits(worse(by_seed[name])),
+                     "worst_head": digits(worse(by_head[name].ravel())), "spread": digits(by_seed[name].std(ddof=1), 2)}
+              for name, worse in METRICS.items()}
+    result["relative_l1"]["units"] = digits(by_seed["relative_l1"])
+    return result
 
 
 def _long(parts, variant):
