@@ -11,6 +11,7 @@ by `python -m evaluation.perplexity`.
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -31,8 +32,11 @@ def read_passages(folder):
 
 
 def write_json(path, content):
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    # Lists of numbers, and objects that hold no others, on a line of their own.
+    text = re.sub(r"\[[^][{}\"]*\]|\{[^{}]*\}", lambda found: re.sub(r"\n\s*", " ", found[0]), text)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(text + "\n", encoding="utf-8")
     os.replace(part, path)
 
 
