@@ -5,13 +5,14 @@
   evaluate.py report   writes the tables and plots of docs/Accuracy.md from the JSON alone
 
 `run` goes on where an interrupted run was: every layer that is measured is kept. What it needs is in
-utils/evaluation/requirements.txt; activations are captured by `python -m evaluation.activations` in utils/, perplexities
-by `python -m evaluation.perplexity`.
+utils/evaluation/requirements.txt. With --all it first fetches the texts, captures the activations and measures perplexity
+and retrieval, as `python -m evaluation.text`, `… .activations`, `… .perplexity` and `… .retrieval` do in utils/.
 """
 import argparse
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +21,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path("~/.cache/sage-evaluation").expanduser()
+#: What the model's attention is replaced with for perplexity and retrieval, and of how many tokens the passages are.
+REPLACED = ("sage2-8b", "sage2-4b", "sage-8b", "sage-4b", "sage2pp", "sage1", "fp8-head")
+LENGTHS = (2048, 8192)
+#: Measured by other modules, and taken over as they are.
+TAKEN = ("perplexity", "retrieval")
 
 
 def read_passages(folder):
@@ -40,11 +46,35 @@ def write_json(path, content):
     os.replace(part, path)
 
 
+def prepare(options):
+    """The other modules, one after the other, each in a process of its own."""
+    lengths = [part for length in LENGTHS for part in ("--length", length)]
+    steps = [["text", "--fetch"], ["activations", *lengths, "--out", options.data],
+             *([module, *REPLACED, *lengths, "--out", getattr(options, module).parent] for module in TAKEN)]
+    for module, *arguments in steps:
+        command = [sys.executable, "-m", f"evaluation.{module}", *(str(argument) for argument in arguments)]
+        print(" ".join(command[1:]), flush=True)
+        if subprocess.run(command, cwd=ROOT / "utils").returncode != 0:
+            raise ValueError(f"evaluation.{module} failed: its message is above; the same command goes on from there")
+
+
+def take(content, options):
+    """What other modules measured, where their files are there."""
+    for name in TAKEN:
+        path = getattr(options, name)
+        if path and path.is_file():
+            content[name] = json.loads(path.read_text(encoding="utf-8"))
+        elif path:
+            print(f"{name} is not measured: {path} is not there", file=sys.stderr)
+
+
 def command_run(options):
     from evaluation import inputs, runner, studies, summary
     unknown = set(options.studies) - set(studies.STUDIES)
     if unknown:
         raise ValueError(f"there is no study {', '.join(sorted(unknown))}; there are {', '.join(studies.STUDIES)}")
+    if options.all:
+        prepare(options)
     index = {"passages": {}} if options.synthetic else read_passages(options.data)
     index["passages"] = runner.first_of_each_length(index["passages"], options.passages)
     parts = runner.Parts(options.parts)
@@ -61,10 +91,7 @@ def command_run(options):
                "studies": summary.summarize(parts, index["passages"], options.data)}
     if index["passages"]:
         content["statistics"] = summary.statistics(index["passages"], options.data)
-    if options.perplexity.is_file():
-        content["perplexity"] = json.loads(options.perplexity.read_text(encoding="utf-8"))
-    else:
-        print(f"no perplexities: {options.perplexity} is not there", file=sys.stderr)
+    take(content, options)
     write_json(options.out, content)
     return command_report(options) if options.document else 0
 
@@ -72,8 +99,8 @@ def command_run(options):
 def command_report(options):
     from evaluation import report
     content = report.read(options.out)
-    if options.command == "report" and options.perplexity:
-        content["perplexity"] = json.loads(options.perplexity.read_text(encoding="utf-8"))
+    if options.command == "report" and any(getattr(options, name) for name in TAKEN):
+        take(content, options)
         write_json(options.out, content)
     report.write(content, options.document)
     if not options.no_figures:
@@ -91,10 +118,13 @@ def parse(arguments):
     run.add_argument("--passages", type=int, metavar="N", help="the first N of each length only; all if left out")
     run.add_argument("--synthetic", action="store_true", help="without captured activations")
     run.add_argument("--parts", type=Path, default=CACHE / "accuracy-parts.jsonl", help="what is measured (%(default)s)")
-    run.add_argument("--perplexity", type=Path, default=CACHE / "perplexity" / "perplexity.json", help="what evaluation.perplexity wrote (%(default)s)")
     run.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     report = commands.add_parser("report", help="tables and plots from the JSON")
-    report.add_argument("--perplexity", type=Path, metavar="FILE", help="first take what evaluation.perplexity wrote into the JSON")
+    run.add_argument("--all", action="store_true", help="first capture and measure what other modules do (hours)")
+    for name in TAKEN:
+        run.add_argument(f"--{name}", type=Path, default=CACHE / name / f"{name}.json", metavar="FILE",
+                         help=f"what evaluation.{name} wrote (%(default)s)")
+        report.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"first take what evaluation.{name} wrote into the JSON")
     for command in (run, report):
         command.add_argument("--out", type=Path, default=ROOT / "docs" / "accuracy.json", help="the JSON (%(default)s)")
         command.add_argument("--document", type=Path, default=ROOT / "docs" / "Accuracy.md", help="the document (%(default)s)")

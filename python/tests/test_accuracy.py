@@ -1,4 +1,5 @@
 """docs/Accuracy.md is what utils/evaluate.py prints from docs/accuracy.json; and what the command says when it cannot."""
+import importlib.util
 import json
 import subprocess
 import sys
@@ -55,8 +56,40 @@ def test_errors(arguments, text):
     assert result.returncode == 1 and text in result.stderr and "Traceback" not in result.stderr
 
 
+def test_all_runs_the_other_modules_and_stops_at_a_failure(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("evaluate", ROOT / "utils" / "evaluate.py")
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    ran = []
+
+    def run(arguments, cwd):
+        ran.append(arguments[2])
+        return subprocess.CompletedProcess(arguments, int(arguments[2] == "evaluation.perplexity"))
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    with pytest.raises(SystemExit, match="evaluation.perplexity failed"):
+        command.main(["run", "--all", "--data", str(tmp_path)])
+    assert ran == ["evaluation.text", "evaluation.activations", "evaluation.perplexity"]
+
+
 def test_help():
     assert "goes on where" in evaluate("--help").stdout
+
+
+@pytest.mark.parametrize("name", ["perplexity", "retrieval"])
+def test_what_other_modules_measure_is_taken_over(tmp_path, name):
+    entry = {"perplexity": {"perplexity": 21.5, "loss_error": 0.1, "relative_perplexity": 0.001, "relative_perplexity_error": 0.0005},
+             "retrieval": {"keys": 8, "found": 0.5, "found_error": 0.1, "log_probability": -1.5, "log_probability_error": None}}
+    (tmp_path / "it.json").write_text(json.dumps({"lengths": {"2048": {"sage2-8b": entry[name]}}}))
+    (tmp_path / "a.json").write_text(json.dumps({"version": 1, "studies": {}, "units": [1, 2, 3]}, indent=1))
+    (tmp_path / "a.md").write_text(f"<!-- table: {name} -->\n<!-- end -->\n")
+    result = evaluate("report", "--out", tmp_path / "a.json", "--document", tmp_path / "a.md", "--no-figures", f"--{name}",
+                      tmp_path / "it.json")
+    assert result.returncode == 0, result.stderr
+    line = {"perplexity": "| 2048 | sage2-8b | 21.500 ± 2.15 | 0.100 ± 0.050 | - | - |",
+            "retrieval": "| 2048 | sage2-8b | 8 | 50.0 ± 10.0 | -1.500 | - |"}
+    assert line[name] in (tmp_path / "a.md").read_text()
+    assert report.read(tmp_path / "a.json")[name]["lengths"]["2048"]["sage2-8b"] == entry[name]
 
 
 def test_other_versions_and_unknown_tables_are_refused(tmp_path):

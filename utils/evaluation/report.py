@@ -162,6 +162,20 @@ def perplexity_table(perplexity):
     return markdown(["tokens", "attention", "perplexity", "relative to exact, %", "same next token, %", "KL divergence, nats"], rows)
 
 
+def retrieval_table(retrieval):
+    """What evaluation.retrieval measured."""
+    rows = []
+    for length, by_name in retrieval["lengths"].items():
+        for name, entry in by_name.items():
+            line = [length, name, str(entry["keys"])]
+            for figure, scale, digits in (("found", 100, 1), ("log_probability", 1, 3), ("difference", 1, 3)):
+                error = entry.get(f"{figure}_error")
+                line.append("-" if figure not in entry else f"{scale * entry[figure]:.{digits}f}"
+                            + ("" if error is None else f" ± {scale * error:.{digits}f}"))
+            rows.append(line)
+    return markdown(["tokens", "attention", "keys", "found, %", "log probability", "difference from exact"], rows)
+
+
 _INT4 = {"Q, K": "INT4", "P, V": "E4M3"}
 
 
@@ -187,6 +201,7 @@ def tables(content):
         "accumulation-activations": lambda: accumulation_layers_table(studies["accumulation"]),
         "statistics": lambda: statistics_table(content["statistics"]),
         "perplexity": lambda: perplexity_table(content["perplexity"]),
+        "retrieval": lambda: retrieval_table(content["retrieval"]),
     }
     for kind in ("normal", "value-bias", "needle"):
         for against in ("exact", "alike"):
