@@ -162,6 +162,23 @@ class Characters:
         return "".join("\n" if token == 96 else chr(token + 32) for token in tokens)
 
 
+def test_attentions():
+    random = np.random.default_rng(2)
+    arrays = [random.standard_normal((h, 200, 64)).astype(np.float16).astype(np.float32) for h in (3, 1, 1)]
+    wanted = models.exact(0, *arrays)
+    error = lambda got: np.abs(got - wanted).sum() / np.abs(wanted).sum()
+    simulated = attentions.named("sage2-8b", "simulator")
+    assert simulated.identity == "simulated, defaults" and attentions.named("exact") is attentions.EXACT
+    got = simulated(0, *arrays)
+    assert 0.005 < error(got) < 0.06 and (got == got.astype(np.float16)).all()
+    with pytest.raises(ValueError, match="no-such is no attention of the engine auto; choose one of exact, sage2-8b"):
+        attentions.named("no-such")
+    pytest.importorskip("sage")
+    reference = attentions.named("sage2-8b")
+    assert reference.identity.startswith("reference sage2-8b sm_90a")
+    assert np.abs(reference(0, *arrays) - got).max() < 0.01 < np.abs(wanted - got).max()
+
+
 def test_retrieval(tmp_path):
     model = tiny()
     model.config, model.tokenizer = replace(CONFIG, context=900), Characters()

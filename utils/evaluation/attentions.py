@@ -1,6 +1,6 @@
 """Attention functions by name: what a model's layers are replaced with."""
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Callable
 
 import numpy as np
@@ -27,7 +27,10 @@ def simulated(name, variant):
     """A variant of the simulator (variants.py). O is rounded to float16, as a kernel stores it."""
     def function(layer, query, key, value):
         return variants.attention(query, key, value, variant, causal=True).astype(np.float16).astype(np.float32)
-    return Attention(name, function, f"simulated {variant}")
+    # What is not the default, so that a choice that is new does not make stored results of others stale.
+    own = [f"{field.name}={getattr(variant, field.name)!r}" for field in fields(variant)
+           if getattr(variant, field.name) != field.default]
+    return Attention(name, function, f"simulated, {', '.join(own) or 'defaults'}")
 
 
 def reference(recipe, chip="sm_90a"):
