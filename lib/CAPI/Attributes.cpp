@@ -51,13 +51,17 @@ MlirAttribute sageRecipeAttrGetChecked(MlirLocation location, const sage_recipe 
   auto accumulation = getEnumerator(recipe->accumulation);
   auto inner = getEnumerator(recipe->inner);
   auto rowSum = getEnumerator(recipe->row_sum);
+  auto rotate = getEnumerator(recipe->rotate);
+  auto range = getEnumerator(recipe->range);
   const std::tuple<StringRef, bool, int64_t> fields[] = {
       {"qk", qk.has_value(), recipe->qk},
       {"granularity", granularity.has_value(), recipe->granularity},
       {"pv", pv.has_value(), recipe->pv},
       {"accumulation", accumulation.has_value(), recipe->accumulation},
       {"inner", inner.has_value(), recipe->inner},
-      {"row_sum", rowSum.has_value(), recipe->row_sum}};
+      {"row_sum", rowSum.has_value(), recipe->row_sum},
+      {"rotate", rotate.has_value(), recipe->rotate},
+      {"range", range.has_value(), recipe->range}};
   for (auto [name, isKnown, value] : fields)
     if (!isKnown) {
       emitError(loc) << "recipe's " << name << " must be an enumerator of sage.h, but got "
@@ -66,7 +70,7 @@ MlirAttribute sageRecipeAttrGetChecked(MlirLocation location, const sage_recipe 
     }
   return wrap(RecipeAttr::getChecked([&] { return emitError(loc); }, loc->getContext(), *qk,
                                      *granularity, getSmoothing(*recipe), *pv, *accumulation,
-                                     *inner, recipe->interval, *rowSum));
+                                     *inner, recipe->interval, *rowSum, *rotate, *range));
 }
 
 void sageRecipeAttrGetValue(MlirAttribute attribute, sage_recipe *recipe) {
@@ -83,6 +87,8 @@ void sageRecipeAttrGetValue(MlirAttribute attribute, sage_recipe *recipe) {
   recipe->inner = static_cast<sage_inner>(attr.getInner());
   recipe->row_sum = static_cast<sage_row_sum>(attr.getRowSum());
   recipe->interval = attr.getInterval();
+  recipe->rotate = static_cast<sage_rotation>(attr.getRotate());
+  recipe->range = static_cast<sage_score_range>(attr.getRange());
 }
 
 // Layouts and masks

@@ -25,6 +25,10 @@ SAGE_CHECK_ENUMERATOR(sage::InnerType::F32, SAGE_INNER_F32);
 SAGE_CHECK_ENUMERATOR(sage::InnerType::F16, SAGE_INNER_F16);
 SAGE_CHECK_ENUMERATOR(sage::RowSum::Float, SAGE_ROW_SUM_FLOAT);
 SAGE_CHECK_ENUMERATOR(sage::RowSum::Quantized, SAGE_ROW_SUM_QUANTIZED);
+SAGE_CHECK_ENUMERATOR(sage::Rotation::None, SAGE_ROTATE_NONE);
+SAGE_CHECK_ENUMERATOR(sage::Rotation::Hadamard, SAGE_ROTATE_HADAMARD);
+SAGE_CHECK_ENUMERATOR(sage::ScoreRange::Full, SAGE_RANGE_FULL);
+SAGE_CHECK_ENUMERATOR(sage::ScoreRange::Clipped, SAGE_RANGE_CLIPPED);
 SAGE_CHECK_ENUMERATOR(sage::Layout::HeadMajor, SAGE_HEAD_MAJOR);
 SAGE_CHECK_ENUMERATOR(sage::Layout::TokenMajor, SAGE_TOKEN_MAJOR);
 SAGE_CHECK_ENUMERATOR(sage::Mask::None, SAGE_MASK_NONE);
@@ -54,6 +58,12 @@ inline std::optional<InnerType> getEnumerator(sage_inner value) {
 }
 inline std::optional<RowSum> getEnumerator(sage_row_sum value) {
   return symbolizeRowSum(static_cast<uint32_t>(value));
+}
+inline std::optional<Rotation> getEnumerator(sage_rotation value) {
+  return symbolizeRotation(static_cast<uint32_t>(value));
+}
+inline std::optional<ScoreRange> getEnumerator(sage_score_range value) {
+  return symbolizeScoreRange(static_cast<uint32_t>(value));
 }
 inline std::optional<Layout> getEnumerator(sage_layout value) {
   return symbolizeLayout(static_cast<uint32_t>(value));

@@ -115,7 +115,9 @@ json::Object getRecipe(RecipeAttr recipe) {
                       {"accumulation", stringifyEnum(recipe.getAccumulation())},
                       {"inner", stringifyEnum(recipe.getInner())},
                       {"interval", recipe.getInterval()},
-                      {"row_sum", stringifyEnum(recipe.getRowSum())}};
+                      {"row_sum", stringifyEnum(recipe.getRowSum())},
+                      {"rotate", stringifyEnum(recipe.getRotate())},
+                      {"range", stringifyEnum(recipe.getRange())}};
 }
 
 json::Object getGeometry(GeometryAttr geometry) {

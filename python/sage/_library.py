@@ -11,7 +11,7 @@ F16, BF16, F32, BOOL = range(4)
 HEAD_MAJOR, TOKEN_MAJOR = range(2)
 MASKS = ("none", "causal_top_left", "causal_bottom_right", "window_top_left", "window_bottom_right")
 ELEMENTS = ("f16", "bf16", "f32", "bool")
-RECIPES = ("sage2-8b", "sage2-4b", "sage2pp", "sage1", "f16")
+RECIPES = ("sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b", "f16")
 MMA_SYNC, _, WGMMA = range(3)
 
 
@@ -26,7 +26,7 @@ class Problem(Structure):
 class Recipe(Structure):
     _fields_ = [("name", c_char_p), ("qk", c_int32), ("granularity", c_int32), ("smooth_q", c_int32),
                 ("smooth_k", c_int32), ("smooth_v", c_int32), ("pv", c_int32), ("accumulation", c_int32),
-                ("inner", c_int32), ("row_sum", c_int32), ("interval", c_int64)]
+                ("inner", c_int32), ("row_sum", c_int32), ("interval", c_int64), ("rotate", c_int32), ("range", c_int32)]
 
 
 class Geometry(Structure):

@@ -33,7 +33,7 @@ def attention(query, key, value, *, layout="HND", causal=False, alignment="botto
     sinks: float32 [query heads]: one more score for each row, without a key and a value.
     query_offsets, key_offsets: int32 [sequences + 1]: the tokens of a batch of 1 are sequences, one after the other.
     scale: positive; None is 1/√(head dim).
-    recipe: "auto", "sage2-8b", "sage2-4b", "sage2pp", "sage1" or "f16" (not quantized). "auto" is sage2-8b, on chips
+    recipe: "auto", "sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b" or "f16" (not quantized). "auto" is sage2-8b, on chips
       without 8-bit float products (sm_80, sm_86) sage1.
     return_lse: also return the natural logarithm of the sum of exponentials, float32 [batch, query heads, queries].
     out: where O goes, of the result's shape and type; it is returned. A new tensor otherwise.

@@ -87,6 +87,8 @@ Status parseRecipe(ManifestObject object, Artifact &artifact) {
   SAGE_RETURN_IF_ERROR(object.choice("inner", {"f32", "f16"}, recipe.inner));
   SAGE_RETURN_IF_ERROR(object.integer("interval", recipe.interval));
   SAGE_RETURN_IF_ERROR(object.choice("row_sum", {"float", "quantized"}, recipe.row_sum));
+  SAGE_RETURN_IF_ERROR(object.choice("rotate", {"none", "hadamard"}, recipe.rotate));
+  SAGE_RETURN_IF_ERROR(object.choice("range", {"full", "clipped"}, recipe.range));
   SAGE_RETURN_IF_ERROR(object.finish());
   return checkRecipe(recipe);
 }

@@ -7,17 +7,21 @@
 namespace sage::runtime {
 namespace {
 
-constexpr std::array<sage_recipe, 5> recipes = {{
+constexpr std::array<sage_recipe, 7> recipes = {{
     {"sage2-8b", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0},
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0, SAGE_ROTATE_NONE, SAGE_RANGE_FULL},
     {"sage2-4b", SAGE_SCORE_INT4, SAGE_PER_THREAD, 1, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0},
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0, SAGE_ROTATE_NONE, SAGE_RANGE_FULL},
     {"sage1", SAGE_SCORE_INT8, SAGE_PER_BLOCK, 0, 1, 0, SAGE_VALUE_F16, SAGE_SINGLE_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT, 0},
+     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT, 0, SAGE_ROTATE_NONE, SAGE_RANGE_FULL},
     {"sage2pp", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
-     SAGE_INNER_F16, SAGE_ROW_SUM_FLOAT, 64},
+     SAGE_INNER_F16, SAGE_ROW_SUM_FLOAT, 64, SAGE_ROTATE_NONE, SAGE_RANGE_FULL},
+    {"sage-8b", SAGE_SCORE_INT8, SAGE_PER_THREAD, 0, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0, SAGE_ROTATE_HADAMARD, SAGE_RANGE_FULL},
+    {"sage-4b", SAGE_SCORE_INT4, SAGE_PER_THREAD, 1, 1, 0, SAGE_VALUE_E4M3, SAGE_TWO_LEVEL,
+     SAGE_INNER_F32, SAGE_ROW_SUM_QUANTIZED, 0, SAGE_ROTATE_HADAMARD, SAGE_RANGE_CLIPPED},
     {"f16", SAGE_SCORE_F16, SAGE_PER_TENSOR, 0, 0, 0, SAGE_VALUE_F16, SAGE_SINGLE_LEVEL,
-     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT, 0},
+     SAGE_INNER_F32, SAGE_ROW_SUM_FLOAT, 0, SAGE_ROTATE_NONE, SAGE_RANGE_FULL},
 }};
 
 /// The tokens whose scores one lane holds in an accumulator fragment: rows t,
@@ -87,7 +91,7 @@ Status namedProgram(const char *name, sage_fragment fragment, sage_program &prog
     return setGranularity(program, recipe.granularity, fragment);
   }
   return invalidArgument("recipe must be one of sage2-8b, sage2-4b, sage1, "
-                         "sage2pp, f16, but got '",
+                         "sage2pp, sage-8b, sage-4b, f16, but got '",
                          name ? name : "", "'");
 }
 

@@ -161,11 +161,19 @@ Status checkRecipe(const sage_recipe &recipe) {
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.accumulation", recipe.accumulation, SAGE_TWO_LEVEL));
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.inner", recipe.inner, SAGE_INNER_F16));
   SAGE_RETURN_IF_ERROR(checkChoice("recipe.row_sum", recipe.row_sum, SAGE_ROW_SUM_QUANTIZED));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.rotate", recipe.rotate, SAGE_ROTATE_HADAMARD));
+  SAGE_RETURN_IF_ERROR(checkChoice("recipe.range", recipe.range, SAGE_RANGE_CLIPPED));
   bool twoLevel = recipe.accumulation == SAGE_TWO_LEVEL;
   if (recipe.interval < 0 || recipe.interval % 32 != 0 || (recipe.interval != 0 && !twoLevel))
     return invalidArtifact("recipe.interval must be 0 or, with two_level accumulation, a positive "
                            "multiple of 32, but got ",
                            recipe.interval);
+  if (recipe.rotate != SAGE_ROTATE_NONE &&
+      (recipe.qk == SAGE_SCORE_F16 || recipe.granularity == SAGE_PER_TENSOR))
+    return invalidArtifact("recipe: rotate hadamard needs a quantized qk and scales of less than "
+                           "a head");
+  if (recipe.range == SAGE_RANGE_CLIPPED && recipe.qk != SAGE_SCORE_INT4)
+    return invalidArtifact("recipe: range clipped needs qk int4");
   if (recipe.inner == SAGE_INNER_F16 &&
       (recipe.pv != SAGE_VALUE_E4M3 || !twoLevel || recipe.interval == 0 || recipe.interval > 64))
     return invalidArtifact("recipe: inner f16 needs pv e4m3, two_level accumulation and an "

@@ -108,8 +108,23 @@ ScaleAndInverse scaleOf(float largest, float range) {
   return {largest / range, range / largest};
 }
 
+void rotateRows(float *rows, int64_t tokens, int64_t columns, Halve halve) {
+  int64_t block = columns & -columns;
+  int doublings = 0;
+  for (int64_t distance = 1; distance < block; distance *= 2, ++doublings)
+    for (int64_t first = 0; first < tokens * columns; first += 2 * distance)
+      for (float *x = rows + first; x < rows + first + distance; ++x) {
+        float a = x[0], b = x[distance];
+        x[0] = a + b;
+        x[distance] = a - b;
+      }
+  float factor = std::ldexp(1.0f, -(halve == Halve::Query ? (doublings + 1) / 2 : doublings / 2));
+  for (int64_t i = 0; i < tokens * columns; ++i)
+    rows[i] *= factor;
+}
+
 void quantizeScores(const float *rows, int64_t columns, const GroupMap &map, sage_score_type type,
-                    int8_t *values, float *scales) {
+                    float fraction, int8_t *values, float *scales) {
   std::vector<float> largest(size_t(map.groups), 0.0f);
   int64_t tokens = int64_t(map.groupOf.size());
   for (int64_t n = 0; n < tokens; ++n) {
@@ -120,7 +135,7 @@ void quantizeScores(const float *rows, int64_t columns, const GroupMap &map, sag
   float range = integerRange(type);
   std::vector<float> inverses(size_t(map.groups));
   for (int64_t g = 0; g < map.groups; ++g) {
-    ScaleAndInverse both = scaleOf(largest[size_t(g)], range);
+    ScaleAndInverse both = scaleOf(largest[size_t(g)] * fraction, range);
     scales[g] = both.scale;
     inverses[size_t(g)] = both.inverse;
   }

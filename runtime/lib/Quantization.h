@@ -26,6 +26,11 @@ struct GroupMap {
   static Status create(const Expression &map, int64_t tokens, GroupMap &result);
 };
 
+/// N3: every row becomes its Hadamard transform, in blocks of the largest power of two that divides `columns`. `halve`
+/// says how often the result is halved: as belongs to Q, or to K.
+enum class Halve { Query, Key };
+void rotateRows(float *rows, int64_t tokens, int64_t columns, Halve halve);
+
 /// A symmetric range and the rounding that belongs to it.
 struct ScaleAndInverse {
   float scale, inverse;
@@ -35,9 +40,10 @@ struct ScaleAndInverse {
 ScaleAndInverse scaleOf(float largest, float range);
 
 /// N4, or its e4m3 form: quantizes one head. `values` receives integers or bits
-/// of e4m3, `scales` one float a group.
+/// of e4m3, `scales` one float a group. The range stands for `fraction` of a
+/// group's largest magnitude.
 void quantizeScores(const float *rows, int64_t columns, const GroupMap &map, sage_score_type type,
-                    int8_t *values, float *scales);
+                    float fraction, int8_t *values, float *scales);
 /// The integer or float that `quantizeScores` stored.
 float decodeScore(sage_score_type type, int8_t value);
 

@@ -26,7 +26,8 @@ template <typename Element> Element *headOf(Element *tensor, int64_t head, int64
 /// loops read.
 struct ScoreOperand {
   const GroupMap &map;
-  sage_score_type type;
+  const sage_recipe &recipe;
+  Halve side;
   sage_element_type elementType;
   int64_t columns;
   bool transpose;
@@ -37,8 +38,14 @@ struct ScoreOperand {
   float *scalesOut;
 
   int64_t tokens() const { return int64_t(map.groupOf.size()); }
+  float fraction() const {
+    if (recipe.range == SAGE_RANGE_FULL)
+      return 1.0f;
+    return side == Halve::Query ? 0.9375f : 0.75f;
+  }
 
   void allocate(int64_t heads) {
+    sage_score_type type = recipe.qk;
     bool asIntegers = type == SAGE_SCORE_INT8 || type == SAGE_SCORE_INT4;
     size_t size = size_t(heads * tokens() * columns);
     asIntegers ? integers.resize(size) : floats.resize(size);
@@ -47,10 +54,17 @@ struct ScoreOperand {
 
   void quantizeHead(int64_t head, const float *rows) {
     int64_t size = tokens() * columns;
+    sage_score_type type = recipe.qk;
+    std::vector<float> rotated;
+    if (recipe.rotate == SAGE_ROTATE_HADAMARD) {
+      rotated.assign(rows, rows + size);
+      rotateRows(rotated.data(), tokens(), columns, side);
+      rows = rotated.data();
+    }
     std::vector<int8_t> values(size_t(type == SAGE_SCORE_F16 ? 0 : size));
     std::vector<float> groupScales(size_t(map.groups), 1.0f);
     if (type != SAGE_SCORE_F16)
-      quantizeScores(rows, columns, map, type, values.data(), groupScales.data());
+      quantizeScores(rows, columns, map, type, fraction(), values.data(), groupScales.data());
     for (int64_t n = 0; n < tokens(); ++n)
       scales[size_t(head * tokens() + n)] = groupScales[size_t(map.groupOf[size_t(n)])];
     if (!integers.empty())
@@ -69,7 +83,7 @@ private:
     for (int64_t n = 0; n < tokens(); ++n)
       for (int64_t d = 0; d < columns; ++d) {
         int64_t i = n * columns + d;
-        float value = type == SAGE_SCORE_E4M3   ? decodeScore(type, values[size_t(i)])
+        float value = recipe.qk == SAGE_SCORE_E4M3 ? decodeScore(recipe.qk, values[size_t(i)])
                       : elementType == SAGE_F16 ? roundToF16(rows[i])
                                                 : roundToBf16(rows[i]);
         out[transpose ? d * tokens() + n : i] = value;
@@ -151,7 +165,8 @@ Status quantizeKeysAndValues(std::vector<float> &key, std::vector<float> &value,
   operands.valueScales.resize(size_t(heads * valueDims));
   operands.values.resize(size_t(heads * extents.keys * operands.valueColumns()));
   ScoreOperand keys{operands.keyMap,
-                    operands.recipe.qk,
+                    operands.recipe,
+                    Halve::Key,
                     operands.problem.element_type,
                     dims,
                     /*transpose=*/true,
@@ -189,7 +204,8 @@ void quantizeQueries(std::vector<float> &query, int32_t threads,
   int64_t dims = operands.problem.head_dim, blocks = operands.queryBlocks();
   queryMeans.resize(size_t(heads * blocks * dims));
   ScoreOperand queries{operands.queryMap,
-                       operands.recipe.qk,
+                       operands.recipe,
+                       Halve::Query,
                        operands.problem.element_type,
                        dims,
                        /*transpose=*/false,

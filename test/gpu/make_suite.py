@@ -136,7 +136,7 @@ def accuracy_cases(base, float_sums):
         entry = case(distribution + "-1x8x4096", base["none", "f16"] + float_sums, [1, 8, 8, 4096, 4096], distribution)
         entry.update(seeds=SEEDS, relative_l1=ACCURACY_SLACK * l1, one_minus_cosine=ACCURACY_SLACK * (1 - cosine))
         cases.append(entry)
-    recipes = [Problem(chip, recipe) for recipe in ("sage2-4b", "sage2pp", "sage1", "f16") for chip in CHIPS]
+    recipes = [Problem(chip, recipe) for recipe in ("sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b", "f16") for chip in CHIPS]
     for distribution in DISTRIBUTIONS:
         known = [] if distribution in ACCURACY else base["none", "f16"]
         # Fewer heads and queries than above: float64 attention on the CPU is what takes the time.

@@ -9,7 +9,7 @@ CHIPS = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_120a"]
 ON_H100 = ["sm_80", "sm_86", "sm_89", "sm_90a"]
 MASK_NAMES = {"none": "none", "causal_top_left": "tl", "causal_bottom_right": "br", "window_top_left": "wtl",
               "window_bottom_right": "wbr"}
-NAMED_RECIPES = ["sage2-8b", "sage2-4b", "sage2pp", "sage1", "f16"]
+NAMED_RECIPES = ["sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b", "f16"]
 
 
 class Problem:
@@ -125,7 +125,9 @@ VARIATIONS = (
     ["sage2-8b, pv = e5m2", "sage2-8b, pv = f16, accumulation = single, row_sum = float",
      "sage2-4b, pv = f16, accumulation = single, row_sum = float"] +
     ["sage2-8b, accumulation = single, row_sum = float", "sage2-8b, interval = 32", "sage2-8b, interval = 64",
-     "sage2pp, interval = 32", "sage2-8b, row_sum = float", "sage2-4b, row_sum = float", "sage1, granularity = per_thread"])
+     "sage2pp, interval = 32", "sage2-8b, row_sum = float", "sage2-4b, row_sum = float", "sage1, granularity = per_thread"] +
+    ["sage-8b, smooth = q|k", "sage-8b, qk = e4m3", "sage-8b, granularity = per_token", "sage-8b, granularity = per_block",
+     "sage-4b, smooth = k", "sage-4b, range = full"])
 
 #: What a mask or a length may be, one at a time and some together.
 FEATURES = [

@@ -75,6 +75,8 @@ static sage_recipe getRecipe(RecipeAttr recipe) {
   result.inner = static_cast<sage_inner>(recipe.getInner());
   result.row_sum = static_cast<sage_row_sum>(recipe.getRowSum());
   result.interval = recipe.getInterval();
+  result.rotate = static_cast<sage_rotation>(recipe.getRotate());
+  result.range = static_cast<sage_score_range>(recipe.getRange());
   return result;
 }
 

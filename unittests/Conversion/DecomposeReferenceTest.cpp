@@ -89,7 +89,9 @@ sage_program makeProgram(const AttentionText &text, RecipeAttr recipe) {
                     sage_accumulation(recipe.getAccumulation()),
                     sage_inner(recipe.getInner()),
                     sage_row_sum(recipe.getRowSum()),
-                    recipe.getInterval()};
+                    recipe.getInterval(),
+                    sage_rotation(recipe.getRotate()),
+                    sage_score_range(recipe.getRange())};
   program.problem.head_dim = text.headDim;
   program.problem.value_head_dim = text.valueHeadDim;
   program.problem.element_type = text.isBF16 ? SAGE_BF16 : SAGE_F16;
@@ -275,6 +277,12 @@ const Case cases[] = {
      text("\"sage2-8b\"", {1, 2, 1, 150, 65, 64, 64}, "causal_bottom_right", "wgmma")},
     {"Int8WgmmaLong", text("\"sage2-8b\"", {1, 1, 1, 64, 777, 128, 128}, "none", "wgmma"),
      InputDistribution::ChannelBias},
+    {"Int8Rotated", text("\"sage-8b\"", {1, 2, 2, 130, 192, 64, 64}), InputDistribution::Outliers},
+    {"Int8RotatedBlocks",
+     text("\"sage-8b\", smooth = none", {1, 1, 1, 70, 100, 96, 64}, "none", "wgmma")},
+    {"Int4RotatedClipped",
+     with(text("\"sage-4b\"", {1, 2, 1, 200, 190, 128, 128}, "causal_bottom_right"),
+          [](AttentionText &t) { t.isTokenMajor = true; })},
     {"Int8FloatRowSum", text("\"sage2-8b\", row_sum = float", {1, 2, 1, 128, 190, 64, 64})},
     {"Int8SingleLevel",
      text("\"sage2-8b\", row_sum = float, accumulation = single", {1, 2, 1, 128, 190, 64, 32})},

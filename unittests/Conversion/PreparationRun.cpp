@@ -240,6 +240,8 @@ bool PreparationRun::runReference() {
   program.recipe.inner = sage_inner(recipe.getInner());
   program.recipe.row_sum = sage_row_sum(recipe.getRowSum());
   program.recipe.interval = recipe.getInterval();
+  program.recipe.rotate = sage_rotation(recipe.getRotate());
+  program.recipe.range = sage_score_range(recipe.getRange());
   program.geometry.query_block = queryBlock;
   program.geometry.key_tile = keyTile;
   program.geometry.query_groups = queryGroups.c_str();

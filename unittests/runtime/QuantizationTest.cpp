@@ -78,12 +78,12 @@ TEST(Quantization, RoundsHalfToEvenAndFillsTheRange) {
   std::vector<float> rows = {127.0f, 0.5f, 1.5f, -2.5f, -127.0f, 126.5f};
   int8_t values[6];
   float scale;
-  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT8, values, &scale);
+  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT8, 1.0f, values, &scale);
   EXPECT_EQ(scale, 1.0f);
   const int8_t expected[] = {127, 0, 2, -2, -127, 126};
   for (int i = 0; i < 6; ++i)
     EXPECT_EQ(values[i], expected[i]) << i;
-  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT4, values, &scale);
+  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT4, 1.0f, values, &scale);
   EXPECT_EQ(scale, 127.0f / 7.0f);
   EXPECT_EQ(values[0], 7);
   EXPECT_EQ(values[4], -7);
@@ -94,7 +94,7 @@ TEST(Quantization, ZeroGroupsAndNonFiniteGroups) {
   std::vector<float> rows = {0, -0.0f, 1, 2, NAN, 3, INFINITY, 1};
   int8_t values[8];
   float scales[4];
-  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT8, values, scales);
+  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT8, 1.0f, values, scales);
   EXPECT_EQ(scales[0], 1.0f);
   EXPECT_EQ(values[0], 0);
   EXPECT_EQ(scales[1], 2.0f / 127.0f);
@@ -107,7 +107,7 @@ TEST(Quantization, SubnormalGroupsSaturate) {
   std::vector<float> rows = {0x1p-140f, -0x1p-140f};
   int8_t values[2];
   float scale;
-  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT8, values, &scale);
+  quantizeScores(rows.data(), 1, map, SAGE_SCORE_INT8, 1.0f, values, &scale);
   EXPECT_EQ(values[0], 127);
   EXPECT_EQ(values[1], -127);
 }

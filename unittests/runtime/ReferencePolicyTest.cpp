@@ -76,7 +76,7 @@ TEST(ReferencePolicy, NonFiniteValuesPoisonTheirChannel) {
 }
 
 TEST(ReferencePolicy, ZerosAreNoProblem) {
-  for (const char *recipe : {"sage2-8b", "sage2-4b", "sage2pp", "f16"}) {
+  for (const char *recipe : {"sage2-8b", "sage2-4b", "sage2pp", "sage-8b", "sage-4b", "f16"}) {
     sage_program program = named(recipe);
     HostCall host(program.problem, 1, 1, 1, 20, 30);
     for (auto *tensor : {&host.query, &host.key})
@@ -253,6 +253,6 @@ TEST(ReferencePolicy, EndlessSequencesAreRefused) {
 TEST(ReferencePolicy, NamesTheRecipes) {
   sage_program program;
   EXPECT_EQ(takeMessage(sage_program_named("sage3", SAGE_WGMMA, &program)),
-            "recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, f16, but "
+            "recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, sage-8b, sage-4b, f16, but "
             "got 'sage3'");
 }

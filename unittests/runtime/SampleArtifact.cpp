@@ -15,7 +15,7 @@ nlohmann::json sampleManifest() {
       "bias": null, "key_lengths": false, "sinks": false, "packed": false, "lse": true, "shape": [-1, -1, -1, -1, -1]},
     "recipe": {"name": "sage2-8b", "qk": "int8", "granularity": "per_thread",
       "smooth_q": false, "smooth_k": true, "smooth_v": false, "pv": "e4m3",
-      "accumulation": "two_level", "inner": "f32", "interval": 0, "row_sum": "float"},
+      "accumulation": "two_level", "inner": "f32", "interval": 0, "row_sum": "float", "rotate": "none", "range": "full"},
     "geometry": {"query_block": 128, "key_tile": 128,
       "query_groups": ["add", ["mul", ["floordiv", "n", 16], 8], ["mod", "n", 8]],
       "key_groups": ["add", ["mul", ["floordiv", "n", 128], 4],

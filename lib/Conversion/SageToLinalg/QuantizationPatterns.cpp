@@ -1,4 +1,4 @@
-// sage.quantize and sage.quantize_value (Spec N3 to N6).
+// sage.rotate, sage.quantize and sage.quantize_value (Spec N3 to N6).
 
 #include "HeadLoop.h"
 #include "Scales.h"
@@ -74,7 +74,54 @@ static Value packPairs(TensorBuilder &b, Value integers, Extents extents) {
   });
 }
 
+/// Every element times `factor`.
+static Value multiply(TensorBuilder &b, Value tensor, float factor) {
+  if (factor == 1.0f)
+    return tensor;
+  return b.elementwise(b.getF32Type(), tensor, [&](TensorBuilder &b, ValueRange x) -> Value {
+    return arith::MulFOp::create(b, x[0], b.constant(factor));
+  });
+}
+
+/// One stage of the transform: channels c and c + distance become their sum and difference.
+static Value transformPairs(TensorBuilder &b, Value tokens, int64_t distance) {
+  AffineExpr c = b.getAffineDimExpr(0);
+  AffineExpr isSecond = c.floorDiv(distance) % 2;
+  AffineMap second = AffineMap::get(1, 0, isSecond);
+  AffineMap partner = AffineMap::get(1, 0, c + distance - isSecond * (2 * distance));
+  return b.elementwise(b.getF32Type(), tokens, [&](TensorBuilder &b, ValueRange x) -> Value {
+    Value channel = b.coordinate(1);
+    Value other = b.read(tokens, {b.coordinate(0), b.index(b.apply(partner, {channel}))});
+    Value takesDifference =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ne, b.index(b.apply(second, {channel})),
+                              b.index(b.getIndexAttr(0)));
+    return arith::SelectOp::create(b, takesDifference, arith::SubFOp::create(b, other, x[0]),
+                                   arith::AddFOp::create(b, x[0], other));
+  });
+}
+
 namespace {
+
+struct DecomposeRotate : OpRewritePattern<RotateOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(RotateOp op, PatternRewriter &rewriter) const override {
+    TensorBuilder b(op.getLoc(), rewriter);
+    ReifiedRankedShapedTypeDims shapes;
+    (void)op.reifyResultShapes(b, shapes);
+    int64_t block = getRotationBlock(op.getType().getDimSize(3));
+    HeadOutput output{b.empty(shapes[0], b.getF32Type())};
+    SmallVector<Value> results = forEachHead(
+        b, shapes[0][0], shapes[0][1], output, [&](TensorBuilder &inner, Head head) {
+          Value x = inner.toF32(getHead(inner, op.getInput(), head, op.getLayout()));
+          for (int64_t distance = 1; distance < block; distance *= 2)
+            x = transformPairs(inner, x, distance);
+          return SmallVector{multiply(inner, x, std::ldexp(1.0f, -int(op.getHalvings())))};
+        });
+    rewriter.replaceOp(op, b.castTo(op.getType(), results[0]));
+    return success();
+  }
+};
 
 struct DecomposeQuantize : OpRewritePattern<QuantizeOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -89,6 +136,7 @@ struct DecomposeQuantize : OpRewritePattern<QuantizeOp> {
                         Value input = b.toF32(getHead(b, op.getInput(), head, op.getLayout()));
                         Value largest = gatherGroups(b, findLargestMagnitudes(b, input),
                                                      op.getGroups(), groupCount);
+                        largest = multiply(b, largest, op.getFraction().convertToFloat());
                         Value inverses = computeInverses(b, largest, range);
                         Value values = quantize(b, input, inverses, op, range);
                         if (op.getPacked())
@@ -150,5 +198,5 @@ private:
 } // namespace
 
 void sage::populateDecomposeQuantizationPatterns(RewritePatternSet &patterns) {
-  patterns.add<DecomposeQuantize, DecomposeQuantizeValue>(patterns.getContext());
+  patterns.add<DecomposeRotate, DecomposeQuantize, DecomposeQuantizeValue>(patterns.getContext());
 }

@@ -27,6 +27,21 @@ static Value findSource(Value value, bool centred, int64_t block) {
   return center.getInput();
 }
 
+/// What `quantized` was made from before it was rotated; null where it is not what the recipe says.
+static Value findUnrotated(QuantizeOp quantized, RecipeAttr recipe, RotatedOperand operand) {
+  bool isQuery = operand == RotatedOperand::Query;
+  float fraction = isQuery ? recipe.getQueryFraction() : recipe.getKeyFraction();
+  if (quantized.getFraction().convertToFloat() != fraction)
+    return {};
+  if (!recipe.rotates())
+    return quantized.getInput();
+  auto rotate = quantized.getInput().getDefiningOp<RotateOp>();
+  if (!rotate || int64_t(rotate.getHalvings()) !=
+                     getRotationHalvings(rotate.getType().getDimSize(3), operand))
+    return {};
+  return rotate.getInput();
+}
+
 template <typename AttentionLike>
 static void appendMaskOperands(AttentionLike op, SmallVector<Value> &operands) {
   for (Value operand :
@@ -44,10 +59,14 @@ FailureOr<SmallVector<Value>> sage::findOperands(QuantizedAttentionOp op) {
   auto value = op.getValue().getDefiningOp<QuantizeValueOp>();
   if (!query || !key || (recipe.quantizesValue() && !value))
     return refuse(op, "operands must be results of sage.quantize and sage.quantize_value", remedy);
+  Value centredQuery = findUnrotated(query, recipe, RotatedOperand::Query);
+  Value centredKey = findUnrotated(key, recipe, RotatedOperand::Key);
+  if (!centredQuery || !centredKey)
+    return refuse(op, "query and key must be rotated and clipped as the recipe says", remedy);
   int64_t block = op.getGeometry().getQueryBlock();
   SmallVector<Value> operands{
-      findSource(query.getInput(), recipe.smoothsQuery(), block),
-      findSource(key.getInput(), recipe.smoothsKey(), 0),
+      findSource(centredQuery, recipe.smoothsQuery(), block),
+      findSource(centredKey, recipe.smoothsKey(), 0),
       findSource(value ? value.getInput() : op.getValue(), recipe.smoothsValue(), 0)};
   const char *names[] = {"query", "key", "value"};
   for (auto [name, operand] : llvm::zip_equal(names, operands))
@@ -60,7 +79,7 @@ FailureOr<SmallVector<Value>> sage::findOperands(QuantizedAttentionOp op) {
   }
   if (Value score = op.getScoreCorrection()) {
     auto correction = score.getDefiningOp<ScoreCorrectionOp>();
-    if (!correction || correction.getKey() != key.getInput())
+    if (!correction || correction.getKey() != centredKey)
       return refuse(op, "score_correction must be the sage.score_correction of the same key",
                     remedy);
   }
@@ -86,8 +105,8 @@ void sage::eraseUnused(ValueRange operands) {
   while (!sources.empty()) {
     Operation *source = sources.pop_back_val();
     if (!source->use_empty() ||
-        !isa<QuantizeOp, QuantizeValueOp, CenterOp, MeanOp, LseCorrectionOp, ScoreCorrectionOp>(
-            source))
+        !isa<QuantizeOp, QuantizeValueOp, RotateOp, CenterOp, MeanOp, LseCorrectionOp,
+             ScoreCorrectionOp>(source))
       continue;
     add(source->getOperands());
     source->erase();

@@ -1,7 +1,9 @@
-// Q and K as the attention kernel reads them: centred, quantized or copied, padded; their scales;
+// Q and K as the attention kernel reads them: centred, rotated, quantized or copied, padded; their scales;
 // the correction of the log-sum-exp.
 
 #include "Preparation.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace sage;
@@ -67,6 +69,7 @@ private:
   std::pair<AffineMap, int64_t> getWarpGroups();
   Value getInverses(Value x, const TokenTile &tile, Value row);
   Value joinWarps(Value magnitudes);
+  Value rotate(Value x);
   Value quantize(Value x, Value inverses);
   void correctLse(Value x, const TokenTile &tile, Value row);
 
@@ -133,6 +136,16 @@ Value ScoreOperand::centre(Value x, const TokenTile &tile, Value row, Value rows
   return subtractMean(b, x, means, meanRow, b.index(0), rowsLeft);
 }
 
+/// Spec N3. Columns of padding are blocks of zeros.
+Value ScoreOperand::rotate(Value x) {
+  Value transformed = tile::HadamardOp::create(b, x, getRotationBlock(problem.headDim));
+  auto operand = isQuery ? RotatedOperand::Query : RotatedOperand::Key;
+  float factor = std::ldexp(1.0f, -int(getRotationHalvings(problem.headDim, operand)));
+  return b.map(type, {transformed}, [&](ValueRange e) -> Value {
+    return arith::MulFOp::create(b, e[0], b.f32(factor));
+  });
+}
+
 /// The groups of one warp's rows, (row, column) -> (group, 0), and how many they are (Spec N3).
 std::pair<AffineMap, int64_t> ScoreOperand::getWarpGroups() {
   AffineExpr row = b.getAffineDimExpr(0);
@@ -193,7 +206,12 @@ Value ScoreOperand::getInverses(Value x, const TokenTile &tile, Value row) {
     if (tile.exists)
       isWriter = arith::AndIOp::create(b, isWriter, tile.exists);
   }
-  float range = problem.recipe.getScoreRange();
+  const RecipeAttr &recipe = problem.recipe;
+  if (float part = isQuery ? recipe.getQueryFraction() : recipe.getKeyFraction(); part != 1)
+    magnitudes = b.map(groupType, {magnitudes}, [&](ValueRange e) -> Value {
+      return arith::MulFOp::create(b, e[0], b.f32(part));
+    });
+  float range = recipe.getScoreRange();
   Value scale = getScales(b, magnitudes, range, /*inverse=*/false);
   Value index = b.mul(b.divide(row, b.index(tileTokens)).first, count);
   b.when(isWriter, [&] { b.store(scale, scales, {index}); });
@@ -208,7 +226,8 @@ Value ScoreOperand::quantize(Value x, Value inverses) {
                          Value product = arith::MulFOp::create(b, e[0], e[1]);
                          if (!limits)
                            return product;
-                         // Only where an inverse overflows; conversion limits 8-bit integers.
+                         // What exceeds the range where it is clipped, or an inverse overflows;
+                         // conversion limits 8-bit integers.
                          product = arith::MinimumFOp::create(b, product, b.f32(range));
                          product = arith::MaximumFOp::create(b, product, b.f32(-range));
                          if (!problem.multipliesAsFloats())
@@ -290,6 +309,8 @@ void ScoreOperand::emit(Value headRow, Value item) {
     if (lseCorrection)
       correctLse(x, tile, row);
     x = centre(x, tile, row, b.sub(tile.tokens, b.add(tile.first, offset)));
+    if (problem.recipe.rotates())
+      x = rotate(x);
     x = quantize(x, getInverses(x, tile, row));
   }
   b.when(tile.exists, [&] { b.store(x, target, {row, b.index(0)}); });

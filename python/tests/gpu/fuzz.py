@@ -13,7 +13,7 @@ import sage.torch
 ACCEPTED, REFUSED = 560, 90
 #: Bound of the relative L1 error against float64 on N(0,1) inputs with a scale of about 1/√D, by recipe.
 BOUNDS = {"f16": 0.012, "sage1": 0.04, "sage2-8b": 0.08, "sage2pp": 0.08, "sage2-4b": 0.45}
-RECIPES = ["auto"] * 5 + ["sage2-8b", "f16", "f16", "sage2-4b", "sage2pp", "sage1"]
+RECIPES = ["auto"] * 5 + ["sage2-8b", "f16", "f16", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b"]
 #: Recipes whose artifacts have masks beyond causality and head dims beyond 128.
 EVERYWHERE = ("auto", "sage2-8b", "f16")
 
@@ -189,7 +189,7 @@ def against_reference(report, seed):
     rnd = random.Random(seed)
     worst = 0.0
     for index in range(30):
-        recipe = rnd.choice(["sage2-8b", "sage2-4b", "sage2pp", "sage1", "f16"])
+        recipe = rnd.choice(["sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b", "f16"])
         heads, queries, keys, d = rnd.choice([2, 4]), rnd.randint(1, 400), rnd.randint(1, 400), rnd.choice([64, 128])
         q = torch.randn(1, heads, queries, d).half()
         k, v = torch.randn(1, 2, keys, d).half(), torch.randn(1, 2, keys, d).half()

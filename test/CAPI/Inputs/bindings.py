@@ -24,7 +24,7 @@ class Problem(ctypes.Structure):
 class Recipe(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("qk", c_int), ("granularity", c_int), ("smooth_q", c_int32),
                 ("smooth_k", c_int32), ("smooth_v", c_int32), ("pv", c_int), ("accumulation", c_int), ("inner", c_int),
-                ("row_sum", c_int), ("interval", c_int64)]
+                ("row_sum", c_int), ("interval", c_int64), ("rotate", c_int), ("range", c_int)]
 
 
 class Geometry(ctypes.Structure):

@@ -28,7 +28,13 @@ func.func private @recipes() attributes {
   // CHECK-DAG: g = #sage.recipe<"f16">
   g = #sage.recipe<"f16">,
   // CHECK-DAG: h = #sage.recipe<"sage1", qk = e4m3, granularity = per_thread, pv = e5m2>
-  h = #sage.recipe<"sage2-8b", qk = e4m3, pv = e5m2, accumulation = single, row_sum = float>}
+  h = #sage.recipe<"sage2-8b", qk = e4m3, pv = e5m2, accumulation = single, row_sum = float>,
+  // CHECK-DAG: i = #sage.recipe<"sage-8b">
+  i = #sage.recipe<"sage2-8b", rotate = hadamard>,
+  // CHECK-DAG: j = #sage.recipe<"sage-4b">
+  j = #sage.recipe<"sage2-4b", range = clipped, rotate = hadamard>,
+  // CHECK-DAG: k = #sage.recipe<"sage2-4b", range = clipped>
+  k = #sage.recipe<"sage-4b", rotate = none>}
 
 // CHECK-LABEL: func private @kinds
 func.func private @kinds() attributes {

@@ -1,11 +1,11 @@
 // RUN: sage-opt %s -split-input-file -verify-diagnostics
 
-// expected-error@+1 {{recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, f16, but got 'sage3'}}
+// expected-error@+1 {{recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, sage-8b, sage-4b, f16, but got 'sage3'}}
 func.func private @unknown_recipe() attributes {a = #sage.recipe<"sage3">}
 
 // -----
 
-// expected-error@+1 {{recipe field must be qk, granularity, smooth, pv, accumulation, inner, interval or row_sum, but got 'smoothing'}}
+// expected-error@+1 {{recipe field must be qk, granularity, smooth, rotate, range, pv, accumulation, inner, interval or row_sum, but got 'smoothing'}}
 func.func private @unknown_field() attributes {a = #sage.recipe<"sage1", smoothing = q>}
 
 // -----
@@ -49,6 +49,24 @@ func.func private @r5() attributes {a = #sage.recipe<"sage2-8b", accumulation = 
 
 // expected-error@+1 {{recipe with pv = f16 must have accumulation = single and no smooth v, but got single and k|v [R6]}}
 func.func private @r6() attributes {a = #sage.recipe<"sage1", smooth = k|v>}
+
+// -----
+
+// expected-error@+2 {{recipe with rotate = hadamard must have a quantized qk and scales of less than a head, but got f16 and per_tensor [R8]}}
+// expected-note@+1 {{use granularity = per_thread}}
+func.func private @r8() attributes {a = #sage.recipe<"f16", rotate = hadamard>}
+
+// -----
+
+// expected-error@+2 {{recipe with rotate = hadamard must have a quantized qk and scales of less than a head, but got int8 and per_tensor [R8]}}
+// expected-note@+1 {{use granularity = per_thread}}
+func.func private @r8_head() attributes {a = #sage.recipe<"sage-8b", granularity = per_tensor>}
+
+// -----
+
+// expected-error@+2 {{recipe with range = clipped must have qk = int4, but got int8 [R9]}}
+// expected-note@+1 {{8 bits round little; saturating costs more there than it gains}}
+func.func private @r9() attributes {a = #sage.recipe<"sage-8b", range = clipped>}
 
 // -----
 

@@ -1,7 +1,7 @@
 // RUN: sage-opt %s -split-input-file -verify-diagnostics
 
 func.func @m1(%x: tensor<1x8x64x64xf64>) {
-  // expected-error@+2 {{quantized input must be f16 or bf16 or f32 of rank 4, but got 'tensor<1x8x64x64xf64>' [M1]}}
+  // expected-error@+2 {{the input must be f16 or bf16 or f32 of rank 4, but got 'tensor<1x8x64x64xf64>' [M1]}}
   // expected-error@+1 {{'sage.quantize' op failed to infer returned types}}
   %0, %1 = sage.quantize %x {type = #sage.score_type<int8>, groups = affine_map<(n) -> (n)>}
       : tensor<1x8x64x64xf64> -> tensor<1x8x64x64xi8>, tensor<1x8x64xf32>
@@ -11,7 +11,7 @@ func.func @m1(%x: tensor<1x8x64x64xf64>) {
 // -----
 
 func.func @m1_layout(%x: tensor<1x8x64x64xf32>) {
-  // expected-error@+2 {{quantized input of f32 must be head-major, but got layout token_major [M1]}}
+  // expected-error@+2 {{an input of f32 must be head-major, but got layout token_major [M1]}}
   // expected-error@+1 {{'sage.quantize' op failed to infer returned types}}
   %0, %1 = sage.quantize %x {type = #sage.score_type<int8>, groups = affine_map<(n) -> (n)>, layout = #sage.layout<token_major>}
       : tensor<1x8x64x64xf32> -> tensor<1x8x64x64xi8>, tensor<1x8x64xf32>
@@ -25,6 +25,34 @@ func.func @q1(%x: tensor<1x8x64x64xf16>) {
   // expected-error@+1 {{'sage.quantize' op failed to infer returned types}}
   %0, %1 = sage.quantize %x {type = #sage.score_type<f16>, groups = affine_map<(n) -> (n)>}
       : tensor<1x8x64x64xf16> -> tensor<1x8x64x64xf16>, tensor<1x8x64xf32>
+  return
+}
+
+// -----
+
+func.func @q10(%x: tensor<1x8x64x64xf16>) {
+  // expected-error@+2 {{fraction must be above 0 and at most 1, but got 1.500000e+00 [Q10]}}
+  // expected-error@+1 {{'sage.quantize' op failed to infer returned types}}
+  %0, %1 = sage.quantize %x {type = #sage.score_type<int8>, groups = affine_map<(n) -> (n)>, fraction = 1.5 : f32}
+      : tensor<1x8x64x64xf16> -> tensor<1x8x64x64xi8>, tensor<1x8x64xf32>
+  return
+}
+
+// -----
+
+func.func @m9_dynamic(%x: tensor<1x8x64x?xf16>) {
+  // expected-error@+2 {{rotation must have a static head dim and 0 to 16 halvings, but got 'tensor<1x8x64x?xf16>' and 3 [M9]}}
+  // expected-error@+1 {{'sage.rotate' op failed to infer returned types}}
+  %0 = sage.rotate %x {halvings = 3} : tensor<1x8x64x?xf16> -> tensor<1x8x64x?xf32>
+  return
+}
+
+// -----
+
+func.func @m9_halvings(%x: tensor<1x8x64x64xf16>) {
+  // expected-error@+2 {{rotation must have a static head dim and 0 to 16 halvings, but got 'tensor<1x8x64x64xf16>' and -1 [M9]}}
+  // expected-error@+1 {{'sage.rotate' op failed to infer returned types}}
+  %0 = sage.rotate %x {halvings = -1} : tensor<1x8x64x64xf16> -> tensor<1x8x64x64xf32>
   return
 }
 

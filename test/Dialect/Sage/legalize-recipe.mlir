@@ -6,7 +6,7 @@
 
 // CHIP: error: chip must be one of sm_120a, sm_80, sm_86, sm_89, sm_90a, but got 'sm_70'
 // CHIP: note: a chip of a known instruction family is one file, targets/<chip>.mlir
-// NAME: error: recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, f16, but got 'sage3'
+// NAME: error: recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, sage-8b, sage-4b, f16, but got 'sage3'
 // SUBSTITUTE: remark: recipe #sage.recipe<"sage2-8b"> is replaced by #sage.recipe<"sage1", granularity = per_thread> on sm_80
 
 // CHECK: #target = #sage.target<chip = "sm_90a"

@@ -61,3 +61,16 @@ func.func @odd_int4(%x: tensor<1x8x?x63xf16>) -> tensor<1x8x?x63xf16> {
       {recipe = #sage.recipe<"sage2-4b", smooth = none>, geometry = #geometry, target = #target} -> tensor<1x8x?x63xf16>
   return %o : tensor<1x8x?x63xf16>
 }
+
+// Q in the order of the layout and K, centred, are rotated; the halvings of both are the logarithm of 64, which divides 192. The
+// range of INT4 stands for a part of the largest magnitude.
+// CHECK-LABEL: func @rotated
+// CHECK: %[[QR:.+]] = sage.rotate %arg0 {halvings = 3 : i64, layout = #sage.layout<token_major>} : tensor<1x?x8x192xf16> -> tensor<1x8x?x192xf32>
+// CHECK: sage.quantize %[[QR]] {fraction = 9.375000e-01 : f32, groups = #[[Q]], packed, type = #sage.score_type<int4>} : tensor<1x8x?x192xf32> -> tensor<1x8x?x96xi8>
+// CHECK: %[[KR:.+]] = sage.rotate %arg1 {halvings = 3 : i64} : tensor<1x8x?x192xf32> -> tensor<1x8x?x192xf32>
+// CHECK: sage.quantize %[[KR]] {fraction = 7.500000e-01 : f32, groups = #[[K]], packed,
+func.func @rotated(%x: tensor<1x?x8x192xf16>, %kc: tensor<1x8x?x192xf32>) -> tensor<1x?x8x192xf16> {
+  %o = sage.smoothed_attention ins(%x, %kc, %x : tensor<1x?x8x192xf16>, tensor<1x8x?x192xf32>, tensor<1x?x8x192xf16>) outs(%x : tensor<1x?x8x192xf16>)
+      {recipe = #sage.recipe<"sage-4b", smooth = k>, geometry = #geometry, target = #target, layout = #sage.layout<token_major>} -> tensor<1x?x8x192xf16>
+  return %o : tensor<1x?x8x192xf16>
+}

@@ -224,3 +224,21 @@ func.func @f(%a: !sage_tile.shared<16x32xi8>, %b: !sage_tile.shared<32x32xi8>, %
   %0 = sage_tile.mma %a, %b, %c : !sage_tile.shared<16x32xi8>, !sage_tile.shared<32x32xi8> to !sage_tile.fragment<16x32xi32, #rows>
   return
 }
+
+// -----
+
+#rows = #sage_tile.layout<lane = [2:(0, 2), 2:(1, 0), 2:(2, 0), 2:(4, 0), 2:(8, 0)], reg = [2:(0, 1)]>
+func.func @hadamard_block(%x: !sage_tile.fragment<16x4xf32, #rows>) {
+  // expected-error@+1 {{block must be a power of two that divides the columns, but got 8 for 4 columns}}
+  %r = sage_tile.hadamard %x {block = 8} : !sage_tile.fragment<16x4xf32, #rows>
+  return
+}
+
+// -----
+
+#rows = #sage_tile.layout<lane = [2:(0, 2), 2:(1, 0), 2:(2, 0), 2:(4, 0), 2:(8, 0)], reg = [2:(0, 1)]>
+func.func @hadamard_type(%x: !sage_tile.fragment<16x4xf16, #rows>) {
+  // expected-error@+1 {{elements must be f32, but got 'f16'}}
+  %r = sage_tile.hadamard %x {block = 4} : !sage_tile.fragment<16x4xf16, #rows>
+  return
+}

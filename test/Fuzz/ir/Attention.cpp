@@ -38,6 +38,8 @@ std::string recipe(Random &random, bool hostile) {
   differ("inner", {"f32", "f16"});
   differ("interval", {"0", "32", "64", "128", "-32", "9223372036854775807"});
   differ("row_sum", {"float", "quantized"});
+  differ("rotate", {"none", "hadamard"});
+  differ("range", {"full", "clipped"});
   return text + ">";
 }
 
@@ -221,7 +223,7 @@ std::string randomChip(Random &random) {
 
 std::string randomRecipeName(Random &random) {
   return random.pick<std::string>(
-      {"sage2-8b", "sage2-8b", "sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16", "f16"});
+      {"sage2-8b", "sage2-8b", "sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16", "f16"});
 }
 
 std::string randomAttention(Random &random, bool hostile) {

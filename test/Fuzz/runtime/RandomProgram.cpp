@@ -22,7 +22,7 @@ template <typename Enumeration> void corrupt(Random &random, Enumeration &value)
 }
 
 void corruptRecipe(Random &random, sage_recipe &recipe) {
-  switch (random.below(7)) {
+  switch (random.below(9)) {
   case 0:
     return corrupt(random, recipe.qk);
   case 1:
@@ -35,6 +35,10 @@ void corruptRecipe(Random &random, sage_recipe &recipe) {
     return corrupt(random, recipe.inner);
   case 5:
     return corrupt(random, recipe.row_sum);
+  case 6:
+    return corrupt(random, recipe.rotate);
+  case 7:
+    return corrupt(random, recipe.range);
   default:
     recipe.smooth_q = randomNumber(random);
     recipe.smooth_v = randomNumber(random);
@@ -145,7 +149,7 @@ void addMasks(Random &random, sage_problem &problem) {
 
 sage_program randomProgram(Random &random) {
   sage_program program{};
-  const char *name = random.pick<const char *>({"sage2-8b", "sage2-4b", "sage1", "sage2pp", "f16"});
+  const char *name = random.pick<const char *>({"sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16"});
   auto fragment = random.pick({SAGE_MMA_SYNC_16, SAGE_MMA_SYNC_32, SAGE_WGMMA});
   sage_status_destroy(sage_program_named(name, fragment, &program));
   if (random.oneIn(3)) {

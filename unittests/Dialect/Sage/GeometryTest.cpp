@@ -49,7 +49,8 @@ TEST_F(GeometryTest, CoarserAndFinerGroups) {
     RecipeAttr base = recipe("sage1");
     RecipeAttr changed = RecipeAttr::get(&context, base.getQk(), granularity, base.getSmooth(),
                                          base.getPv(), base.getAccumulation(), base.getInner(),
-                                         base.getInterval(), base.getRowSum());
+                                         base.getInterval(), base.getRowSum(), base.getRotate(),
+                                         base.getRange());
     GeometryAttr geometry = GeometryAttr::getDefault(changed, Family::MmaSync);
     EXPECT_EQ(TokenGroups::analyze(geometry.getQueryGroupMap())->count(256), query);
     EXPECT_EQ(TokenGroups::analyze(geometry.getKeyGroupMap())->count(256), key);

@@ -16,7 +16,7 @@ TEST(RecipeTest, NamesRoundTrip) {
   SmallVector<StringRef> names;
   std::string list = RecipeAttr::listNames();
   StringRef(list).split(names, ", ");
-  EXPECT_EQ(names.size(), 5u);
+  EXPECT_EQ(names.size(), 7u);
   for (StringRef name : names) {
     RecipeAttr recipe = RecipeAttr::getNamed(&context, name);
     ASSERT_TRUE(recipe) << name.str();

@@ -8,6 +8,7 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "sage/Dialect/Sage/IR/SageOps.h"
 #include "sage/Dialect/Sage/IR/TokenGroups.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
 
@@ -22,6 +23,7 @@ static bool areCompatible(TypeRange inferred, TypeRange actual) {
       return false;
   return true;
 }
+bool RotateOp::isCompatibleReturnTypes(TypeRange l, TypeRange r) { return areCompatible(l, r); }
 bool QuantizeOp::isCompatibleReturnTypes(TypeRange l, TypeRange r) { return areCompatible(l, r); }
 bool QuantizeValueOp::isCompatibleReturnTypes(TypeRange l, TypeRange r) {
   return areCompatible(l, r);
@@ -33,10 +35,40 @@ static LogicalResult checkInput(std::optional<Location> location, RankedTensorTy
   bool f32 = type.getElementType().isF32();
   if (type.getRank() != 4 || !(isSixteenBit(type.getElementType()) || f32))
     return emitOptionalError(
-        location, "quantized input must be f16 or bf16 or f32 of rank 4, but got ", type, " [M1]");
+        location, "the input must be f16 or bf16 or f32 of rank 4, but got ", type, " [M1]");
   if (f32 && layout != Layout::HeadMajor)
-    return emitOptionalError(location, "quantized input of f32 must be head-major, but got layout ",
+    return emitOptionalError(location, "an input of f32 must be head-major, but got layout ",
                              stringifyLayout(layout), " [M1]");
+  return success();
+}
+
+int64_t sage::getRotationBlock(int64_t headDim) { return headDim & -headDim; }
+
+int64_t sage::getRotationHalvings(int64_t headDim, RotatedOperand operand) {
+  int64_t doublings = llvm::Log2_64(uint64_t(getRotationBlock(headDim)));
+  return operand == RotatedOperand::Query ? (doublings + 1) / 2 : doublings / 2;
+}
+
+LogicalResult RotateOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &types) {
+  auto input = cast<RankedTensorType>(adaptor.getInput().getType());
+  if (failed(checkInput(location, input, adaptor.getLayout())))
+    return failure();
+  OperandShape x = OperandShape::get(input, adaptor.getLayout());
+  int64_t halvings = adaptor.getHalvings();
+  if (ShapedType::isDynamic(x.channels) || x.channels == 0 || halvings < 0 || halvings > 16)
+    return emitOptionalError(location,
+                             "rotation must have a static head dim and 0 to 16 halvings, but got ",
+                             input, " and ", halvings, " [M9]");
+  types.push_back(
+      RankedTensorType::get({x.batch, x.heads, x.tokens, x.channels}, Float32Type::get(context)));
+  return success();
+}
+
+LogicalResult RotateOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  auto extent = [&](unsigned d) { return tensor::getMixedSize(builder, getLoc(), getInput(), d); };
+  shapes.push_back({extent(0), extent(getHeadDimension(getLayout())),
+                    extent(getTokenDimension(getLayout())), extent(3)});
   return success();
 }
 
@@ -67,6 +99,10 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<L
   if (type == ScoreType::F16)
     return emitOptionalError(location,
                              "quantized type must be int8, int4 or e4m3, but got f16 [Q1]");
+  double fraction = adaptor.getFraction().convertToDouble();
+  if (!(fraction > 0 && fraction <= 1))
+    return emitOptionalError(location, "fraction must be above 0 and at most 1, but got ", fraction,
+                             " [Q10]");
   OperandShape x = OperandShape::get(input, adaptor.getLayout());
   if (failed(checkTokenLengths(location, adaptor.getLengths(), adaptor.getOffsets(), x.batch)))
     return failure();

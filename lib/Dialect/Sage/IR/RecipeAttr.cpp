@@ -1,5 +1,5 @@
 // `#sage.recipe`: the table of named recipes, the syntax (a name and what differs from it), rules
-// R1 to R7.
+// R1 to R9.
 
 #include "mlir/IR/DialectImplementation.h"
 #include "sage/Dialect/Sage/IR/SageAttributes.h"
@@ -19,6 +19,8 @@ struct RecipeRow {
   InnerType inner;
   int64_t interval;
   RowSum rowSum;
+  Rotation rotate = Rotation::None;
+  ScoreRange range = ScoreRange::Full;
 };
 } // namespace
 
@@ -32,6 +34,11 @@ static constexpr RecipeRow namedRecipes[] = {
      Accumulation::Single, InnerType::F32, 0, RowSum::Float},
     {"sage2pp", ScoreType::Int8, Granularity::PerThread, Smoothing::Key, PvType::E4M3,
      Accumulation::TwoLevel, InnerType::F16, 64, RowSum::Float},
+    {"sage-8b", ScoreType::Int8, Granularity::PerThread, Smoothing::Key, PvType::E4M3,
+     Accumulation::TwoLevel, InnerType::F32, 0, RowSum::Quantized, Rotation::Hadamard},
+    {"sage-4b", ScoreType::Int4, Granularity::PerThread, Smoothing::Query | Smoothing::Key,
+     PvType::E4M3, Accumulation::TwoLevel, InnerType::F32, 0, RowSum::Quantized, Rotation::Hadamard,
+     ScoreRange::Clipped},
     {"f16", ScoreType::F16, Granularity::PerTensor, Smoothing::None, PvType::F16,
      Accumulation::Single, InnerType::F32, 0, RowSum::Float},
 };
@@ -47,7 +54,8 @@ static unsigned countDifferences(const RecipeRow &row, RecipeAttr recipe) {
   return (row.qk != recipe.getQk()) + (row.granularity != recipe.getGranularity()) +
          (row.smooth != recipe.getSmooth()) + (row.pv != recipe.getPv()) +
          (row.accumulation != recipe.getAccumulation()) + (row.inner != recipe.getInner()) +
-         (row.interval != recipe.getInterval()) + (row.rowSum != recipe.getRowSum());
+         (row.interval != recipe.getInterval()) + (row.rowSum != recipe.getRowSum()) +
+         (row.rotate != recipe.getRotate()) + (row.range != recipe.getRange());
 }
 
 RecipeAttr RecipeAttr::getNamed(MLIRContext *context, StringRef name) {
@@ -55,7 +63,7 @@ RecipeAttr RecipeAttr::getNamed(MLIRContext *context, StringRef name) {
   if (!row)
     return {};
   return get(context, row->qk, row->granularity, row->smooth, row->pv, row->accumulation,
-             row->inner, row->interval, row->rowSum);
+             row->inner, row->interval, row->rowSum, row->rotate, row->range);
 }
 
 std::string RecipeAttr::listNames() {
@@ -149,8 +157,12 @@ static ParseResult parseOverride(AsmParser &parser, RecipeRow &row) {
     return parser.parseInteger(row.interval);
   if (field == "row_sum")
     return parseEnumerator(parser, row.rowSum);
-  return parser.emitError(location, "recipe field must be qk, granularity, smooth, pv, "
-                                    "accumulation, inner, interval or row_sum, but got '")
+  if (field == "rotate")
+    return parseEnumerator(parser, row.rotate);
+  if (field == "range")
+    return parseEnumerator(parser, row.range);
+  return parser.emitError(location, "recipe field must be qk, granularity, smooth, rotate, range, "
+                                    "pv, accumulation, inner, interval or row_sum, but got '")
          << field << "'";
 }
 
@@ -176,7 +188,7 @@ Attribute RecipeAttr::parse(AsmParser &parser, Type) {
     return {};
   return parser.getChecked<RecipeAttr>(location, parser.getContext(), row.qk, row.granularity,
                                        row.smooth, row.pv, row.accumulation, row.inner,
-                                       row.interval, row.rowSum);
+                                       row.interval, row.rowSum, row.rotate, row.range);
 }
 
 void RecipeAttr::print(AsmPrinter &printer) const {
@@ -191,6 +203,10 @@ void RecipeAttr::print(AsmPrinter &printer) const {
     printer << ", granularity = " << stringifyGranularity(getGranularity());
   if (getSmooth() != nearest->smooth)
     printer << ", smooth = " << stringifySmoothing(getSmooth());
+  if (getRotate() != nearest->rotate)
+    printer << ", rotate = " << stringifyRotation(getRotate());
+  if (getRange() != nearest->range)
+    printer << ", range = " << stringifyScoreRange(getRange());
   if (getPv() != nearest->pv)
     printer << ", pv = " << stringifyPvType(getPv());
   if (getAccumulation() != nearest->accumulation)
@@ -207,7 +223,7 @@ void RecipeAttr::print(AsmPrinter &printer) const {
 LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScoreType qk,
                                  Granularity granularity, Smoothing smooth, PvType pv,
                                  Accumulation accumulation, InnerType inner, int64_t interval,
-                                 RowSum rowSum) {
+                                 RowSum rowSum, Rotation rotate, ScoreRange range) {
   bool twoLevel = accumulation == Accumulation::TwoLevel;
   if (qk == ScoreType::F16 && pv != PvType::F16)
     return emitError() << "recipe with qk = f16 must have pv = f16, but got " << stringifyPvType(pv)
@@ -238,6 +254,22 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
                                   << stringifyAccumulation(accumulation) << " [R5]";
     diagnostic.attachNote() << "a row sum kept in the tensor core's 22 bits is biased; use "
                                "row_sum = float";
+    return diagnostic;
+  }
+  if (rotate != Rotation::None &&
+      (qk == ScoreType::F16 || granularity == Granularity::PerTensor)) {
+    auto diagnostic = emitError() << "recipe with rotate = " << stringifyRotation(rotate)
+                                  << " must have a quantized qk and scales of less than a head, "
+                                     "but got "
+                                  << stringifyScoreType(qk) << " and "
+                                  << stringifyGranularity(granularity) << " [R8]";
+    diagnostic.attachNote() << "use granularity = per_thread";
+    return diagnostic;
+  }
+  if (range == ScoreRange::Clipped && qk != ScoreType::Int4) {
+    auto diagnostic = emitError() << "recipe with range = clipped must have qk = int4, but got "
+                                  << stringifyScoreType(qk) << " [R9]";
+    diagnostic.attachNote() << "8 bits round little; saturating costs more there than it gains";
     return diagnostic;
   }
   bool smoothsValue = bitEnumContainsAny(smooth, Smoothing::Value);

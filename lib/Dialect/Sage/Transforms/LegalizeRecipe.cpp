@@ -19,7 +19,8 @@ static RecipeAttr withoutE4M3(RecipeAttr recipe) {
   ScoreType qk = recipe.getQk() == ScoreType::E4M3 ? ScoreType::Int8 : recipe.getQk();
   return RecipeAttr::get(recipe.getContext(), qk, recipe.getGranularity(),
                          recipe.getSmooth() & ~Smoothing::Value, PvType::F16, Accumulation::Single,
-                         InnerType::F32, /*interval=*/0, RowSum::Float);
+                         InnerType::F32, /*interval=*/0, RowSum::Float, recipe.getRotate(),
+                         recipe.getRange());
 }
 
 static LogicalResult materializeScale(AttentionOp op) {

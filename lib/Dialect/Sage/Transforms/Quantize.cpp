@@ -1,4 +1,4 @@
-// sage-quantize: quantized Q, K and V with their scales (Spec N3 to N6).
+// sage-quantize: quantized Q, K and V with their scales (Spec N3 to N6); Q and K rotated before.
 
 #include "TensorForm.h"
 
@@ -54,15 +54,26 @@ static LogicalResult quantize(AttentionLike op, const Corrections &corrections) 
   bool packed = recipe.getQk() == ScoreType::Int4 && op.getTargetAttr() &&
                 op.getTargetAttr().getInt4Mma() &&
                 (ShapedType::isDynamic(headDim) || headDim % 2 == 0);
-  auto quantizeScores = [&](Value operand, Value lengths, Value offsets, AffineMap groups) {
-    return QuantizeOp::create(builder, loc, operand, lengths, offsets, recipe.getQk(), groups,
-                              packed,
-                              getOperandLayout(cast<ShapedType>(operand.getType()), layout));
+  if (recipe.rotates() && ShapedType::isDynamic(headDim)) {
+    auto diagnostic = op.emitOpError() << "head dim must be known to be rotated";
+    diagnostic.attachNote() << "cast query and key to a static head dim";
+    return diagnostic;
+  }
+  auto quantizeScores = [&](Value operand, bool query) {
+    if (recipe.rotates())
+      operand = RotateOp::create(
+          builder, loc, operand,
+          getRotationHalvings(headDim, query ? RotatedOperand::Query : RotatedOperand::Key),
+          getOperandLayout(cast<ShapedType>(operand.getType()), layout));
+    float fraction = query ? recipe.getQueryFraction() : recipe.getKeyFraction();
+    return QuantizeOp::create(
+        builder, loc, operand, query ? Value() : op.getKeyLengths(),
+        query ? op.getQueryOffsets() : op.getKeyOffsets(), recipe.getQk(),
+        query ? geometry.getQueryGroupMap() : geometry.getKeyGroupMap(), packed,
+        llvm::APFloat(fraction), getOperandLayout(cast<ShapedType>(operand.getType()), layout));
   };
-  auto query =
-      quantizeScores(op.getQuery(), Value(), op.getQueryOffsets(), geometry.getQueryGroupMap());
-  auto key = quantizeScores(op.getKey(), op.getKeyLengths(), op.getKeyOffsets(),
-                            geometry.getKeyGroupMap());
+  auto query = quantizeScores(op.getQuery(), /*query=*/true);
+  auto key = quantizeScores(op.getKey(), /*query=*/false);
   auto [value, valueScales] = quantizeValue(builder, op);
 
   auto quantized = QuantizedAttentionOp::create(

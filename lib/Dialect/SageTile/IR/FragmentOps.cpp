@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -186,6 +187,17 @@ LogicalResult ConvertOp::verify() {
     return failure();
   if (!isLaneLocal(result, map, source))
     return emitMovesData(*this, source, result);
+  return success();
+}
+
+LogicalResult HadamardOp::verify() {
+  FragmentType type = getSource().getType();
+  int64_t block = getBlock();
+  if (!type.getElementType().isF32())
+    return emitOpError("elements must be f32, but got ") << type.getElementType();
+  if (block < 1 || !llvm::isPowerOf2_64(block) || type.getColumns() % block != 0)
+    return emitOpError("block must be a power of two that divides the columns, but got ")
+           << block << " for " << type.getColumns() << " columns";
   return success();
 }
 

@@ -200,6 +200,7 @@ Block::Step Block::executeTileOp(Unit &unit, const Instruction &instruction) {
       .Case([&](MmaAsyncOp) { succeeded = runMmaAsync(unit, instruction); })
       .Case([&](WaitOp) { succeeded = runWait(unit, instruction); })
       .Case([&](ReduceOp) { runReduce(unit, instruction); })
+      .Case([&](HadamardOp) { runHadamard(unit, instruction); })
       .Case([&](ConvertOp) { runConvert(unit, instruction); })
       .Case([&](PackNibblesOp) { runPackNibbles(unit, instruction); })
       .Case([&](SliceOp) { runSlice(unit, instruction); })

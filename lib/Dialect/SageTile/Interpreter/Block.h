@@ -105,6 +105,7 @@ private:
   void runMap(Unit &unit, const Instruction &instruction);
   void runReduce(Unit &unit, const Instruction &instruction);
   void runConvert(Unit &unit, const Instruction &instruction);
+  void runHadamard(Unit &unit, const Instruction &instruction);
   void runPackNibbles(Unit &unit, const Instruction &instruction);
   void runSlice(Unit &unit, const Instruction &instruction);
   void runConcat(Unit &unit, const Instruction &instruction);

@@ -218,7 +218,7 @@ LogicalResult Compiler::compileTileOp(Operation *op) {
   bool isKnown =
       hasData || isa<BlockIdOp, BlockCountOp, UnitIdOp, AllocOp, StageOp, SubtileOp, FillOp, CopyOp,
                      CopyAsyncOp, CommitGroupOp, WaitGroupOp, SyncOp, BarrierAllocOp,
-                     BarrierExpectOp, BarrierArriveOp, BarrierWaitOp, ReadOp, SplatOp, SliceOp,
+                     BarrierExpectOp, BarrierArriveOp, BarrierWaitOp, ReadOp, SplatOp, SliceOp, HadamardOp,
                      ConcatOp, OrderAfterOp, ScheduleBarrierOp, MmaOp, MmaAsyncOp, WaitOp, CountOp,
                      AwaitOp, GridWaitOp, GridReleaseOp, TicketsOp, PutOp, GetOp>(op);
   if (!isKnown)

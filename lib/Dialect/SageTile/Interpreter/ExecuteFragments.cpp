@@ -165,6 +165,19 @@ static void copyColumns(const Fragment &from, int64_t fromColumn, Fragment &to, 
   }
 }
 
+void Block::runHadamard(Unit &unit, const Instruction &instruction) {
+  auto result = std::make_shared<Fragment>(*getOperand(unit, instruction, 0).fragment);
+  int64_t block = cast<HadamardOp>(instruction.op).getBlock();
+  for (int64_t distance = 1; distance < block; distance *= 2)
+    for (int64_t first = 0; first < result->size(); first += 2 * distance)
+      for (int64_t i = first; i < first + distance; ++i) {
+        float a = result->numbers[i], b = result->numbers[i + distance];
+        result->numbers[i] = a + b;
+        result->numbers[i + distance] = a - b;
+      }
+  getResult(unit, instruction).fragment = std::move(result);
+}
+
 void Block::runPackNibbles(Unit &unit, const Instruction &instruction) {
   const auto &data = static_cast<const GatherData &>(*instruction.data);
   const Fragment &source = *getOperand(unit, instruction, 0).fragment;

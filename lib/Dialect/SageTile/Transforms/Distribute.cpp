@@ -51,6 +51,7 @@ void Distribute::runOnOperation() {
   populateDistributeArithmeticPatterns(converter, patterns);
   populateDistributeMapPatterns(converter, patterns);
   populateDistributeReductionPatterns(converter, patterns);
+  populateDistributeHadamardPatterns(converter, patterns);
   populateDistributeMemoryPatterns(converter, patterns);
   populateDistributeProductPatterns(converter, patterns);
   if (failed(applyPartialConversion(getOperation(), target, std::move(patterns))))

@@ -110,6 +110,12 @@ typedef enum sage_inner { SAGE_INNER_F32 = 0, SAGE_INNER_F16 = 1 } sage_inner;
 
 typedef enum sage_row_sum { SAGE_ROW_SUM_FLOAT = 0, SAGE_ROW_SUM_QUANTIZED = 1 } sage_row_sum;
 
+/** What Q and K are multiplied by along the head dim before quantization (Spec N3). */
+typedef enum sage_rotation { SAGE_ROTATE_NONE = 0, SAGE_ROTATE_HADAMARD = 1 } sage_rotation;
+
+/** Whether a group's largest magnitude is the end of the range, or saturates (Spec N4). */
+typedef enum sage_score_range { SAGE_RANGE_FULL = 0, SAGE_RANGE_CLIPPED = 1 } sage_score_range;
+
 typedef struct sage_problem {
   int64_t head_dim;               /**< of Q and K */
   int64_t value_head_dim;         /**< of V and O */
@@ -145,6 +151,8 @@ typedef struct sage_recipe {
   sage_row_sum row_sum;
   int64_t interval; /**< tokens between promotions of the inner accumulator; 0: a
                          key tile. Multiples of 32, of 32 or 64 with SAGE_INNER_F16 */
+  sage_rotation rotate;   /**< with Q and K quantized, not SAGE_PER_TENSOR */
+  sage_score_range range; /**< SAGE_RANGE_CLIPPED needs SAGE_SCORE_INT4 */
 } sage_recipe;
 
 /** Expressions are JSON text as in docs/Artifact.md, e.g.
@@ -174,7 +182,7 @@ typedef enum sage_fragment {
 } sage_fragment;
 
 /** Fills `program->recipe` with a named recipe ("sage2-8b", "sage2-4b",
- *  "sage1", "sage2pp", "f16") and `program->geometry` with that fragment's
+ *  "sage1", "sage2pp", "sage-8b", "sage-4b", "f16") and `program->geometry` with that fragment's
  *  groups, query block and key tile: what the compiler chooses up to head dim
  *  128 with SAGE_MMA_SYNC_16 and SAGE_WGMMA (an artifact's own geometry is in
  *  sage_artifact_program). `problem` becomes head dim 128, f16, any shape, no

@@ -62,16 +62,19 @@ def Sage_RecipeAttr : Sage_Attr<"Recipe", "recipe"> {
     Says how an attention is computed: quantization of Q and K, smoothing, quantization of P and V, accumulation. A
     recipe is written as a name and what differs from it, and printed as the name that needs the fewest differences.
 
-    | name | qk | granularity | smooth | pv | accumulation | inner | interval | row_sum |
-    | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-    | `sage2-8b` | int8 | per_thread | k | e4m3 | two_level | f32 | 0 | quantized |
-    | `sage2-4b` | int4 | per_thread | q, k | e4m3 | two_level | f32 | 0 | quantized |
-    | `sage1` | int8 | per_block | k | f16 | single | f32 | 0 | float |
-    | `sage2pp` | int8 | per_thread | k | e4m3 | two_level | f16 | 64 | float |
-    | `f16` | f16 | per_tensor | none | f16 | single | f32 | 0 | float |
+    | name | qk | granularity | smooth | rotate | range | pv | accumulation | inner | interval | row_sum |
+    | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+    | `sage2-8b` | int8 | per_thread | k | none | full | e4m3 | two_level | f32 | 0 | quantized |
+    | `sage2-4b` | int4 | per_thread | q, k | none | full | e4m3 | two_level | f32 | 0 | quantized |
+    | `sage1` | int8 | per_block | k | none | full | f16 | single | f32 | 0 | float |
+    | `sage2pp` | int8 | per_thread | k | none | full | e4m3 | two_level | f16 | 64 | float |
+    | `sage-8b` | int8 | per_thread | k | hadamard | full | e4m3 | two_level | f32 | 0 | quantized |
+    | `sage-4b` | int4 | per_thread | q, k | hadamard | clipped | e4m3 | two_level | f32 | 0 | quantized |
+    | `f16` | f16 | per_tensor | none | none | full | f16 | single | f32 | 0 | float |
 
-    `interval` is the number of tokens between two promotions of the inner accumulator; 0 means one key tile. Spec
-    R1 to R7 say which combinations are legal.
+    `interval` is the number of tokens between two promotions of the inner accumulator; 0 means one key tile. `rotate`
+    multiplies Q and K by a Hadamard matrix, which spreads outliers over the channels (Spec N3); with `range = clipped` the
+    largest magnitudes of a group saturate (Spec N4). Spec R1 to R9 say which combinations are legal.
 
     Example: `#sage.recipe<"sage2-8b", smooth = q|k, row_sum = float>`
   }];
@@ -83,7 +86,9 @@ def Sage_RecipeAttr : Sage_Attr<"Recipe", "recipe"> {
     EnumParameter<Sage_Accumulation>:$accumulation,
     EnumParameter<Sage_InnerType>:$inner,
     "int64_t":$interval,
-    EnumParameter<Sage_RowSum>:$row_sum);
+    EnumParameter<Sage_RowSum>:$row_sum,
+    DefaultValuedParameter<"::sage::Rotation", "::sage::Rotation::None">:$rotate,
+    DefaultValuedParameter<"::sage::ScoreRange", "::sage::ScoreRange::Full">:$range);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -97,11 +102,15 @@ def Sage_RecipeAttr : Sage_Attr<"Recipe", "recipe"> {
     bool smoothsQuery() const { return bitEnumContainsAny(getSmooth(), Smoothing::Query); }
     bool smoothsKey() const { return bitEnumContainsAny(getSmooth(), Smoothing::Key); }
     bool smoothsValue() const { return bitEnumContainsAny(getSmooth(), Smoothing::Value); }
+    bool rotates() const { return getRotate() != Rotation::None; }
     bool quantizesScores() const { return getQk() != ScoreType::F16; }
     bool quantizesValue() const { return getPv() != PvType::F16; }
 
     /// Largest magnitude of quantized Q and K (R of Spec N4); 0 when they are not quantized.
     float getScoreRange() const;
+    /// Which part of a group's largest magnitude that range stands for (Spec N4).
+    float getQueryFraction() const { return getRange() == ScoreRange::Clipped ? 0.9375f : 1.0f; }
+    float getKeyFraction() const { return getRange() == ScoreRange::Clipped ? 0.75f : 1.0f; }
     /// What P = 1 is stored as, and the largest magnitude of quantized V (Spec R7).
     float getProbabilityRange() const;
     float getValueRange() const;

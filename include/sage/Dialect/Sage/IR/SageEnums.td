@@ -42,6 +42,12 @@ def Sage_InnerType : Sage_Enum<"InnerType", "accumulator type of the PV instruct
 def Sage_RowSum : Sage_Enum<"RowSum", "what the softmax denominator sums", [
   I32EnumAttrCase<"Float", 0, "float">, I32EnumAttrCase<"Quantized", 1, "quantized">]>;
 
+def Sage_Rotation : Sage_Enum<"Rotation", "transform of Q and K along the head dim", [
+  I32EnumAttrCase<"None", 0, "none">, I32EnumAttrCase<"Hadamard", 1, "hadamard">]>;
+
+def Sage_ScoreRange : Sage_Enum<"ScoreRange", "what the ends of the range of quantized Q and K stand for", [
+  I32EnumAttrCase<"Full", 0, "full">, I32EnumAttrCase<"Clipped", 1, "clipped">]>;
+
 def Sage_Layout : Sage_Enum<"Layout", "order of the dimensions of a 16-bit operand", [
   I32EnumAttrCase<"HeadMajor", 0, "head_major">, I32EnumAttrCase<"TokenMajor", 1, "token_major">]>;
 

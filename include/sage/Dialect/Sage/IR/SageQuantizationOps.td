@@ -3,6 +3,29 @@
 #ifndef SAGE_DIALECT_SAGE_IR_SAGEQUANTIZATIONOPS_TD
 #define SAGE_DIALECT_SAGE_IR_SAGEQUANTIZATIONOPS_TD
 
+def Sage_RotateOp : Sage_TensorOp<"rotate"> {
+  let summary = "Hadamard transform of Q or K along the head dim";
+  let description = [{
+    Replaces the channels of every token by their Hadamard transform, in blocks of the largest power of two that divides
+    the head dim, times 2^-`halvings` (Spec N3). Q and K are rotated alike, so that their products stay what they were
+    where the halvings of both add up to the block's logarithm; an outlier is spread over the channels of its block.
+    The 16-bit operand is read in the order of `layout`; the result is f32 and head-major.
+
+    Constraints: M1, M9.
+
+    Example:
+
+    ```mlir
+    %r = sage.rotate %kc {halvings = 3} : tensor<1x2x512x128xf32> -> tensor<1x2x512x128xf32>
+    ```
+  }];
+  let arguments = (ins
+    AnyRankedTensor:$input, I64Attr:$halvings,
+    DefaultValuedAttr<Sage_LayoutAttr, "::sage::Layout::HeadMajor">:$layout);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
 def Sage_QuantizeOp : Sage_TokenOp<"quantize"> {
   let summary = "Quantization of Q or K with one scale per group of tokens";
   let description = [{
@@ -11,9 +34,10 @@ def Sage_QuantizeOp : Sage_TokenOp<"quantize"> {
     f8E4M3FN (`e4m3`), and scales f32 [B, H, G], where G follows from N and the map (Spec Q3); a group without tokens
     has scale 1. The value range (±127, ±7, ±448) is `type`'s; storage is separate: with `packed`, `int4` values are
     stored two to a byte, i8 [B, H, N, D/2], the even channel in the low half. Tokens past a batch entry's length are in
-    no group and become 0; with `offsets`, every sequence has scales of its own (Spec Q3).
+    no group and become 0; with `offsets`, every sequence has scales of its own (Spec Q3). The range stands for `fraction`
+    of a group's largest magnitude; what exceeds it saturates.
 
-    Constraints: M1, M8, Q1 to Q3.
+    Constraints: M1, M8, Q1 to Q3, Q10.
 
     Example:
 
@@ -25,6 +49,7 @@ def Sage_QuantizeOp : Sage_TokenOp<"quantize"> {
   }];
   let arguments = !con((ins AnyRankedTensor:$input), lengthOperands, (ins
     Sage_ScoreTypeAttr:$type, AffineMapAttr:$groups, UnitAttr:$packed,
+    DefaultValuedAttr<F32Attr, "1.0f">:$fraction,
     DefaultValuedAttr<Sage_LayoutAttr, "::sage::Layout::HeadMajor">:$layout));
   let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$scales);
   let assemblyFormat = "$input" # lengthFormat # "attr-dict `:` type($input) `->` type($result) `,` type($scales)";

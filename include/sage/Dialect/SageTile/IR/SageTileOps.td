@@ -370,6 +370,22 @@ def SageTile_ReduceOp : SageTile_Op<"reduce", [Pure]> {
   let extraClassDeclaration = [{ ::mlir::AffineMap getReductionMap(); }];
 }
 
+def SageTile_HadamardOp : SageTile_Op<"hadamard", [Pure, AllTypesMatch<["source", "result"]>]> {
+  let summary = "Hadamard transform of every row, in blocks of `block` columns.";
+  let description = [{
+    For the distances 1, 2, 4, … below `block`, columns c and c + distance of a pair become their sum and their
+    difference (Spec N3). `block` is a power of two that divides the columns. Not normalized.
+
+    ```mlir
+    %r = sage_tile.hadamard %x {block = 128} : !sage_tile.fragment<16x128xf32, #rows>
+    ```
+  }];
+  let arguments = (ins SageTile_FragmentType:$source, I64Attr:$block);
+  let results = (outs SageTile_FragmentType:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source)";
+  let hasVerifier = 1;
+}
+
 def SageTile_ConvertOp : SageTile_Op<"convert", [Pure]> {
   let summary = "Converts elements to another type, and columns to another order or layout.";
   let description = [{
