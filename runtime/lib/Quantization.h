@@ -26,8 +26,8 @@ struct GroupMap {
   static Status create(const Expression &map, int64_t tokens, GroupMap &result);
 };
 
-/// N3: every row becomes its Hadamard transform, in blocks of the largest power of two that divides `columns`. `halve`
-/// says how often the result is halved: as belongs to Q, or to K.
+/// N3: every row becomes its Hadamard transform, in blocks of the largest power of two that divides
+/// `columns`. `halve` says how often the result is halved: as belongs to Q, or to K.
 enum class Halve { Query, Key };
 void rotateRows(float *rows, int64_t tokens, int64_t columns, Halve halve);
 

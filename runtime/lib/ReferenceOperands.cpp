@@ -84,8 +84,8 @@ private:
       for (int64_t d = 0; d < columns; ++d) {
         int64_t i = n * columns + d;
         float value = recipe.qk == SAGE_SCORE_E4M3 ? decodeScore(recipe.qk, values[size_t(i)])
-                      : elementType == SAGE_F16 ? roundToF16(rows[i])
-                                                : roundToBf16(rows[i]);
+                      : elementType == SAGE_F16    ? roundToF16(rows[i])
+                                                   : roundToBf16(rows[i]);
         out[transpose ? d * tokens() + n : i] = value;
       }
   }

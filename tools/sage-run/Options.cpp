@@ -100,7 +100,8 @@ std::vector<Option> maskOptions(Options &o) {
 
 std::vector<Option> optionTable(Options &o) {
   using evaluation::inputDistributionNames;
-  const std::vector<std::string> recipes = {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16"};
+  const std::vector<std::string> recipes = {"sage2-8b", "sage2-4b", "sage1", "sage2pp",
+                                            "sage-8b",  "sage-4b",  "f16"};
   std::vector<Option> table = {
       {"device", "cpu|cuda:N", "where to run: the CPU reference (default), or a GPU",
        [&o](const auto &text) { return parseDevice(text, o.device); }},

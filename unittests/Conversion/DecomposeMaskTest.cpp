@@ -30,7 +30,8 @@ private:
 constexpr const char *maskNames[] = {"none", "causal_top_left", "causal_bottom_right",
                                      "window_top_left", "window_bottom_right"};
 constexpr const char *elementNames[] = {"f16", "bf16", "f32", "i1"};
-constexpr const char *recipeNames[] = {"sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b", "f16"};
+constexpr const char *recipeNames[] = {"sage2-8b", "sage2-4b", "sage2pp", "sage1",
+                                       "sage-8b",  "sage-4b",  "f16"};
 
 struct Case {
   sage_program program;

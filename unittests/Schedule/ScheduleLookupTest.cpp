@@ -49,7 +49,8 @@ TEST_F(ScheduleLookupTest, EveryChipParsesUnderItsOwnName) {
 TEST_F(ScheduleLookupTest, EveryChipHasAScheduleForEveryRecipeItRuns) {
   for (const std::string &chip : listChips())
     for (int64_t headDim : {40, 64, 96, 128, 192, 256})
-      for (const char *recipe : {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16"}) {
+      for (const char *recipe :
+           {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16"}) {
         TargetAttr found = target(chip);
         if (found.findConflict(RecipeAttr::getNamed(&context, recipe)))
           continue;

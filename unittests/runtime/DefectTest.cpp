@@ -46,7 +46,8 @@ private:
   void *memory;
 };
 
-constexpr const char *recipes[] = {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16"};
+constexpr const char *recipes[] = {"sage2-8b", "sage2-4b", "sage1", "sage2pp",
+                                   "sage-8b",  "sage-4b",  "f16"};
 
 } // namespace
 
@@ -156,7 +157,8 @@ TEST_F(Defect, D05_ShortLengthsReadNothingElse) {
 TEST_F(Defect, D06_UnknownOptionsAreNamed) {
   sage_program program;
   EXPECT_EQ(takeMessage(sage_program_named("sage9", SAGE_WGMMA, &program)),
-            "recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, sage-8b, sage-4b, f16, but got 'sage9'");
+            "recipe must be one of sage2-8b, sage2-4b, sage1, sage2pp, sage-8b, sage-4b, f16, but "
+            "got 'sage9'");
   nlohmann::json manifest = sampleManifest();
   manifest["recipe"]["accumulate"] = "f16";
   std::string text = sealed(manifest);

@@ -129,7 +129,8 @@ void expectSameBits(const MaskedCall &a, const MaskedCall &b, const std::string 
   EXPECT_EQ(a.lse, b.lse) << what;
 }
 
-const char *const recipes[] = {"sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b", "f16"};
+const char *const recipes[] = {"sage2-8b", "sage2-4b", "sage2pp", "sage1",
+                               "sage-8b",  "sage-4b",  "f16"};
 
 } // namespace
 

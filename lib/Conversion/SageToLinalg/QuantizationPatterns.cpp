@@ -111,8 +111,8 @@ struct DecomposeRotate : OpRewritePattern<RotateOp> {
     (void)op.reifyResultShapes(b, shapes);
     int64_t block = getRotationBlock(op.getType().getDimSize(3));
     HeadOutput output{b.empty(shapes[0], b.getF32Type())};
-    SmallVector<Value> results = forEachHead(
-        b, shapes[0][0], shapes[0][1], output, [&](TensorBuilder &inner, Head head) {
+    SmallVector<Value> results =
+        forEachHead(b, shapes[0][0], shapes[0][1], output, [&](TensorBuilder &inner, Head head) {
           Value x = inner.toF32(getHead(inner, op.getInput(), head, op.getLayout()));
           for (int64_t distance = 1; distance < block; distance *= 2)
             x = transformPairs(inner, x, distance);

@@ -36,8 +36,8 @@ static Value findUnrotated(QuantizeOp quantized, RecipeAttr recipe, RotatedOpera
   if (!recipe.rotates())
     return quantized.getInput();
   auto rotate = quantized.getInput().getDefiningOp<RotateOp>();
-  if (!rotate || int64_t(rotate.getHalvings()) !=
-                     getRotationHalvings(rotate.getType().getDimSize(3), operand))
+  if (!rotate ||
+      int64_t(rotate.getHalvings()) != getRotationHalvings(rotate.getType().getDimSize(3), operand))
     return {};
   return rotate.getInput();
 }
@@ -104,9 +104,8 @@ void sage::eraseUnused(ValueRange operands) {
   add(operands);
   while (!sources.empty()) {
     Operation *source = sources.pop_back_val();
-    if (!source->use_empty() ||
-        !isa<QuantizeOp, QuantizeValueOp, RotateOp, CenterOp, MeanOp, LseCorrectionOp,
-             ScoreCorrectionOp>(source))
+    if (!source->use_empty() || !isa<QuantizeOp, QuantizeValueOp, RotateOp, CenterOp, MeanOp,
+                                     LseCorrectionOp, ScoreCorrectionOp>(source))
       continue;
     add(source->getOperands());
     source->erase();

@@ -1,5 +1,5 @@
-// Q and K as the attention kernel reads them: centred, rotated, quantized or copied, padded; their scales;
-// the correction of the log-sum-exp.
+// Q and K as the attention kernel reads them: centred, rotated, quantized or copied, padded; their
+// scales; the correction of the log-sum-exp.
 
 #include "Preparation.h"
 

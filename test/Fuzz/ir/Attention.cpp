@@ -222,8 +222,8 @@ std::string randomChip(Random &random) {
 }
 
 std::string randomRecipeName(Random &random) {
-  return random.pick<std::string>(
-      {"sage2-8b", "sage2-8b", "sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16", "f16"});
+  return random.pick<std::string>({"sage2-8b", "sage2-8b", "sage2-8b", "sage2-4b", "sage1",
+                                   "sage2pp", "sage-8b", "sage-4b", "f16", "f16"});
 }
 
 std::string randomAttention(Random &random, bool hostile) {

@@ -149,7 +149,8 @@ void addMasks(Random &random, sage_problem &problem) {
 
 sage_program randomProgram(Random &random) {
   sage_program program{};
-  const char *name = random.pick<const char *>({"sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16"});
+  const char *name = random.pick<const char *>(
+      {"sage2-8b", "sage2-4b", "sage1", "sage2pp", "sage-8b", "sage-4b", "f16"});
   auto fragment = random.pick({SAGE_MMA_SYNC_16, SAGE_MMA_SYNC_32, SAGE_WGMMA});
   sage_status_destroy(sage_program_named(name, fragment, &program));
   if (random.oneIn(3)) {

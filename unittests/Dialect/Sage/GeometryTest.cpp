@@ -47,10 +47,9 @@ TEST_F(GeometryTest, CoarserAndFinerGroups) {
         Case{Granularity::PerWarp, 16, 4}, Case{Granularity::PerThread, 128, 16},
         Case{Granularity::PerToken, 256, 256}}) {
     RecipeAttr base = recipe("sage1");
-    RecipeAttr changed = RecipeAttr::get(&context, base.getQk(), granularity, base.getSmooth(),
-                                         base.getPv(), base.getAccumulation(), base.getInner(),
-                                         base.getInterval(), base.getRowSum(), base.getRotate(),
-                                         base.getRange());
+    RecipeAttr changed = RecipeAttr::get(
+        &context, base.getQk(), granularity, base.getSmooth(), base.getPv(), base.getAccumulation(),
+        base.getInner(), base.getInterval(), base.getRowSum(), base.getRotate(), base.getRange());
     GeometryAttr geometry = GeometryAttr::getDefault(changed, Family::MmaSync);
     EXPECT_EQ(TokenGroups::analyze(geometry.getQueryGroupMap())->count(256), query);
     EXPECT_EQ(TokenGroups::analyze(geometry.getKeyGroupMap())->count(256), key);

@@ -34,8 +34,8 @@ static LogicalResult checkInput(std::optional<Location> location, RankedTensorTy
                                 Layout layout) {
   bool f32 = type.getElementType().isF32();
   if (type.getRank() != 4 || !(isSixteenBit(type.getElementType()) || f32))
-    return emitOptionalError(
-        location, "the input must be f16 or bf16 or f32 of rank 4, but got ", type, " [M1]");
+    return emitOptionalError(location, "the input must be f16 or bf16 or f32 of rank 4, but got ",
+                             type, " [M1]");
   if (f32 && layout != Layout::HeadMajor)
     return emitOptionalError(location, "an input of f32 must be head-major, but got layout ",
                              stringifyLayout(layout), " [M1]");

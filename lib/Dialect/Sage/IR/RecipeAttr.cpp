@@ -256,8 +256,7 @@ LogicalResult RecipeAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
                                "row_sum = float";
     return diagnostic;
   }
-  if (rotate != Rotation::None &&
-      (qk == ScoreType::F16 || granularity == Granularity::PerTensor)) {
+  if (rotate != Rotation::None && (qk == ScoreType::F16 || granularity == Granularity::PerTensor)) {
     auto diagnostic = emitError() << "recipe with rotate = " << stringifyRotation(rotate)
                                   << " must have a quantized qk and scales of less than a head, "
                                      "but got "

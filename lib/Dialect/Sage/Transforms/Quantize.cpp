@@ -66,11 +66,11 @@ static LogicalResult quantize(AttentionLike op, const Corrections &corrections) 
           getRotationHalvings(headDim, query ? RotatedOperand::Query : RotatedOperand::Key),
           getOperandLayout(cast<ShapedType>(operand.getType()), layout));
     float fraction = query ? recipe.getQueryFraction() : recipe.getKeyFraction();
-    return QuantizeOp::create(
-        builder, loc, operand, query ? Value() : op.getKeyLengths(),
-        query ? op.getQueryOffsets() : op.getKeyOffsets(), recipe.getQk(),
-        query ? geometry.getQueryGroupMap() : geometry.getKeyGroupMap(), packed,
-        llvm::APFloat(fraction), getOperandLayout(cast<ShapedType>(operand.getType()), layout));
+    return QuantizeOp::create(builder, loc, operand, query ? Value() : op.getKeyLengths(),
+                              query ? op.getQueryOffsets() : op.getKeyOffsets(), recipe.getQk(),
+                              query ? geometry.getQueryGroupMap() : geometry.getKeyGroupMap(),
+                              packed, llvm::APFloat(fraction),
+                              getOperandLayout(cast<ShapedType>(operand.getType()), layout));
   };
   auto query = quantizeScores(op.getQuery(), /*query=*/true);
   auto key = quantizeScores(op.getKey(), /*query=*/false);

@@ -216,11 +216,12 @@ LogicalResult Compiler::compileTileOp(Operation *op) {
   if (hasData && !data)
     return failure();
   bool isKnown =
-      hasData || isa<BlockIdOp, BlockCountOp, UnitIdOp, AllocOp, StageOp, SubtileOp, FillOp, CopyOp,
-                     CopyAsyncOp, CommitGroupOp, WaitGroupOp, SyncOp, BarrierAllocOp,
-                     BarrierExpectOp, BarrierArriveOp, BarrierWaitOp, ReadOp, SplatOp, SliceOp, HadamardOp,
-                     ConcatOp, OrderAfterOp, ScheduleBarrierOp, MmaOp, MmaAsyncOp, WaitOp, CountOp,
-                     AwaitOp, GridWaitOp, GridReleaseOp, TicketsOp, PutOp, GetOp>(op);
+      hasData ||
+      isa<BlockIdOp, BlockCountOp, UnitIdOp, AllocOp, StageOp, SubtileOp, FillOp, CopyOp,
+          CopyAsyncOp, CommitGroupOp, WaitGroupOp, SyncOp, BarrierAllocOp, BarrierExpectOp,
+          BarrierArriveOp, BarrierWaitOp, ReadOp, SplatOp, SliceOp, HadamardOp, ConcatOp,
+          OrderAfterOp, ScheduleBarrierOp, MmaOp, MmaAsyncOp, WaitOp, CountOp, AwaitOp, GridWaitOp,
+          GridReleaseOp, TicketsOp, PutOp, GetOp>(op);
   if (!isKnown)
     return op->emitOpError("cannot be interpreted: the interpreter works on fragments");
   for (Type type : op->getOperandTypes())

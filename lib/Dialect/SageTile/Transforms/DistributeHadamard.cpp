@@ -22,8 +22,8 @@ public:
       values.push_back(vector::ExtractOp::create(builder, loc, source, reg));
   }
 
-  /// Columns c and c + distance become sum and difference. Fails where they are in different warps, or
-  /// in registers that differ from lane to lane.
+  /// Columns c and c + distance become sum and difference. Fails where they are in different warps,
+  /// or in registers that differ from lane to lane.
   LogicalResult combine(int64_t distance) {
     auto partner = [&](Position p) { return Position(p.first, p.second ^ distance); };
     FailureOr<SmallVector<int64_t>> registers =
@@ -40,9 +40,7 @@ public:
     return failure();
   }
 
-  Value getResult(Type type) {
-    return vector::FromElementsOp::create(builder, loc, type, values);
-  }
+  Value getResult(Type type) { return vector::FromElementsOp::create(builder, loc, type, values); }
 
 private:
   void combineRegisters(ArrayRef<int64_t> partners, int64_t distance) {
@@ -66,8 +64,8 @@ private:
     return true;
   }
 
-  /// The lane with the bit has the second of a pair: its own value is subtracted, by a product with -1
-  /// that rounds nothing.
+  /// The lane with the bit has the second of a pair: its own value is subtracted, by a product with
+  /// -1 that rounds nothing.
   void combineLanes(int64_t bit) {
     Value lane = LaneIdOp::create(builder, loc);
     auto index = [&](int64_t value) -> Value {

@@ -149,8 +149,8 @@ typedef struct sage_recipe {
   sage_accumulation accumulation;
   sage_inner inner; /**< SAGE_INNER_F16 needs SAGE_VALUE_E4M3 */
   sage_row_sum row_sum;
-  int64_t interval; /**< tokens between promotions of the inner accumulator; 0: a
-                         key tile. Multiples of 32, of 32 or 64 with SAGE_INNER_F16 */
+  int64_t interval;       /**< tokens between promotions of the inner accumulator; 0: a
+                               key tile. Multiples of 32, of 32 or 64 with SAGE_INNER_F16 */
   sage_rotation rotate;   /**< with Q and K quantized, not SAGE_PER_TENSOR */
   sage_score_range range; /**< SAGE_RANGE_CLIPPED needs SAGE_SCORE_INT4 */
 } sage_recipe;

@@ -28,7 +28,8 @@ inline unsigned getTokenDimension(Layout layout) { return layout == Layout::Head
 /// The layout an operand is read in: f32 operands are always head-major.
 Layout getOperandLayout(mlir::ShapedType type, Layout layout);
 
-/// The channels that are rotated together: the largest power of two that divides the head dim (Spec N3).
+/// The channels that are rotated together: the largest power of two that divides the head dim (Spec
+/// N3).
 int64_t getRotationBlock(int64_t headDim);
 /// How often the rotated Q, or K, is halved; both together undo the growth of their products.
 enum class RotatedOperand { Query, Key };

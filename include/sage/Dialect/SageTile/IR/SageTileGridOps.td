@@ -3,7 +3,7 @@
 #ifndef SAGE_DIALECT_SAGETILE_IR_SAGETILEGRIDOPS_TD
 #define SAGE_DIALECT_SAGETILE_IR_SAGETILEGRIDOPS_TD
 
-include "sage/Dialect/SageTile/IR/SageTileOps.td"
+include "sage/Dialect/SageTile/IR/SageTileFragmentOps.td"
 
 def SageTile_BlockCountOp : SageTile_Op<"block_count", [Pure]> {
   let summary = "Number of thread blocks of the (one-dimensional) grid.";
