@@ -124,6 +124,6 @@ FailureOr<std::string> sage::emitArtifact(tile::ProgramOp program) {
     body += ("// sage-manifest: " + line + "\n").str();
   body += *ptx;
   uint64_t checksum = llvm::xxh3_64bits(body);
-  return llvm::formatv("// sage-artifact: 2\n// sage-checksum: xxh3 {0:x-16}\n", checksum).str() +
+  return llvm::formatv("// sage-artifact: 3\n// sage-checksum: xxh3 {0:x-16}\n", checksum).str() +
          body;
 }

@@ -12,7 +12,7 @@ namespace sage::runtime {
 namespace {
 
 constexpr std::string_view versionPrefix = "// sage-artifact: ";
-constexpr std::string_view knownVersion = "2";
+constexpr std::string_view knownVersion = "3";
 constexpr std::string_view checksumPrefix = "// sage-checksum: xxh3 ";
 constexpr std::string_view manifestPrefix = "// sage-manifest: ";
 /// Far above any real manifest; bounds what a damaged one can cost.

@@ -18,7 +18,7 @@
 // SCHEDULE: @plain_attention:
 // SCHEDULE: recipe: #sage.recipe<"sage2-8b">
 // SCHEDULE: schedule: #sage.schedule<family = wgmma
-// ARTIFACT: // sage-artifact: 2
+// ARTIFACT: // sage-artifact: 3
 // ARTIFACT-NEXT: // sage-checksum: xxh3 {{[0-9a-f]+$}}
 // ARTIFACT-NEXT: // sage-manifest: {
 // HELP: sage-compile attention.mlir --chip=sm_90a

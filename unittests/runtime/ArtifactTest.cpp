@@ -98,8 +98,8 @@ TEST(Artifact, NamesWhatIsWrongWithTheContainer) {
   std::string text = sealed(sampleManifest());
   EXPECT_NE(parseError("").find("must begin with"), std::string::npos);
   std::string later = text;
-  later[later.find('2')] = '3';
-  EXPECT_NE(parseError(later).find("version must be 2, but got '3'"), std::string::npos);
+  later[later.find('3')] = '4';
+  EXPECT_NE(parseError(later).find("version must be 3, but got '4'"), std::string::npos);
   EXPECT_NE(parseError(text + "x").find("checksum"), std::string::npos);
   EXPECT_NE(parseError(sealedText("", samplePtx())).find("third line"), std::string::npos);
 }

@@ -74,7 +74,7 @@ std::string sealedText(const std::string &manifest, const std::string &ptx) {
   for (std::string line; std::getline(lines, line);)
     body += "// sage-manifest: " + line + "\n";
   body += ptx;
-  return "// sage-artifact: 2\n// sage-checksum: xxh3 " + runtime::contentHash(body) + "\n" + body;
+  return "// sage-artifact: 3\n// sage-checksum: xxh3 " + runtime::contentHash(body) + "\n" + body;
 }
 
 std::string sealed(const nlohmann::json &manifest, const std::string &ptx) {
