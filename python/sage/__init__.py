@@ -11,6 +11,7 @@ from ._library import version
 from .attention import attention
 from .errors import (ArgumentTypeError, ArtifactError, DeviceError, FileError, HostMemoryError, InvalidArgumentError,
                      SageError, UnsupportedError)
+from .recipes import RecipeTable
 
-__all__ = ["attention", "Artifact", "artifacts", "configure", "devices", "version", "SageError", "InvalidArgumentError",
+__all__ = ["attention", "Artifact", "RecipeTable", "artifacts", "configure", "devices", "version", "SageError", "InvalidArgumentError",
            "ArgumentTypeError", "UnsupportedError", "ArtifactError", "DeviceError", "FileError", "HostMemoryError"]

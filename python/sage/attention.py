@@ -1,7 +1,7 @@
 """`sage.attention`: one function for arrays on the CPU and tensors on a GPU."""
 import math
 
-from . import _backends, _device, _library as c, _problem, _run, _tensors
+from . import _backends, _by_head, _device, _library as c, _problem, _run, _tensors
 from ._artifacts import Artifact
 from .errors import ArgumentTypeError, InvalidArgumentError, UnsupportedError, choice, describe
 
@@ -33,8 +33,9 @@ def attention(query, key, value, *, layout="HND", causal=False, alignment="botto
     sinks: float32 [query heads]: one more score for each row, without a key and a value.
     query_offsets, key_offsets: int32 [sequences + 1]: the tokens of a batch of 1 are sequences, one after the other.
     scale: positive; None is 1/√(head dim).
-    recipe: "auto", "sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b" or "f16" (not quantized). "auto" is sage2-8b, on chips
-      without 8-bit float products (sm_80, sm_86) sage1.
+    recipe: "auto", "sage2-8b", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b" or "f16" (not quantized). "auto" is
+      sage2-8b, on chips without 8-bit float products (sm_80, sm_86) sage1. Or a list with one of these for each key head,
+      such as a layer of `sage.RecipeTable`: one call for each run of equal neighbours, without return_lse and artifact.
     return_lse: also return the natural logarithm of the sum of exponentials, float32 [batch, query heads, queries].
     out: where O goes, of the result's shape and type; it is returned. A new tensor otherwise.
     workspace: GPU only: uint8 tensor with the bytes that the call needs; otherwise it is taken from the library's
@@ -49,6 +50,12 @@ def attention(query, key, value, *, layout="HND", causal=False, alignment="botto
     Rows that see no key are 0, with an LSE of -∞. A tensor that cannot be taken raises an exception of sage.errors.
     """
     choice("layout", layout, _problem.LAYOUTS)
+    if isinstance(recipe, (list, tuple)):
+        return _by_head.attend(attention, query, key, value, recipe, layout=layout, bias=bias, sinks=sinks, out=out,
+                               return_lse=return_lse, artifact=artifact, causal=causal, alignment=alignment, window=window,
+                               sink_tokens=sink_tokens, softcap=softcap, key_lengths=key_lengths,
+                               query_offsets=query_offsets, key_offsets=key_offsets, scale=scale, workspace=workspace,
+                               stream=stream, chip=chip, threads=threads)
     choice("recipe", recipe, _problem.RECIPES)
     choice("chip", chip, tuple(_run.CHIPS))
     _problem.flag("return_lse", return_lse)

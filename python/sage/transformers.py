@@ -6,8 +6,11 @@
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
+import torch
+
 from . import _problem
-from .errors import UnsupportedError, choice
+from .errors import InvalidArgumentError, UnsupportedError, choice
+from .recipes import RecipeTable, runs
 from .torch import scaled_dot_product_attention
 
 #: What models pass on that changes nothing about the result of attention, or is part of the mask already.
@@ -36,15 +39,41 @@ def _attention(recipe, fallback):
             key, value = key[:, :, :queries], value[:, :, :queries]
         if attention_mask is not None and attention_mask.shape[-1] > keys:
             attention_mask = attention_mask[..., :keys]
-        output = scaled_dot_product_attention(query, key, value, attention_mask, dropout, is_causal, scaling,
-                                              key.shape[1] != query.shape[1], recipe=recipe, fallback=fallback)
+        rest = (dropout, is_causal, scaling)
+        if isinstance(recipe, RecipeTable):
+            output = _attend_by_head(_recipes_of(recipe, module, key), query, key, value, attention_mask, rest, fallback)
+        else:
+            output = scaled_dot_product_attention(query, key, value, attention_mask, *rest, key.shape[1] != query.shape[1],
+                                                  recipe=recipe, fallback=fallback)
         return output.transpose(1, 2).contiguous(), None
 
     return sage_attention_forward
 
 
+def _recipes_of(table, module, key):
+    layer = getattr(module, "layer_idx", None)
+    if layer is None or not 0 <= layer < len(table.layers) or len(table.layers[layer]) != key.shape[1]:
+        raise InvalidArgumentError(f"the recipe table must have a recipe for each of the {key.shape[1]} key heads of layer "
+                                   f"{layer}, but has {len(table.layers)} layers",
+                                   "calibrate with activations of this model")
+    return table.layers[layer]
+
+
+def _attend_by_head(recipes, query, key, value, mask, rest, fallback):
+    group = query.shape[1] // key.shape[1]
+    outputs = []
+    for first, end, recipe in runs(recipes):
+        queries = slice(first * group, end * group)
+        part = mask[:, queries] if mask is not None and mask.dim() == 4 and mask.shape[1] != 1 else mask
+        outputs.append(scaled_dot_product_attention(query[:, queries], key[:, first:end], value[:, first:end], part, *rest,
+                                                    group != 1, recipe=recipe, fallback=fallback))
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
 def register(name="sage", *, recipe="auto", fallback=False):
     """Registers attention under a name for `attn_implementation=` and `set_attn_implementation`, and returns the name.
+
+    recipe may also be a `sage.RecipeTable`, with a recipe for each key head of each layer of the model.
 
     Masks are made as for "sdpa": none where causality says all, otherwise boolean. recipe and fallback are those of
     `sage.torch.scaled_dot_product_attention`. A model whose class does not use transformers' attention interface keeps its
@@ -53,7 +82,8 @@ def register(name="sage", *, recipe="auto", fallback=False):
     """
     if not isinstance(name, str) or not name.isidentifier() or name in ("eager", "sdpa"):
         raise ValueError(f"name must be an identifier other than eager and sdpa, but got {name!r}")
-    choice("recipe", recipe, _problem.RECIPES)
+    if not isinstance(recipe, RecipeTable):
+        choice("recipe", recipe, _problem.RECIPES)
     _problem.flag("fallback", fallback)
     AttentionInterface.register(name, _attention(recipe, fallback))
     AttentionMaskInterface.register(name, sdpa_mask)

@@ -17,11 +17,12 @@ KERNELS = "builtin.module(gpu.module(sage_tile.kernel({})))"
 MODULES = "builtin.module(gpu.module({}))"
 MODULE = "builtin.module({})"
 
-# (pass, name of its result, input, where it runs, options).
+# (pass, name of its result, input, where it runs, options; ROOT is the source tree).
 STEPS = [
     ("sage-raise-attention", "raised", "linalg", MODULE, ""),
     ("sage-to-runtime-calls", "calls", "memrefs", MODULE, "{chip=sm_90a}"),
     ("sage-raise", "raised-simplified", "linalg", MODULE, ""),
+    ("sage-assign-recipes", "by-head", "sequences", MODULE, "{file=ROOT/test/Plugin/Inputs/recipes.json}"),
     ("sage-legalize-recipe", "legal", "attention", MODULE, "{chip=sm_90a}"),
     ("sage-assign-schedule", "assigned", "legal", MODULE, ""),
     ("sage-smooth", "smoothed", "assigned", MODULE, ""),
@@ -108,7 +109,7 @@ def main():
              "linalg": (options.source / "examples/mini-compiler/attention.mlir").read_text(encoding="utf-8"),
              "sequences": SEQUENCES, "memrefs": MEMREFS}
     for name, result, source, place, arguments in STEPS:
-        pipeline = place.format(name + arguments)
+        pipeline = place.format(name + arguments.replace("ROOT", str(options.source)))
         if texts.get(source) is None:
             wrong.append(f"{name}: its input, '{source}', was not made")
             continue

@@ -5,6 +5,20 @@
 
 include "mlir/Pass/PassBase.td"
 
+def SageAssignRecipes : Pass<"sage-assign-recipes"> {
+  let summary = "Give every layer and key head the recipe of a calibration";
+  let description = [{
+    Reads the table of recipes that `sage-calibrate` writes ([docs/Python.md](../Python.md)), JSON with a recipe for each key head of
+    each layer, and gives every `sage.attention` those of its layer: the attribute `sage.layer`, or else its position in the
+    module, from 0. Where the key heads of a layer differ, the attention becomes one for each run of neighbours with
+    one recipe, on slices of the heads. Runs before `sage-legalize-recipe`.
+
+    Example: `--sage-assign-recipes=file=recipes.json`
+  }];
+  let options = [Option<"file", "file", "std::string", "\"\"", "Table of recipes, as sage-calibrate writes it">];
+  let dependentDialects = ["::sage::SageDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def SageLegalizeRecipe : Pass<"sage-legalize-recipe"> {
   let summary = "Check every recipe against a chip";
   let description = [{

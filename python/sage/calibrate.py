@@ -1,0 +1,139 @@
+"""Chooses four or eight bits for each layer and key head from captured activations.
+
+    python -m sage.calibrate FOLDER... --out recipes.json [--share=0.5 | --limit=0.1]
+
+A folder has the operands of attention, one .npy file each: layer-NN-q.npy, layer-NN-k.npy and layer-NN-v.npy with float16
+[batch, heads, tokens, head dim], after rotary embedding; heads of K and V divide those of Q. Several folders are
+several passages: their errors are averaged. What is written is a `sage.RecipeTable` with the errors beside.
+
+Everything is computed by the CPU reference.
+"""
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+from . import _problem
+from .attention import attention
+from .errors import FileError, InvalidArgumentError, SageError, choice
+from .recipes import RecipeTable
+
+
+def head_errors(query, key, value, recipe, *, causal=True, chip="sm_90a", exact=None):
+    """The relative error of O, the root of Σ(O' - O)² / ΣO², of each key head's query heads: a list of floats.
+
+    query, key, value: float16 [batch, heads, tokens, head dim]. exact: O of recipe "f16", where it is known.
+    """
+    import numpy
+    exact = attention(query, key, value, causal=causal, recipe="f16", chip=chip) if exact is None else exact
+    got = attention(query, key, value, causal=causal, recipe=recipe, chip=chip)
+    exact = exact.astype(numpy.float64)
+    squares = lambda x: numpy.square(x).sum(axis=(0, 2, 3)).reshape(key.shape[1], -1).sum(axis=1)
+    wanted = squares(exact)
+    return list(numpy.sqrt(squares(got.astype(numpy.float64) - exact) / numpy.where(wanted > 0, wanted, 1)))
+
+
+def choose(four_errors, eight_errors, four, eight, *, share=None, limit=None):
+    """A RecipeTable from errors by layer and key head.
+
+    share: this part of all heads gets four bits, those that lose least by it. limit: every head whose error in four bits is at
+    most that. Exactly one of the two is given.
+    """
+    if (share is None) == (limit is None):
+        raise InvalidArgumentError("either share or limit must be given")
+    if share is not None and not 0 <= share <= 1:
+        raise InvalidArgumentError(f"share must be 0 to 1, but got {share}")
+    if limit is not None and not limit >= 0:
+        raise InvalidArgumentError(f"limit must be at least 0, but got {limit}")
+    heads = [(f**2 - e**2, layer, head) for layer, (fours, eights) in enumerate(zip(four_errors, eight_errors))
+             for head, (f, e) in enumerate(zip(fours, eights))]
+    if share is not None:
+        chosen = {(layer, head) for _, layer, head in sorted(heads)[:round(share * len(heads))]}
+    else:
+        chosen = {(layer, head) for _, layer, head in heads if four_errors[layer][head] <= limit}
+    return RecipeTable(tuple(tuple(four if (layer, head) in chosen else eight for head in range(len(errors)))
+                             for layer, errors in enumerate(four_errors)))
+
+
+def _layers(folder):
+    """The numbers of the layers of a folder."""
+    numbers = sorted(int(match[1]) for match in (re.fullmatch(r"layer-(\d+)-q\.npy", path.name) for path in folder.iterdir())
+                     if match)
+    if not numbers or numbers != list(range(len(numbers))):
+        raise FileError(f"{folder} must have layer-00-q.npy and so on without gaps, but has layers {numbers}")
+    return numbers
+
+
+def _load(folder, layer):
+    import numpy
+    arrays = []
+    for name in "qkv":
+        path = next((p for p in (folder / f"layer-{layer:02}-{name}.npy", folder / f"layer-{layer}-{name}.npy") if p.exists()),
+                    None)
+        if path is None:
+            raise FileError(f"{folder} must have layer-{layer:02}-{name}.npy")
+        arrays.append(numpy.load(path))
+    return arrays
+
+
+def measure(folders, recipes, *, causal=True, chip="sm_90a", report=lambda done, total: None):
+    """{recipe: errors by layer and key head}, the means of the folders."""
+    layers = _layers(folders[0])
+    sums = {recipe: [None] * len(layers) for recipe in recipes}
+    for done, (folder, layer) in enumerate((folder, layer) for folder in folders for layer in layers):
+        operands = _load(folder, layer)
+        exact = attention(*operands, causal=causal, recipe="f16", chip=chip)
+        for recipe in recipes:
+            errors = head_errors(*operands, recipe, causal=causal, chip=chip, exact=exact)
+            before = sums[recipe][layer] or [0.0] * len(errors)
+            if len(before) != len(errors):
+                raise InvalidArgumentError(f"{folder}: layer {layer} must have {len(before)} key heads, but has {len(errors)}")
+            sums[recipe][layer] = [a + b / len(folders) for a, b in zip(before, errors)]
+        report(done + 1, len(folders) * len(layers))
+    return sums
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="sage-calibrate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--out", required=True, help="file to write")
+    rule = parser.add_mutually_exclusive_group()
+    rule.add_argument("--share", type=float, help="part of the heads with four bits, those that lose least (default 0.5)")
+    rule.add_argument("--limit", type=float, help="largest relative error of a head with four bits")
+    parser.add_argument("--four", default="sage-4b", help="recipe of four bits (default: %(default)s)")
+    parser.add_argument("--eight", default="sage-8b", help="recipe of eight bits (default: %(default)s)")
+    parser.add_argument("--chip", default="sm_90a", help="whose scale groups are used (default: %(default)s)")
+    parser.add_argument("--not-causal", action="store_true", help="every query sees every key")
+    options = parser.parse_args(arguments)
+    share = 0.5 if options.share is None and options.limit is None else options.share
+    begin = time.monotonic()
+
+    def report(done, total):
+        left = (time.monotonic() - begin) / done * (total - done)
+        print(f"\r{done} of {total} layers, {left:.0f} s left ", end="" if done < total else "\n", file=sys.stderr, flush=True)
+
+    try:
+        choice("--four", options.four, _problem.RECIPES)
+        choice("--eight", options.eight, _problem.RECIPES)
+        for folder in options.folders:
+            if not folder.is_dir():
+                raise FileError(f"{folder} must be a folder")
+        errors = measure(options.folders, (options.four, options.eight), causal=not options.not_causal, chip=options.chip,
+                         report=report)
+        four, eight = errors[options.four], errors[options.eight]
+        table = choose(four, eight, options.four, options.eight, share=share, limit=options.limit)
+        rounded = lambda rows: [[round(error, 6) for error in row] for row in rows]
+        table.save(options.out, chip=options.chip, share=share, limit=options.limit,
+                   errors={options.four: rounded(four), options.eight: rounded(eight)})
+    except (SageError, OSError) as error:
+        print(f"sage-calibrate: {error}", file=sys.stderr)
+        return 1
+    heads = [recipe for layer in table.layers for recipe in layer]
+    print(f"{options.out}: {heads.count(options.four)} of {len(heads)} key heads {options.four}, the others {options.eight}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
