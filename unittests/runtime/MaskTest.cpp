@@ -155,10 +155,12 @@ TEST(Mask, EveryRecipeIsNearTheDefinition) {
       std::string what = std::string(recipe) + " seed " + std::to_string(seed);
       EXPECT_EQ(output.mismatches, 0) << what;
       EXPECT_EQ(lse.mismatches, 0) << what;
-      bool isInt4 = std::string(recipe) == "sage2-4b", is16 = std::string(recipe) == "f16";
+      bool isInt4 = program.recipe.qk == SAGE_SCORE_INT4, is16 = std::string(recipe) == "f16";
       // One token of bf16 may be all there is: the bound is on the largest difference too.
       EXPECT_LT(output.maximum, is16 ? 0.03 : isInt4 ? 2.5 : 0.5) << what;
-      EXPECT_LT(lse.maximum, is16 ? 1e-4 : isInt4 ? 0.7 : 0.2) << what;
+      // Of a group of few numbers the largest saturates by a quarter.
+      double int4Bound = program.recipe.range == SAGE_RANGE_CLIPPED ? 0.9 : 0.7;
+      EXPECT_LT(lse.maximum, is16 ? 1e-4 : isInt4 ? int4Bound : 0.2) << what;
     }
 }
 

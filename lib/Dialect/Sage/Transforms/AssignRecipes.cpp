@@ -134,12 +134,12 @@ static void attend(OpBuilder &builder, AttentionOp op, const Run &run, int64_t g
   SmallVector<Value> parts;
   for (auto [number, output] : llvm::enumerate(outputs))
     parts.push_back(extract(builder, loc, output, ofOutput(number)));
-  auto part = AttentionOp::create(
-      builder, loc, ValueRange(parts).getTypes(), query, key, value, bias, op.getKeyLengths(),
-      sinks, op.getQueryOffsets(), op.getKeyOffsets(), parts, run.recipe, op.getLayoutAttr(),
-      op.getMaskAttr(), op.getWindowLeftAttr(), op.getWindowRightAttr(), op.getSinkTokensAttr(),
-      op.getSoftcapAttr(), op.getScaleAttr(), op.getGeometryAttr(), op.getScheduleAttr(),
-      op.getTargetAttr());
+  auto part = AttentionOp::create(builder, loc, ValueRange(parts).getTypes(), query, key, value,
+                                  bias, op.getKeyLengths(), sinks, op.getQueryOffsets(),
+                                  op.getKeyOffsets(), parts, run.recipe, op.getLayoutAttr(),
+                                  op.getMaskAttr(), op.getWindowLeftAttr(), op.getWindowRightAttr(),
+                                  op.getSinkTokensAttr(), op.getSoftcapAttr(), op.getScaleAttr(),
+                                  op.getGeometryAttr(), op.getScheduleAttr(), op.getTargetAttr());
   part->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   for (auto [number, output] : llvm::enumerate(outputs)) {
     Slice slice = getSlice(builder, loc, output, ofOutput(number));
@@ -158,8 +158,7 @@ static LogicalResult assign(AttentionOp op, ArrayRef<RecipeAttr> recipes) {
     op.setRecipeAttr(runs[0].recipe);
     return success();
   }
-  bool isKnown =
-      !ShapedType::isDynamic(shape.keyHeads) && !ShapedType::isDynamic(shape.queryHeads);
+  bool isKnown = !ShapedType::isDynamic(shape.keyHeads) && !ShapedType::isDynamic(shape.queryHeads);
   auto bias = op.getBias() ? dyn_cast<ShapedType>(op.getBias().getType()) : ShapedType();
   if (!isKnown || (bias && bias.isDynamicDim(1))) {
     auto diagnostic = op.emitOpError()
