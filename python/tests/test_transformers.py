@@ -44,6 +44,23 @@ def test_llama():
     assert torch.equal(got, model.generate(IDS[:1, :10], **settings))
 
 
+def test_recipes_by_head():
+    model = llama().half().eval()
+    table = sage.RecipeTable((("sage-8b", "f16"), ("sage-4b", "sage-4b"), ("f16", "sage-8b")))
+    wanted = logits(model, "sdpa", input_ids=IDS)
+    got = logits(model, sage.transformers.register("sage_table", recipe=table), input_ids=IDS)
+    assert torch.nn.functional.cosine_similarity(got.flatten(), wanted.flatten(), 0) > 0.99
+    assert not torch.equal(got, logits(model, "sage_f16", input_ids=IDS))
+    # One recipe for all heads is that recipe.
+    alike = sage.RecipeTable((("sage-8b", "sage-8b"),) * 3)
+    model.set_attn_implementation(sage.transformers.register("sage_alike", recipe=alike))
+    assert torch.equal(logits(model, "sage_alike", input_ids=IDS),
+                       logits(model, sage.transformers.register("sage_8b", recipe="sage-8b"), input_ids=IDS))
+    short = sage.RecipeTable((("sage-8b", "sage-8b"),))
+    with pytest.raises(sage.InvalidArgumentError, match="recipe table"):
+        logits(model, sage.transformers.register("sage_short", recipe=short), input_ids=IDS)
+
+
 def test_padding():
     mask = torch.ones_like(IDS)
     mask[1, :9] = 0
