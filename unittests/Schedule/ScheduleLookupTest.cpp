@@ -138,6 +138,17 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForIntervalsAreRefused) {
   EXPECT_FALSE(conflict(parse("#sage.recipe<\"sage2pp\", interval = 64>")));
 }
 
+TEST_F(ScheduleLookupTest, LongTilesAreNotForSixteenBitProbabilities) {
+  ScheduleAttr row = schedule(target("sm_90a"), 64, "sage2-8b");
+  ASSERT_EQ(row.getKeyTile(), 192);
+  ASSERT_FALSE(row.getScoreTerms());
+  RecipeAttr recipe = RecipeAttr::getNamed(&context, "sage1");
+  EXPECT_EQ(row.findConflict(recipe, GeometryAttr::getDefault(recipe, Family::Wgmma, 192, 192, 64)),
+            "schedule must have score_terms = true or a key_tile of at most 128 for a 16-bit pv of "
+            "quantized scores, but got 192");
+  EXPECT_EQ(schedule(target("sm_90a"), 64, "sage1").getKeyTile(), 128);
+}
+
 TEST_F(ScheduleLookupTest, RowsWithoutRegistersForMasksAreRefused) {
   ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
   ASSERT_FALSE(row.getMasks());

@@ -77,6 +77,13 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
                          "smooth q, but got {1}",
                          mostCorrectedKeys, getKeyTile())
         .str();
+  // Its P takes twice the registers of an 8-bit one, beside what its scores are multiplied by.
+  if (recipe.quantizesScores() && !recipe.quantizesValue() && !getScoreTerms() &&
+      getKeyTile() > mostCorrectedKeys)
+    return llvm::formatv("schedule must have score_terms = true or a key_tile of at most {0} for "
+                         "a 16-bit pv of quantized scores, but got {1}",
+                         mostCorrectedKeys, getKeyTile())
+        .str();
   if (demands.mask && !getMasks())
     return std::string("schedule must have masks = true for a mask, but got false");
   if (demands.window && !getWindows())
