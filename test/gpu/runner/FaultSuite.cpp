@@ -121,9 +121,9 @@ int runFaultChild(Session &session) {
     out["not_run"] = status.message();
   double worst = -1;
   for (const Case &entry : status.ok() ? fault->cases : std::vector<Case>()) {
-    // A race need not show the first time.
+    // A race need not show the first time; a fault that was seen needs no longer case.
     for (int64_t i = 0; i < entry.repeats; ++i) {
-      if (out.contains("driver_error") || out.contains("not_run"))
+      if (out.contains("driver_error") || out.contains("not_run") || worst >= requiredRatio)
         break;
       CaseOutcome outcome;
       if (Status failed = runner.run(entry, artifact, outcome); !failed.ok()) {
