@@ -42,23 +42,24 @@ extern "C" {
                                        MemRef<3> *, MemRef<1> *, void *stream);
 SAGE_DECLARE_PROGRAM(ada)
 SAGE_DECLARE_PROGRAM(hopper)
+extern const char _binary_ada_ptx_start[], _binary_ada_ptx_end[];
+extern const char _binary_hopper_ptx_start[], _binary_hopper_ptx_end[];
 }
 
 namespace {
 
 struct Program {
-  const char *name;
-  sage_fragment fragment;
+  const char *name, *artifactBegin, *artifactEnd;
   decltype(&_mlir_ciface_ada) callOnTensors;
   decltype(&_mlir_ciface_ada_attention_workspace_bytes) workspaceBytes;
   decltype(&_mlir_ciface_ada_attention) run;
 };
 
 constexpr Program programs[] = {
-    {"ada", SAGE_MMA_SYNC_16, _mlir_ciface_ada, _mlir_ciface_ada_attention_workspace_bytes,
-     _mlir_ciface_ada_attention},
-    {"hopper", SAGE_WGMMA, _mlir_ciface_hopper, _mlir_ciface_hopper_attention_workspace_bytes,
-     _mlir_ciface_hopper_attention}};
+    {"ada", _binary_ada_ptx_start, _binary_ada_ptx_end, _mlir_ciface_ada,
+     _mlir_ciface_ada_attention_workspace_bytes, _mlir_ciface_ada_attention},
+    {"hopper", _binary_hopper_ptx_start, _binary_hopper_ptx_end, _mlir_ciface_hopper,
+     _mlir_ciface_hopper_attention_workspace_bytes, _mlir_ciface_hopper_attention}};
 
 // The kernels' P may fall on the other side of a rounding to e4m3 than the reference's, and their
 // sums have 22 bits: three times the largest relative L1 that the GPU suite saw on an H100. The LSE
@@ -115,10 +116,13 @@ struct Case {
 };
 
 /// The reference's results, in `tested`'s outputs; false with a message if it fails.
-bool runReference(Case &tested, sage_fragment fragment) {
-  sage_program program;
-  sage_status *status = sage_program_named("sage2-8b", fragment, &program);
-  program.problem.mask = SAGE_MASK_CAUSAL_BOTTOM_RIGHT;
+bool runReference(Case &tested, const Program &of) {
+  sage_artifact *artifact = nullptr;
+  sage_status *status =
+      sage_artifact_parse(of.artifactBegin, size_t(of.artifactEnd - of.artifactBegin), &artifact);
+  sage_program program{};
+  if (!status)
+    sage_artifact_program(artifact, &program);
   auto dense = [&](std::vector<uint16_t> &data, int64_t heads, int64_t tokens) {
     return sage_tensor_dense(data.data(), SAGE_HEAD_MAJOR, SAGE_F16, tested.shape[0], heads, tokens,
                              headDim);
@@ -131,6 +135,7 @@ bool runReference(Case &tested, sage_fragment fragment) {
   call.lse = tested.lse.data();
   if (!status)
     status = sage_reference_run(&program, &call, nullptr, nullptr);
+  sage_artifact_destroy(artifact);
   if (!status)
     return true;
   std::printf("FAIL the reference: %s\n", sage_status_get_message(status));
@@ -209,7 +214,7 @@ int main(int argc, char **argv) {
   for (const Program &program : programs)
     for (const Shape &shape : shapes) {
       Case tested(shape), reference(shape);
-      bool hasReference = !compares || runReference(reference, program.fragment);
+      bool hasReference = !compares || runReference(reference, program);
       for (bool onTensors : {false, true}) {
         tested.poison();
         runProgram(program, tested, onTensors);
