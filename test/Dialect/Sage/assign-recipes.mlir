@@ -1,18 +1,5 @@
 // RUN: sage-opt %s --sage-assign-recipes=file=%S/Inputs/recipes.json | FileCheck %s
 // RUN: sage-opt %s --sage-assign-recipes=file=%S/Inputs/recipes.json --sage-legalize-recipe=chip=sm_90a --sage-assign-schedule | FileCheck %s --check-prefix=LEGAL
-// RUN: not sage-opt %s --sage-assign-recipes=file=%S/Inputs/none.json 2>&1 | FileCheck %s --check-prefix=NONE
-// RUN: not sage-opt %s --sage-assign-recipes=file=%s 2>&1 | FileCheck %s --check-prefix=TEXT
-// RUN: echo '{"version": 2}' > %t && not sage-opt %s --sage-assign-recipes=file=%t 2>&1 | FileCheck %s --check-prefix=VERSION
-// RUN: echo '{"version": 1, "layers": [["sage2-8b", "sage3"]]}' > %t && not sage-opt %s --sage-assign-recipes=file=%t 2>&1 | FileCheck %s --check-prefix=NAME
-// RUN: echo '{"version": 1, "layers": [["sage-4b"]]}' > %t && not sage-opt %s --sage-assign-recipes=file=%t 2>&1 | FileCheck %s --check-prefix=HEADS
-// RUN: echo '{"version": 1, "layers": [["sage-4b", "sage-4b", "sage-4b"]]}' > %t && not sage-opt %s --sage-assign-recipes=file=%t 2>&1 | FileCheck %s --check-prefix=LAYERS
-
-// NONE: error: file of recipes '{{.*}}none.json' cannot be read: No such file or directory
-// TEXT: error: file of recipes '{{.*}}' is not JSON:
-// VERSION: error: file of recipes '{{.*}}' must be an object with version 1
-// NAME: error: file of recipes '{{.*}}' recipe of layer 0, key head 1, must be one of {{.*}}, but got 'sage3'
-// HEADS: error: 'sage.attention' op key heads must be as many as the layer's recipes, 1, but are 3
-// LAYERS: error: 'sage.attention' op layer must be below the 1 of the file of recipes, but is 1
 
 // One recipe for all heads: the op as it is.
 // CHECK-LABEL: func @alike
@@ -58,6 +45,6 @@ func.func @runs(%q: tensor<1x?x6x64xf16>, %k: tensor<1x?x3x64xf16>, %s: tensor<6
 func.func @named(%q: tensor<1x3x64x64xf16>, %k: tensor<1x3x64x64xf16>, %b: tensor<1x1x64x64xf32>) -> tensor<1x3x64x64xf16> {
   %o = sage.attention ins(%q, %k, %k : tensor<1x3x64x64xf16>, tensor<1x3x64x64xf16>, tensor<1x3x64x64xf16>)
       bias(%b : tensor<1x1x64x64xf32>) outs(%q : tensor<1x3x64x64xf16>)
-      {recipe = #sage.recipe<"f16">, sage.layer = 1 : i64} -> tensor<1x3x64x64xf16>
+      {recipe = #sage.recipe<"f16">, sage.layer = 1 : ui8} -> tensor<1x3x64x64xf16>
   return %o : tensor<1x3x64x64xf16>
 }

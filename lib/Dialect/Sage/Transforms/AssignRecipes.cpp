@@ -1,13 +1,12 @@
 // sage-assign-recipes: the recipes of a calibrated model, by layer and key head.
 
+#include "RecipeTable.h"
 #include "TensorForm.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "sage/Dialect/Sage/Transforms/Passes.h"
-#include "llvm/Support/Error.h"
-#include "llvm/Support/JSON.h"
-#include "llvm/Support/MemoryBuffer.h"
 
 namespace sage {
 #define GEN_PASS_DEF_SAGEASSIGNRECIPES
@@ -18,9 +17,6 @@ using namespace mlir;
 using namespace sage;
 
 namespace {
-
-/// By layer and key head.
-using RecipeTable = SmallVector<SmallVector<RecipeAttr>>;
 
 /// Neighbouring key heads with one recipe.
 struct Run {
@@ -37,43 +33,6 @@ struct HeadRange {
 } // namespace
 
 static constexpr StringLiteral layerAttribute = "sage.layer";
-
-static FailureOr<RecipeTable> parseTable(MLIRContext *context, const llvm::json::Value &content,
-                                         function_ref<InFlightDiagnostic()> emitError) {
-  const llvm::json::Object *object = content.getAsObject();
-  if (!object || object->getInteger("version") != 1)
-    return emitError() << "must be an object with version 1";
-  const llvm::json::Array *layers = object->getArray("layers");
-  if (!layers)
-    return emitError() << "must have layers, an array";
-  RecipeTable table;
-  for (const llvm::json::Value &layer : *layers) {
-    const llvm::json::Array *heads = layer.getAsArray();
-    if (!heads || heads->empty())
-      return emitError() << "layer " << table.size() << " must be an array of recipes' names";
-    SmallVector<RecipeAttr> &recipes = table.emplace_back();
-    for (const llvm::json::Value &head : *heads) {
-      StringRef name = head.getAsString().value_or("");
-      recipes.push_back(RecipeAttr::getNamed(context, name));
-      if (!recipes.back())
-        return emitError() << "recipe of layer " << table.size() - 1 << ", key head "
-                           << recipes.size() - 1 << ", must be one of " << RecipeAttr::listNames()
-                           << ", but got '" << name << "'";
-    }
-  }
-  return table;
-}
-
-static FailureOr<RecipeTable> readTable(MLIRContext *context, StringRef file,
-                                        function_ref<InFlightDiagnostic()> emitError) {
-  auto buffer = llvm::MemoryBuffer::getFile(file, /*IsText=*/true);
-  if (!buffer)
-    return emitError() << "cannot be read: " << buffer.getError().message();
-  llvm::Expected<llvm::json::Value> content = llvm::json::parse((*buffer)->getBuffer());
-  if (!content)
-    return emitError() << "is not JSON: " << llvm::toString(content.takeError());
-  return parseTable(context, *content, emitError);
-}
 
 static SmallVector<Run> findRuns(ArrayRef<RecipeAttr> recipes) {
   SmallVector<Run> runs;
@@ -151,9 +110,12 @@ static void attend(OpBuilder &builder, AttentionOp op, const Run &run, int64_t g
 static LogicalResult assign(AttentionOp op, ArrayRef<RecipeAttr> recipes) {
   SmallVector<Run> runs = findRuns(recipes);
   AttentionShape shape = op.getShape();
-  if (!ShapedType::isDynamic(shape.keyHeads) && shape.keyHeads != int64_t(recipes.size()))
-    return op.emitOpError() << "key heads must be as many as the layer's recipes, "
-                            << recipes.size() << ", but are " << shape.keyHeads;
+  if (!ShapedType::isDynamic(shape.keyHeads) && shape.keyHeads != int64_t(recipes.size())) {
+    auto diagnostic = op.emitOpError() << "key heads must be as many as the layer's recipes, "
+                                       << recipes.size() << ", but are " << shape.keyHeads;
+    diagnostic.attachNote() << "calibrate with activations of this model";
+    return diagnostic;
+  }
   if (runs.size() == 1) {
     op.setRecipeAttr(runs[0].recipe);
     return success();
@@ -177,28 +139,46 @@ static LogicalResult assign(AttentionOp op, ArrayRef<RecipeAttr> recipes) {
   return success();
 }
 
+/// Which of `layers` layers an attention is: what it says itself, or its position.
+static FailureOr<size_t> getLayer(AttentionOp op, size_t position, size_t layers) {
+  Attribute given = op->getAttr(layerAttribute);
+  auto number = dyn_cast_if_present<IntegerAttr>(given);
+  if (given && (!number || isa<BoolAttr>(given))) {
+    auto diagnostic = op.emitOpError()
+                      << "'" << layerAttribute << "' must be an integer, but is " << given;
+    diagnostic.attachNote() << "write " << layerAttribute << " = " << position
+                            << " : i64, or leave it out: the attentions of a module are numbered";
+    return diagnostic;
+  }
+  size_t layer = number ? size_t(number.getValue().getLimitedValue()) : position;
+  bool isNegative =
+      number && !number.getType().isUnsignedInteger() && number.getValue().isNegative();
+  if (!isNegative && layer < layers)
+    return layer;
+  auto diagnostic = op.emitOpError() << "layer must be 0 to " << layers - 1
+                                     << ", as in the file of recipes, but is ";
+  if (number)
+    diagnostic << number;
+  else
+    diagnostic << position << ", its position in the module";
+  diagnostic.attachNote() << "calibrate every layer, or say with '" << layerAttribute
+                          << "' which one this is";
+  return diagnostic;
+}
+
 namespace {
 struct AssignRecipes : sage::impl::SageAssignRecipesBase<AssignRecipes> {
   using SageAssignRecipesBase::SageAssignRecipesBase;
 
   void runOnOperation() override {
-    auto emitError = [&] {
-      return mlir::emitError(getOperation()->getLoc()) << "file of recipes '" << file << "' ";
-    };
-    FailureOr<RecipeTable> table = readTable(&getContext(), file, emitError);
+    FailureOr<RecipeTable> table = readRecipeTable(getOperation()->getLoc(), file);
     if (failed(table))
       return signalPassFailure();
     SmallVector<AttentionOp> attentions;
     getOperation()->walk([&](AttentionOp op) { attentions.push_back(op); });
     for (auto [position, op] : llvm::enumerate(attentions)) {
-      auto layer = op->getAttrOfType<IntegerAttr>(layerAttribute);
-      uint64_t number = layer ? layer.getValue().getZExtValue() : position;
-      if (number >= table->size()) {
-        op.emitOpError() << "layer must be below the " << table->size()
-                         << " of the file of recipes, but is " << number;
-        return signalPassFailure();
-      }
-      if (failed(assign(op, (*table)[number])))
+      FailureOr<size_t> layer = getLayer(op, position, table->size());
+      if (failed(layer) || failed(assign(op, (*table)[*layer])))
         return signalPassFailure();
     }
   }

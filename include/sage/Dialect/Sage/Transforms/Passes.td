@@ -5,7 +5,7 @@
 
 include "mlir/Pass/PassBase.td"
 
-def SageAssignRecipes : Pass<"sage-assign-recipes"> {
+def SageAssignRecipes : Pass<"sage-assign-recipes", "::mlir::ModuleOp"> {
   let summary = "Give every layer and key head the recipe of a calibration";
   let description = [{
     Reads the table of recipes that `sage-calibrate` writes ([docs/Python.md](../Python.md)), JSON with a recipe for each key head of
