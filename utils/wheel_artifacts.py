@@ -27,6 +27,8 @@ from sage._artifacts import Entry, pack  # noqa: E402
 
 #: Chips without 8-bit float products.
 WITHOUT_E4M3 = ("sm_80", "sm_86")
+#: Recipes with the plain masks alone, on chips with 8-bit float products.
+OTHERS = ("sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b")
 PLAIN = [dict(), dict(mask="causal_top_left"), dict(mask="causal_bottom_right")]
 BIASES = [dict(bias="bool"), dict(bias="f32")]
 LENGTHS = [dict(key_lengths=True), dict(key_lengths=True, mask="causal_bottom_right"), dict(packed=True),
@@ -45,14 +47,16 @@ MODIFIED = {64: [*WINDOWS.values(), *BOTH_SIDES, *SINKS, dict(WINDOWS[128], sink
 
 
 def entries():
-    """What users pick: each chip's "auto" recipe and f16 with every mask, the other recipes with the plain ones."""
+    """What users pick: each chip's "auto" recipe and f16 with every mask, the other recipes with the plain ones.
+
+    Among these are the recipes that `sage.calibrate` writes for each key head."""
     for chip in CHIPS:
         main = "sage1" if chip in WITHOUT_E4M3 else "sage2-8b"
         cells = [(recipe, dim, mask) for recipe in (main, "f16")
                  for dim, masks in ((64, PLAIN + BIASES + LENGTHS), (96, PLAIN), (128, PLAIN + BIASES + LENGTHS),
                                     (256, PLAIN + BIASES)) for mask in masks + MODIFIED.get(dim, [])]
         if chip not in WITHOUT_E4M3:
-            cells += [(recipe, dim, mask) for recipe in ("sage2-4b", "sage2pp", "sage1") for dim in (64, 128) for mask in PLAIN]
+            cells += [(recipe, dim, mask) for recipe in OTHERS for dim in (64, 128) for mask in PLAIN]
         for recipe, dim, mask in cells:
             for element in ("f16", "bf16"):
                 yield Entry(chip, recipe, dim, element, **mask)

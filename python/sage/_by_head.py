@@ -1,35 +1,46 @@
 """Attention whose key heads have recipes of their own: one call for each run of neighbours, on views."""
-from . import _backends, _problem, _tensors
+from . import _problem, _tensors
 from .errors import InvalidArgumentError, UnsupportedError, choice
-from .recipes import runs
+from .recipes import RecipeTable, runs
+
+#: Whose slices are views.
+LIBRARIES = ("numpy", "ml_dtypes", "torch", "cupy")
 
 
-def attend(attention, query, key, value, recipes, *, layout, bias, sinks, out, return_lse, artifact, **options):
-    """`attention` on the heads of each run; O is one tensor."""
+def check(query, recipes, out, return_lse, artifact):
+    """What does not need the operands' shapes."""
+    if isinstance(recipes, RecipeTable):
+        raise InvalidArgumentError("recipe must be one layer of a RecipeTable, but got the table", "pass table.layers[layer]")
     for number, recipe in enumerate(recipes):
         choice(f"recipe of key head {number}", recipe, _problem.RECIPES)
     if artifact is not None:
-        raise InvalidArgumentError("artifact must be None where key heads have recipes of their own")
+        raise InvalidArgumentError("artifact must be None where key heads have recipes of their own",
+                                   "call sage.attention for each run of heads")
     if return_lse:
         raise UnsupportedError("return_lse must be False where key heads have recipes of their own",
                                "call sage.attention for each run of heads")
-    if _tensors.library_of(query) not in ("numpy", "ml_dtypes", "torch", "cupy"):
-        raise UnsupportedError(f"recipes by key head are for NumPy, torch and cupy, but got {_tensors.library_of(query)}",
-                               "call sage.attention for each run of heads")
-    axis = 2 if layout == "NHD" else 1
-    views = {name: _tensors.view(name, array) for name, array in (("query", query), ("key", key), ("value", value))}
-    for name, view in views.items():
-        _tensors.require_rank(name, view, 4, "batch, heads, tokens, head dim in the order of layout")
-    key_heads, query_heads = views["key"].shape[axis], views["query"].shape[axis]
-    if len(recipes) != key_heads or not recipes or query_heads % len(recipes):
-        raise InvalidArgumentError(f"recipe must be a name, or one for each of the {key_heads} key heads, which divide the "
-                                   f"{query_heads} query heads, but got {len(recipes)}")
+    for name, array in (("query", query), ("out", query if out is None else out)):
+        if _tensors.library_of(array) not in LIBRARIES:
+            raise UnsupportedError(f"{name} must be of NumPy, torch or cupy where key heads have recipes of their own, but is of "
+                                   f"{_tensors.library_of(array)}", "call sage.attention for each run of heads")
+
+
+def attend(run, select, call, recipes, query, key, value, bias, sinks, out):
+    """`run` on the heads of each run, into one tensor. Nothing runs unless `select` finds code for every recipe."""
+    axis, query_heads, key_heads = 2 if call.token_major else 1, call.query[0][1], call.key[0][1]
+    if len(recipes) != key_heads or not recipes:
+        raise InvalidArgumentError(f"recipe must be a name, or a list with one for each of the {key_heads} key heads, but got "
+                                   f"{len(recipes)}")
+    for first, end, recipe in runs(recipes) if select else ():
+        try:
+            select(recipe)
+        except UnsupportedError as error:
+            raise UnsupportedError(
+                f"recipe {recipe!r} of key heads {first} to {end - 1}: {error.message}",
+                f"choose another recipe for them, or {error.remedy}; artifact= needs a call for each run of heads") from error
     group = query_heads // key_heads
-    if out is None:
-        backend, view = _backends.of("query", query), views["query"]
-        out = backend.empty((*view.shape[:3], views["value"].shape[3]), view.dtype, view.device[1])
-        if options["query_offsets"] is not None:  # rows of no sequence are not written
-            backend.fill(out, 0)
+    with call.backend.on(call.stream, call.device[1]):
+        out, _ = call.output_view(out)
 
     def heads(array, first, end, of=axis):
         return array[(slice(None),) * of + (slice(first, end),)]
@@ -39,7 +50,6 @@ def attend(attention, query, key, value, recipes, *, layout, bias, sinks, out, r
         part = bias
         if bias is not None and len(bias.shape) >= 3 and bias.shape[-3] != 1:
             part = heads(bias, *of_queries, of=len(bias.shape) - 3)
-        attention(heads(query, *of_queries), heads(key, first, end), heads(value, first, end), layout=layout, bias=part,
-                  sinks=None if sinks is None else heads(sinks, *of_queries, of=0), out=heads(out, *of_queries),
-                  recipe=recipe, **options)
+        run(heads(query, *of_queries), heads(key, first, end), heads(value, first, end), bias=part,
+            sinks=None if sinks is None else heads(sinks, *of_queries, of=0), recipe=recipe, out=heads(out, *of_queries))
     return out

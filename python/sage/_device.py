@@ -15,6 +15,10 @@ AND_LATER = (((8, 9), "sm_89"), ((8, 6), "sm_86"), ((8, 0), "sm_80"))
 AUTO_RECIPE = {"sm_80": "sage1", "sm_86": "sage1"}
 
 
+def recipe_on(chip, recipe):
+    return AUTO_RECIPE.get(chip, "sage2-8b") if recipe == "auto" else recipe
+
+
 class DeviceInfo(NamedTuple):
     """`chip` is that of the artifacts which the device runs; None if it runs none."""
     ordinal: int
@@ -144,6 +148,6 @@ def select(ordinal, recipe, head_dim, element_type, mask, artifact=None):
         if device.chip is None:
             raise DeviceError(f"the device must have compute capability 8.0 or later, but {device.name} has "
                               f"{'.'.join(map(str, device.compute_capability))}")
-        recipe = AUTO_RECIPE.get(device.chip, "sage2-8b") if recipe == "auto" else recipe
-        artifact = current.store.artifact(current.store.find(device.chip, recipe, head_dim, element_type, mask))
+        entry = current.store.find(device.chip, recipe_on(device.chip, recipe), head_dim, element_type, mask)
+        artifact = current.store.artifact(entry)
     return current.module(artifact, ordinal)

@@ -1,8 +1,8 @@
 """Packs a call, runs it on the CPU reference, or enqueues it on a device."""
 import ctypes
 
+from . import _device, _problem
 from . import _library as c
-from . import _problem
 
 #: CUDA's programming guide: a pointer of this alignment serves every access; the runtime asks for it.
 WORKSPACE_ALIGNMENT = 1024
@@ -27,7 +27,7 @@ def program_for(recipe, chip, head_dim, value_head_dim, dtype, mask, artifact=No
     if artifact is not None:
         program = c.Program.from_buffer_copy(artifact._program)
     else:
-        program = c.named_program("sage2-8b" if recipe == "auto" else recipe, CHIPS[chip])
+        program = c.named_program(_device.recipe_on(chip, recipe), CHIPS[chip])
         _problem.fill_problem(program.problem, head_dim, value_head_dim, dtype, mask)
     return program
 

@@ -1,4 +1,5 @@
 """`sage.attention`: one function for arrays on the CPU and tensors on a GPU."""
+import functools
 import math
 
 from . import _backends, _by_head, _device, _library as c, _problem, _run, _tensors
@@ -50,13 +51,11 @@ def attention(query, key, value, *, layout="HND", causal=False, alignment="botto
     Rows that see no key are 0, with an LSE of -∞. A tensor that cannot be taken raises an exception of sage.errors.
     """
     choice("layout", layout, _problem.LAYOUTS)
-    if isinstance(recipe, (list, tuple)):
-        return _by_head.attend(attention, query, key, value, recipe, layout=layout, bias=bias, sinks=sinks, out=out,
-                               return_lse=return_lse, artifact=artifact, causal=causal, alignment=alignment, window=window,
-                               sink_tokens=sink_tokens, softcap=softcap, key_lengths=key_lengths,
-                               query_offsets=query_offsets, key_offsets=key_offsets, scale=scale, workspace=workspace,
-                               stream=stream, chip=chip, threads=threads)
-    choice("recipe", recipe, _problem.RECIPES)
+    by_head = isinstance(recipe, (list, tuple))
+    if by_head:
+        _by_head.check(query, recipe, out, return_lse, artifact)
+    else:
+        choice("recipe", recipe, _problem.RECIPES)
     choice("chip", chip, tuple(_run.CHIPS))
     _problem.flag("return_lse", return_lse)
     threads = _problem.integer("threads", threads, 0, 4096)
@@ -68,6 +67,13 @@ def attention(query, key, value, *, layout="HND", causal=False, alignment="botto
     mask = _problem.mask_of(causal, alignment, window, sink_tokens, softcap,
                             call.bias.dtype if call.bias else None, key_lengths is not None, sinks is not None, packed)
     scale = _problem.scale_of(scale, call.head_dim)
+    if by_head:
+        run = functools.partial(
+            attention, layout=layout, causal=causal, alignment=alignment, window=window, sink_tokens=sink_tokens,
+            softcap=softcap, key_lengths=key_lengths, query_offsets=query_offsets, key_offsets=key_offsets, scale=scale,
+            workspace=workspace, stream=call.stream, chip=chip, threads=threads)
+        select = functools.partial(_module, call, mask) if call.on_gpu else None
+        return _by_head.attend(run, select, call, recipe, query, key, value, bias, sinks, out)
     if artifact is not None:
         _check_artifact(artifact, call, mask, recipe)
     if call.on_gpu:
@@ -197,18 +203,24 @@ def _compute(call, mask, scale, recipe, artifact, out, return_lse, chip, threads
     return (result, call.backend.finish(lse)) if return_lse else result
 
 
-def _launch(call, mask, scale, recipe, artifact, out, return_lse):
-    backend, ordinal = call.backend, call.device[1]
+def _module(call, mask, recipe, artifact=None):
+    """The loaded code for a call."""
     if artifact is None and (mask.bias in ("f16", "bf16")):
         raise UnsupportedError(f"bias must be bool or float32 for the precompiled artifacts, but is {mask.bias}",
                                "cast it to float32, which is exact")
-    module = _device.select(ordinal, recipe, max(call.head_dim, call.value_head_dim), call.dtype, mask, artifact)
+    module = _device.select(call.device[1], recipe, max(call.head_dim, call.value_head_dim), call.dtype, mask, artifact)
     given = module.artifact
     if (given.head_dim, given.value_head_dim) != (call.head_dim, call.value_head_dim):
         raise UnsupportedError(f"head dim must be one that is precompiled, the next being {given.head_dim}, but is "
                                f"{call.head_dim}" + (f" and {call.value_head_dim}" if call.value_head_dim != call.head_dim
                                                      else ""), "pad Q, K and V with zeros and pass scale, or use sage.torch")
-    if return_lse and not given.lse:
+    return module
+
+
+def _launch(call, mask, scale, recipe, artifact, out, return_lse):
+    backend, ordinal = call.backend, call.device[1]
+    module = _module(call, mask, recipe, artifact)
+    if return_lse and not module.artifact.lse:
         raise InvalidArgumentError("return_lse must be False: the artifact does not write the log-sum-exp",
                                    "compile with a log-sum-exp output")
     with backend.on(call.stream, ordinal):

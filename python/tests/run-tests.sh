@@ -13,7 +13,7 @@ folder=$build/python
 env=$folder/env
 
 if [[ $name == setup ]]; then
-  "$root/utils/build-wheel.sh" --no-install --build="$build" --out="$folder" --only='((sm_80/sage1|sm_89/sage2-8b|sm_90a/sage2-8b)-d64|sm_90a/sage2-8b-d64-causal_bottom_right-left127-sinks)-f16$'
+  "$root/utils/build-wheel.sh" --no-install --build="$build" --out="$folder" --only='((sm_80/sage1|sm_89/sage2-8b|sm_90a/(sage2-8b|sage-8b|sage-4b))-d64|sm_90a/sage2-8b-d64-causal_bottom_right-left127-sinks)-f16$'
   rm -rf "$env"
   /usr/bin/python3 -m venv "$env"
   "$env/bin/pip" install --quiet --no-index --no-deps "$folder"/dist/*.whl

@@ -6,6 +6,11 @@ import sage
 from conftest import BOUNDS, exact, relative_l1
 
 
+@pytest.mark.parametrize("chip, recipe", [("sm_80", "sage1"), ("sm_86", "sage1"), ("sm_89", "sage2-8b"), ("sm_90a", "sage2-8b")])
+def test_auto(inputs, chip, recipe):
+    assert (sage.attention(*inputs(), chip=chip) == sage.attention(*inputs(), chip=chip, recipe=recipe)).all()
+
+
 @pytest.mark.parametrize("chip", ["sm_80", "sm_90a"])
 @pytest.mark.parametrize("recipe", BOUNDS)
 def test_recipes(inputs, recipe, chip):

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import sage
-from sage import _backends, _device, _tensors
+from sage import _backends, _by_head, _device, _tensors
 from sage._artifacts import Entry, Store, pack, unpack
 
 STUB = os.environ.get("SAGE_STUB_DRIVER", "")
 pytestmark = pytest.mark.skipif(not os.path.exists(STUB), reason="SAGE_STUB_DRIVER names no stub driver")
 HAVE = Entry("sm_90a", "sage2-8b", 64, "f16")
+CALIBRATED = (HAVE._replace(recipe="sage-8b"), HAVE._replace(recipe="sage-4b"))
 WINDOW = HAVE._replace(mask="causal_bottom_right", left=127, sinks=True)
 
 
@@ -22,7 +23,10 @@ class StubTensor:
     """A NumPy array that says it is on CUDA device 0."""
 
     def __init__(self, array):
-        self.array = array
+        self.array, self.shape = array, array.shape
+
+    def __getitem__(self, index):
+        return StubTensor(self.array[index])
 
     def __dlpack_device__(self):
         return (_tensors.CUDA, 0)
@@ -35,6 +39,9 @@ class StubTensor:
 
 class StubBackend:
     streams = []
+    #: The streams for which memory was allocated.
+    allocations = []
+    current = None
 
     def device_of(self, array):
         return array.__dlpack_device__()
@@ -43,11 +50,15 @@ class StubBackend:
         return 0x5757
 
     def empty(self, shape, dtype, ordinal):
+        self.allocations.append(self.current)
         return StubTensor(np.empty(shape, {"f16": np.float16, "f32": np.float32, "u8": np.uint8}[dtype]))
 
+    @contextlib.contextmanager
     def on(self, stream, ordinal):
         self.streams.append(stream)
-        return contextlib.nullcontext()
+        self.current = stream
+        yield
+        self.current = None
 
     def fill(self, array, number):
         array.array[...] = number
@@ -61,6 +72,7 @@ def stub(monkeypatch):
     library = ctypes.CDLL(STUB)
     library.sage_stub_reset()
     monkeypatch.setitem(_backends.LIBRARIES, StubTensor.__module__.split(".")[0], lambda array: StubBackend())
+    monkeypatch.setattr(_by_head, "LIBRARIES", (StubTensor.__module__.split(".")[0],))
     sage.configure(driver=STUB)
     yield library
     library.sage_stub_reset()
@@ -127,6 +139,31 @@ class TestLaunch:
         out, workspace = StubTensor(np.zeros((2, 4, 70, 64), np.float16)), StubTensor(np.zeros(1 << 20, np.uint8))
         assert sage.attention(q, k, v, out=out, workspace=workspace, stream=7) is out
         assert StubBackend.streams[-1] == 7
+
+    @pytest.mark.skipif(not {*CALIBRATED} <= {*_device.artifacts()}, reason="the wheel was made without sage-8b and sage-4b")
+    def test_recipes_by_head(self, stub):
+        """O is one tensor, allocated for the stream of the call, and each run of heads is launched into it."""
+        q, k, v = tensors()
+        launches = lambda: stub.sage_stub_launches()
+        for recipe in ("sage-8b", "sage-4b"):
+            sage.attention(q, k, v, recipe=recipe)
+        once = launches()
+        StubBackend.allocations.clear()
+        out = sage.attention(q, k, v, recipe=["sage-8b", "sage-4b"], stream=7)
+        assert out.shape == (2, 4, 70, 64) and launches() == 2 * once
+        assert set(StubBackend.allocations) == {7}
+
+    def test_a_recipe_by_head_that_is_missing(self, stub):
+        """Nothing runs before every recipe has code."""
+        with pytest.raises(sage.UnsupportedError, match="recipe 'sage2-8b' of key heads 0 to 1: softcap = 5.0 with f16 is not "
+                                                        "precompiled for sm_90a, recipe sage2-8b .*sage-compile"):
+            sage.attention(*tensors(), recipe=["sage2-8b", "sage2-8b"], softcap=5.0)
+        with pytest.raises(sage.UnsupportedError, match="recipe 'sage-4b' of key heads 1 to 1: .*sm_80.*choose another recipe for "
+                                                        "them, or compile one with sage-compile .*a call for each run of heads"):
+            stub.sage_stub_set_devices(1, 8, 0)
+            sage.configure(driver=STUB)
+            sage.attention(*tensors(), recipe=["auto", "sage-4b"])
+        assert stub.sage_stub_launches() == 0
 
     @pytest.mark.parametrize("changed, kind, text", [
         (dict(workspace=StubTensor(np.zeros(100, np.uint8))), sage.InvalidArgumentError, "workspace must be contiguous.*100 bytes"),

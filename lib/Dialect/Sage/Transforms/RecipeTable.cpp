@@ -68,8 +68,8 @@ FailureOr<RecipeTable> Reader::parse(const llvm::json::Value &content) {
       return fail("layer " + Twine(table.size()) + " must be an array of recipes' names");
     SmallVector<RecipeAttr> &recipes = table.emplace_back();
     for (const llvm::json::Value &head : *heads) {
-      auto recipe = parseRecipe(head, "recipe of layer " + Twine(table.size() - 1) +
-                                          ", key head " + Twine(recipes.size()) + ",");
+      auto recipe = parseRecipe(head, "recipe of layer " + Twine(table.size() - 1) + ", key head " +
+                                          Twine(recipes.size()) + ",");
       if (failed(recipe))
         return failure();
       recipes.push_back(*recipe);
