@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import _problem
+from . import _library as c
 from .attention import attention
 from .errors import FileError, InvalidArgumentError, SageError, choice
 from .recipes import RecipeTable
@@ -57,32 +57,45 @@ def choose(four_errors, eight_errors, four, eight, *, share=None, limit=None):
 
 
 def _layers(folder):
-    """The numbers of the layers of a folder."""
-    numbers = sorted(int(match[1]) for match in (re.fullmatch(r"layer-(\d+)-q\.npy", path.name) for path in folder.iterdir())
-                     if match)
-    if not numbers or numbers != list(range(len(numbers))):
-        raise FileError(f"{folder} must have layer-00-q.npy and so on without gaps, but has layers {numbers}")
-    return numbers
+    """The beginnings of the layers' files, e.g. "layer-07", in the layers' order."""
+    names = [match[1] for match in (re.fullmatch(r"(layer-\d+)-q\.npy", path.name) for path in folder.iterdir()) if match]
+    number = lambda name: int(name[len("layer-"):])
+    names.sort(key=number)
+    if not names or list(map(number, names)) != list(range(len(names))):
+        raise FileError(f"{folder} must have layer-00-q.npy and so on without gaps, but has layers {list(map(number, names))}")
+    return names
 
 
-def _load(folder, layer):
+def _load(folder, name):
+    """Q, K and V of the layer whose files' names begin with `name`."""
     import numpy
     arrays = []
-    for name in "qkv":
-        path = next((p for p in (folder / f"layer-{layer:02}-{name}.npy", folder / f"layer-{layer}-{name}.npy") if p.exists()),
-                    None)
-        if path is None:
-            raise FileError(f"{folder} must have layer-{layer:02}-{name}.npy")
-        arrays.append(numpy.load(path))
+    for operand in "qkv":
+        path = folder / f"{name}-{operand}.npy"
+        try:
+            array = numpy.load(path)
+        except (OSError, ValueError, EOFError) as error:
+            raise FileError(f"{path} cannot be read: {error}", "write it with numpy.save") from error
+        if not isinstance(array, numpy.ndarray) or array.dtype != numpy.float16 or array.ndim != 4 or 0 in array.shape:
+            raise FileError(f"{path} must have float16 [batch, heads, tokens, head dim], but has "
+                            f"{getattr(array, 'dtype', 'no array')} {list(getattr(array, 'shape', ()))}")
+        if not numpy.isfinite(array).all():
+            raise FileError(f"{path} must have finite elements, but {numpy.count_nonzero(~numpy.isfinite(array))} are not")
+        arrays.append(array)
     return arrays
 
 
 def measure(folders, recipes, *, causal=True, chip="sm_90a", report=lambda done, total: None):
     """{recipe: errors by layer and key head}, the means of the folders."""
     layers = _layers(folders[0])
+    names = [(folder, layer, name) for folder in folders for layer, name in enumerate(_layers(folder))]
+    if len(names) != len(folders) * len(layers):
+        numbers = ", ".join(f"{folder}: {len(_layers(folder))}" for folder in folders)
+        raise FileError(f"the folders must have as many layers as one another, but have {numbers}",
+                        "capture every passage with the same model")
     sums = {recipe: [None] * len(layers) for recipe in recipes}
-    for done, (folder, layer) in enumerate((folder, layer) for folder in folders for layer in layers):
-        operands = _load(folder, layer)
+    for done, (folder, layer, name) in enumerate(names):
+        operands = _load(folder, name)
         exact = attention(*operands, causal=causal, recipe="f16", chip=chip)
         for recipe in recipes:
             errors = head_errors(*operands, recipe, causal=causal, chip=chip, exact=exact)
@@ -90,7 +103,7 @@ def measure(folders, recipes, *, causal=True, chip="sm_90a", report=lambda done,
             if len(before) != len(errors):
                 raise InvalidArgumentError(f"{folder}: layer {layer} must have {len(before)} key heads, but has {len(errors)}")
             sums[recipe][layer] = [a + b / len(folders) for a, b in zip(before, errors)]
-        report(done + 1, len(folders) * len(layers))
+        report(done + 1, len(names))
     return sums
 
 
@@ -115,8 +128,10 @@ def main(arguments=None):
         print(f"\r{done} of {total} layers, {left:.0f} s left ", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
     try:
-        choice("--four", options.four, _problem.RECIPES)
-        choice("--eight", options.eight, _problem.RECIPES)
+        choice("--four", options.four, c.RECIPES)
+        choice("--eight", options.eight, c.RECIPES)
+        if not Path(options.out).absolute().parent.is_dir():  # measuring takes long
+            raise FileError(f"--out must be in a folder that exists, but is {options.out}")
         for folder in options.folders:
             if not folder.is_dir():
                 raise FileError(f"{folder} must be a folder")

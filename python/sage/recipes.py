@@ -2,7 +2,7 @@
 import json
 from typing import NamedTuple, Tuple
 
-from . import _problem
+from . import _library as c
 from .errors import FileError, InvalidArgumentError, choice
 
 _VERSION = 1
@@ -20,17 +20,23 @@ class RecipeTable(NamedTuple):
         try:
             with open(path, encoding="utf-8") as file:
                 content = json.load(file)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise FileError(f"cannot read recipes from {path}: {error}") from error
         if not isinstance(content, dict) or content.get("version") != _VERSION:
             raise InvalidArgumentError(f"{path}: version must be {_VERSION}", "make the file again with sage.calibrate")
         layers = content.get("layers")
-        if not isinstance(layers, list) or not all(isinstance(heads, list) and heads for heads in layers):
-            raise InvalidArgumentError(f"{path}: layers must be a list with a list of recipes, one for each key head, in it")
-        for number, heads in enumerate(layers):
+        if not isinstance(layers, list) or not layers or not all(isinstance(heads, list) and heads for heads in layers):
+            raise InvalidArgumentError(f"{path}: layers must be a list with a list of recipes, one for each key head, in it",
+                                       "make the file again with sage.calibrate")
+        table = cls(tuple(map(tuple, layers)))
+        table.check(f"{path}: recipe")
+        return table
+
+    def check(self, name):
+        """Every recipe must have a name, and "auto" is none: a table is for every chip. `name` begins the error."""
+        for number, heads in enumerate(self.layers):
             for head, recipe in enumerate(heads):
-                choice(f"{path}: recipe of layer {number}, key head {head},", recipe, _problem.RECIPES)
-        return cls(tuple(map(tuple, layers)))
+                choice(f"{name} of layer {number}, key head {head},", recipe, c.RECIPES)
 
     def save(self, path, **notes):
         """notes: further members of the file, for people."""

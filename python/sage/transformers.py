@@ -51,11 +51,17 @@ def _attention(recipe, fallback):
 
 
 def _recipes_of(table, module, key):
+    """The recipes of a layer's key heads."""
+    remedy = "calibrate with activations of this model"
     layer = getattr(module, "layer_idx", None)
-    if layer is None or not 0 <= layer < len(table.layers) or len(table.layers[layer]) != key.shape[1]:
-        raise InvalidArgumentError(f"the recipe table must have a recipe for each of the {key.shape[1]} key heads of layer "
-                                   f"{layer}, but has {len(table.layers)} layers",
-                                   "calibrate with activations of this model")
+    if layer is None:
+        raise UnsupportedError(f"the attention must know its layer where a recipe table is registered, but "
+                               f"{type(module).__name__} has no layer_idx", "register a recipe's name for this model")
+    if not 0 <= layer < len(table.layers):
+        raise InvalidArgumentError(f"the recipe table must have the model's layer {layer}, but has {len(table.layers)} layers", remedy)
+    if len(table.layers[layer]) != key.shape[1]:
+        raise InvalidArgumentError(f"the recipe table must have a recipe for each of the {key.shape[1]} key heads of layer {layer}, "
+                                   f"but has {len(table.layers[layer])}", remedy)
     return table.layers[layer]
 
 
@@ -82,7 +88,9 @@ def register(name="sage", *, recipe="auto", fallback=False):
     """
     if not isinstance(name, str) or not name.isidentifier() or name in ("eager", "sdpa"):
         raise ValueError(f"name must be an identifier other than eager and sdpa, but got {name!r}")
-    if not isinstance(recipe, RecipeTable):
+    if isinstance(recipe, RecipeTable):
+        recipe.check("recipe")
+    else:
         choice("recipe", recipe, _problem.RECIPES)
     _problem.flag("fallback", fallback)
     AttentionInterface.register(name, _attention(recipe, fallback))

@@ -38,7 +38,17 @@ def test_operands_by_head(inputs):
 @pytest.mark.parametrize("arguments, error, words", [
     (dict(recipe=["sage-8b"]), sage.InvalidArgumentError, ["each of the 2 key heads", "got 1"]),
     (dict(recipe=["sage-8b", "sage3"]), sage.InvalidArgumentError, ["key head 1", "sage3"]),
-    (dict(recipe=["sage-8b", "sage-4b"], return_lse=True), sage.UnsupportedError, ["return_lse"])])
+    (dict(recipe=["sage-8b", 3]), sage.ArgumentTypeError, ["key head 1", "3"]),
+    (dict(recipe=[]), sage.InvalidArgumentError, ["each of the 2 key heads", "got 0"]),
+    (dict(recipe=RecipeTable((("sage-8b", "sage-4b"),))), sage.InvalidArgumentError, ["pass table.layers[layer]"]),
+    (dict(recipe=["sage-8b", "sage-4b"], return_lse=True), sage.UnsupportedError, ["return_lse"]),
+    (dict(recipe=["sage-8b", "sage-4b"], artifact=3), sage.InvalidArgumentError, ["artifact must be None"]),
+    # What a slice would hide.
+    (dict(recipe=["sage-8b", "sage-4b"], sinks=np.zeros(6, np.float32)), sage.InvalidArgumentError, ["sinks", "4 elements"]),
+    (dict(recipe=["sage-8b", "sage-4b"], bias=np.zeros((8, 70, 90), np.float32)), sage.InvalidArgumentError, ["broadcast"]),
+    (dict(recipe=["sage-8b", "sage-4b"], bias=[1.0]), sage.ArgumentTypeError, ["bias must be a NumPy array"]),
+    (dict(recipe=["sage-8b", "sage-4b"], out=np.zeros((2, 6, 70, 64), np.float16)), sage.InvalidArgumentError, ["out must have shape"]),
+    (dict(recipe=["sage-8b", "sage-4b"], out=[]), sage.UnsupportedError, ["out must be of NumPy, torch or cupy"])])
 def test_errors(inputs, arguments, error, words):
     with pytest.raises(error) as raised:
         sage.attention(*inputs(), **arguments)
@@ -50,12 +60,16 @@ def test_table_round_trip(tmp_path):
     table.save(tmp_path / "recipes.json", share=0.25)
     assert sage.RecipeTable.load(tmp_path / "recipes.json") == table
     for content, word in (({"version": 2, "layers": []}, "version"), ({"version": 1, "layers": [[]]}, "layers"),
-                          ({"version": 1, "layers": [["sage9"]]}, "sage9")):
+                          ({"version": 1, "layers": []}, "layers"), ({"version": 1, "layers": [["sage9"]]}, "sage9"),
+                          ({"version": 1, "layers": [["f16", "auto"]]}, "layer 0, key head 1, must be one of"), ([], "version")):
         (tmp_path / "bad.json").write_text(json.dumps(content))
         with pytest.raises(sage.InvalidArgumentError, match=word):
             sage.RecipeTable.load(tmp_path / "bad.json")
-    with pytest.raises(sage.FileError):
-        sage.RecipeTable.load(tmp_path / "missing.json")
+    (tmp_path / "text.json").write_text('{"version": 1, "layers": [["f16"')
+    (tmp_path / "deep.json").write_text("[" * 200000)
+    for name in ("missing.json", "text.json", "deep.json", "."):
+        with pytest.raises(sage.FileError, match="cannot read recipes"):
+            sage.RecipeTable.load(tmp_path / name)
 
 
 def test_rules():
@@ -81,5 +95,68 @@ def test_command(tmp_path, capsys):
     table, content = sage.RecipeTable.load(out), json.loads(out.read_text())
     assert table.layers == (("sage-8b", "sage-4b"), ("sage-4b", "sage-8b"))
     assert content["errors"]["sage-4b"][0][0] > 2 * content["errors"]["sage-8b"][0][0]
-    assert calibrate.main([str(tmp_path / "none"), f"--out={out}"]) == 1
-    assert "must be a folder" in capsys.readouterr().err
+
+
+@pytest.fixture
+def passage(tmp_path):
+    """A folder with two layers of one key head each, whose files have numbers of one digit."""
+    random = np.random.default_rng(5)
+    for layer in range(2):
+        for name in "qkv":
+            np.save(tmp_path / f"layer-{layer}-{name}.npy", random.standard_normal((1, 1, 8, 16)).astype(np.float16))
+    return tmp_path
+
+
+def test_names_of_files(passage, capsys):
+    assert calibrate.main([str(passage), f"--out={passage}/recipes.json", "--limit=0"]) == 0
+    assert "0 of 2 key heads" in capsys.readouterr().out
+    for layer in range(2, 11):
+        for name in "qkv":
+            (passage / f"layer-{layer}-{name}.npy").write_bytes((passage / f"layer-0-{name}.npy").read_bytes())
+    assert calibrate._layers(passage) == [f"layer-{layer}" for layer in range(11)]
+
+
+def change(name, array=None, content=None):
+    def apply(folder):
+        if array is not None:
+            np.save(folder / name, array)
+        elif content is not None:
+            (folder / name).write_bytes(content)
+        else:
+            (folder / name).unlink()
+    return apply
+
+
+@pytest.mark.parametrize("damage, arguments, words", [
+    (None, ["none"], ["none must be a folder"]),
+    (None, [".", "--four=auto"], ["--four must be one of sage2-8b", "'auto'"]),
+    (None, [".", "--chip=sm_70"], ["chip must be one of"]),
+    (None, [".", "--share=2"], ["share must be 0 to 1"]),
+    (None, [".", "--out=none/recipes.json"], ["--out must be in a folder that exists"]),
+    (change("layer-0-q.npy"), ["."], ["must have layer-00-q.npy and so on without gaps", "[1]"]),
+    (change("layer-00-q.npy", np.zeros((1, 1, 8, 16), np.float16)), ["."], ["without gaps", "[0, 0, 1]"]),
+    (change("layer-1-v.npy"), ["."], ["layer-1-v.npy cannot be read"]),
+    (change("layer-1-v.npy", content=b""), ["."], ["layer-1-v.npy cannot be read"]),
+    (change("layer-1-v.npy", content=b"\x93NUMPY\x01\x00\xff"), ["."], ["layer-1-v.npy cannot be read"]),
+    (change("layer-1-v.npy", np.array([None])), ["."], ["layer-1-v.npy cannot be read"]),
+    (change("layer-1-k.npy", np.zeros((1, 1, 8, 16))), ["."], ["must have float16 [batch, heads", "float64"]),
+    (change("layer-1-k.npy", np.zeros((1, 0, 8, 16), np.float16)), ["."], ["must have float16 [batch, heads", "[1, 0, 8, 16]"]),
+    (change("layer-1-k.npy", np.full((1, 1, 8, 16), np.nan, np.float16)), ["."], ["finite elements, but 128 are not"]),
+    (change("layer-1-k.npy", np.zeros((1, 1, 9, 16), np.float16)), ["."], ["same heads and tokens"])])
+def test_what_the_command_refuses(passage, capsys, monkeypatch, damage, arguments, words):
+    monkeypatch.chdir(passage)
+    if damage:
+        damage(passage)
+    assert calibrate.main(["--out=recipes.json", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "sage-calibrate: " in error and all(word in error for word in words)
+    assert not (passage / "recipes.json").exists()
+
+
+def test_passages_of_different_models(passage, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in "qkv":
+        (other / f"layer-0-{name}.npy").write_bytes((passage / f"layer-0-{name}.npy").read_bytes())
+    assert calibrate.main([str(passage), str(other), f"--out={tmp_path}/recipes.json"]) == 1
+    assert "as many layers as one another" in capsys.readouterr().err

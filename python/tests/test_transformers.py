@@ -56,9 +56,15 @@ def test_recipes_by_head():
     model.set_attn_implementation(sage.transformers.register("sage_alike", recipe=alike))
     assert torch.equal(logits(model, "sage_alike", input_ids=IDS),
                        logits(model, sage.transformers.register("sage_8b", recipe="sage-8b"), input_ids=IDS))
-    short = sage.RecipeTable((("sage-8b", "sage-8b"),))
-    with pytest.raises(sage.InvalidArgumentError, match="recipe table"):
-        logits(model, sage.transformers.register("sage_short", recipe=short), input_ids=IDS)
+    for layers, words in (((("f16", "f16"),), "must have the model's layer 1, but has 1 layers"),
+                          ((("f16",),) * 3, "each of the 2 key heads of layer 0, but has 1")):
+        with pytest.raises(sage.InvalidArgumentError, match=words):
+            logits(model, sage.transformers.register("sage_short", recipe=sage.RecipeTable(layers)), input_ids=IDS)
+    q = torch.zeros(1, 2, 8, 64).half()
+    with pytest.raises(sage.UnsupportedError, match="Module has no layer_idx"):
+        sage.transformers._attention(table, False)(torch.nn.Module(), q, q, q, None)
+    with pytest.raises(sage.InvalidArgumentError, match="recipe of layer 0, key head 1, must be one of"):
+        sage.transformers.register(recipe=sage.RecipeTable((("f16", "x"),)))
 
 
 def test_padding():
