@@ -1,12 +1,36 @@
 """Recipes by layer and key head: the table, its calibration, attention with it."""
+import importlib.util
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import sage
-from sage import calibrate
+from sage import _library, calibrate
 from sage.recipes import RecipeTable, runs
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_list_has_the_named_recipes():
+    """docs/Architecture.md, "How to add … A recipe"."""
+    table = re.compile(r'^ *\{"([\w-]+)", (?:ScoreType::|SAGE_SCORE_)', re.MULTILINE)
+    wanted = set(table.findall((ROOT / "lib/Dialect/Sage/IR/RecipeAttr.cpp").read_text()))
+    assert len(wanted) >= 7 and set(_library.RECIPES) == wanted
+    assert set(table.findall((ROOT / "runtime/lib/NamedPrograms.cpp").read_text())) == wanted
+    options = re.search(r"recipes = \{(.*?)\}", (ROOT / "tools/sage-run/Options.cpp").read_text(), re.DOTALL)[1]
+    assert set(re.findall(r'"([\w-]+)"', options)) == wanted
+    described = (ROOT / "include/sage/Dialect/Sage/IR/SageAttributes.td").read_text()
+    assert {name for name in wanted if f"    | `{name}` | " in described} == wanted
+    spec = importlib.util.spec_from_file_location("problems", ROOT / "test/gpu/problems.py")
+    problems = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(problems)
+    assert set(problems.NAMED_RECIPES) == wanted
+    from evaluation import variants
+    assert wanted <= set(variants.RECIPES)
 
 
 def test_runs():
