@@ -6,7 +6,8 @@
 
 `run` goes on where an interrupted run was: every layer that is measured is kept. What it needs is in
 utils/evaluation/requirements.txt. With --all it first fetches the texts, captures the activations and measures perplexity
-and retrieval, as `python -m evaluation.text`, `… .activations`, `… .perplexity` and `… .retrieval` do in utils/.
+and retrieval, as `python -m evaluation.text`, `… .activations`, `… .perplexity` and `… .retrieval` do in utils/. What only a
+GPU can measure, `… .layers` and sage-gpu-test --files, is kept as the JSON has it unless a file is named.
 """
 import argparse
 import json
@@ -24,8 +25,8 @@ CACHE = Path("~/.cache/sage-evaluation").expanduser()
 #: What the model's attention is replaced with for perplexity and retrieval, and of how many tokens the passages are.
 REPLACED = ("sage2-8b", "sage2-4b", "sage-8b", "sage-4b", "sage2pp", "sage1", "fp8-head")
 LENGTHS = (2048, 8192)
-#: Measured by other modules, and taken over as they are.
-TAKEN = ("perplexity", "retrieval")
+#: Measured by other modules, and taken over as they are; the last ones on a GPU.
+MEASURED, TAKEN = ("perplexity", "retrieval"), ("perplexity", "retrieval", "layers", "bounds")
 
 
 def read_passages(folder):
@@ -50,7 +51,7 @@ def prepare(options):
     """The other modules, one after the other, each in a process of its own."""
     lengths = [part for length in LENGTHS for part in ("--length", length)]
     steps = [["text", "--fetch"], ["activations", *lengths, "--out", options.data],
-             *([module, *REPLACED, *lengths, "--out", getattr(options, module).parent] for module in TAKEN)]
+             *([module, *REPLACED, *lengths, "--out", getattr(options, module).parent] for module in MEASURED)]
     for module, *arguments in steps:
         command = [sys.executable, "-m", f"evaluation.{module}", *(str(argument) for argument in arguments)]
         print(" ".join(command[1:]), flush=True)
@@ -58,14 +59,16 @@ def prepare(options):
             raise ValueError(f"evaluation.{module} failed: its message is above; the same command goes on from there")
 
 
-def take(content, options):
-    """What other modules measured, where their files are there."""
+def take(content, options, earlier):
+    """What other modules measured: from their files where they are there, or else what the JSON had."""
     for name in TAKEN:
         path = getattr(options, name)
         if path and path.is_file():
             content[name] = json.loads(path.read_text(encoding="utf-8"))
-        elif path:
-            print(f"{name} is not measured: {path} is not there", file=sys.stderr)
+        elif name in earlier:
+            content[name] = earlier[name]
+        if path and not path.is_file():
+            print(f"{path} is not there: {name} is {'what it was' if name in earlier else 'not measured'}", file=sys.stderr)
 
 
 def command_run(options):
@@ -91,7 +94,7 @@ def command_run(options):
                "studies": summary.summarize(parts, index["passages"], options.data)}
     if index["passages"]:
         content["statistics"] = summary.statistics(index["passages"], options.data)
-    take(content, options)
+    take(content, options, json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {})
     write_json(options.out, content)
     return command_report(options) if options.document else 0
 
@@ -100,7 +103,7 @@ def command_report(options):
     from evaluation import report
     content = report.read(options.out)
     if options.command == "report" and any(getattr(options, name) for name in TAKEN):
-        take(content, options)
+        take(content, options, content)
         write_json(options.out, content)
     report.write(content, options.document)
     if not options.no_figures:
@@ -122,9 +125,10 @@ def parse(arguments):
     report = commands.add_parser("report", help="tables and plots from the JSON")
     run.add_argument("--all", action="store_true", help="first capture and measure what other modules do (hours)")
     for name in TAKEN:
+        writer = "sage-gpu-test" if name == "bounds" else f"evaluation.{name}"
         run.add_argument(f"--{name}", type=Path, default=CACHE / name / f"{name}.json", metavar="FILE",
-                         help=f"what evaluation.{name} wrote (%(default)s)")
-        report.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"first take what evaluation.{name} wrote into the JSON")
+                         help=f"what {writer} wrote (%(default)s)")
+        report.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"first take what {writer} wrote into the JSON")
     for command in (run, report):
         command.add_argument("--out", type=Path, default=ROOT / "docs" / "accuracy.json", help="the JSON (%(default)s)")
         command.add_argument("--document", type=Path, default=ROOT / "docs" / "Accuracy.md", help="the document (%(default)s)")

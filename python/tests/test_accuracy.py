@@ -92,6 +92,31 @@ def test_what_other_modules_measure_is_taken_over(tmp_path, name):
     assert report.read(tmp_path / "a.json")[name]["lengths"]["2048"]["sage2-8b"] == entry[name]
 
 
+def test_agreement_with_kernels(tmp_path):
+    spread = {"mean": 0.02, "worst_layer": 0.03, "layer": 4, "worst_head": 0.04, "head": [4, 5], "spread": 0.001}
+    figures = {"relative_l1": spread, "cosine": {"mean": 0.999, "worst_layer": 0.998}, "rmse": {"mean": 0.01}}
+    agreement = {"relative_l1": [1e-4, 2e-4], "equal": [0.99, 0.98], "lse": [1e-6, 0], "kernel": [0.1, 0.3], "reference": [0.1, 0.1]}
+    layers = {"lengths": {"2048": {"sage-8b": figures}}, "agreement": {"recipes": {"sage-8b": agreement}}}
+    results = [{"name": f"sm90a-br-f16-sage8b-d64/layer-0{layer}", "passed": True,
+                "figures": {"element/bound": 0.1 + layer, "l1": 1e-4, "l1_bound": 1e-3, "lse/bound": 0.2}} for layer in (1, 0)]
+    for name, content in (("layers", layers), ("bounds", {"results": results})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "a.json").write_text(json.dumps({"version": 1, "studies": {}}))
+    (tmp_path / "a.md").write_text("<!-- table: layers -->\n<!-- end -->\n<!-- table: agreement -->\n<!-- end -->\n")
+    where = ("--out", tmp_path / "a.json", "--document", tmp_path / "a.md", "--no-figures")
+    result = evaluate("report", *where, "--layers", tmp_path / "layers.json", "--bounds", tmp_path / "bounds.json")
+    assert result.returncode == 0, result.stderr
+    text = (tmp_path / "a.md").read_text()
+    assert "| 2048 | sage-8b | 99.90 % | 0.0200 ± 0.0010 | 0.0100 | 99.80 % / 0.0300 (4) | 0.0400 (4.5) |" in text
+    assert ("| sage-8b | 98.00 % (1) | 0.0002 (1) | 1e-06 (0) | 1.1 (1) | 0.10 (0) | 0.20 (0) | 0.2000 | 0.1000 |") in text
+    # What is kept where no file is named; and a layer that failed is no row.
+    assert evaluate("report", *where, "--layers", tmp_path / "layers.json").returncode == 0
+    assert (tmp_path / "a.md").read_text() == text
+    results[0]["passed"] = False
+    with pytest.raises(ValueError, match="sage-8b must have passed on every layer"):
+        report.agreement_table(layers, {"results": results})
+
+
 def test_other_versions_and_unknown_tables_are_refused(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"version": 0}')

@@ -152,6 +152,17 @@ def test_perplexity(tmp_path):
     assert len(calls) == 2 * 5
 
 
+def test_failures(tmp_path):
+    def fails(layer, query, key, value):
+        raise RuntimeError("no such kernel")
+    model, passages = tiny(), [passage(), passage("random-50-1", TOKENS[::-1])]
+    chosen = [attentions.Attention(name, function, "") for name, function in (("fails", fails), ("works", models.exact))]
+    with pytest.raises(ValueError, match="all else is measured, in .*, but fails failed on random-50-0, RuntimeError: no such kernel$"):
+        perplexity.measure(model, passages, chosen, tmp_path, report=lambda *_, **__: None)
+    measured = json.loads((tmp_path / "perplexity.json").read_text())["lengths"]["50"]
+    assert list(measured) == ["exact", "works"] and measured["works"]["passages"] == 2
+
+
 class Characters:
     """A tokenizer: printable characters and line ends are tokens."""
 
@@ -225,6 +236,26 @@ def test_estimates():
 
 def test_unwrap():
     assert text.unwrap("One\ntwo.\n\n\n  int main() {\n  }\n\n   Last\nline.\n") == "One two.\n\n  int main() {\n  }\n\nLast line."
+
+
+def test_passages(tmp_path):
+    tokens = np.arange(1000)
+    tokenizer = SimpleNamespace(encode=lambda string: SimpleNamespace(ids=[int(part) for part in string.split()]))
+    source = text.Source("novel", "none", "novel.txt", lambda path: path.read_text())
+    (tmp_path / "novel.txt").write_text(" ".join(map(str, tokens)))
+    found = text.passages(tokenizer, 100, tmp_path, [source], 5)
+    assert [each.start for each in found] == [450, 150, 750, 300, 600]
+    # Longer ones would overlap, and those are left out.
+    assert [each.name for each in text.passages(tokenizer, 290, tmp_path, [source], 5)] == ["novel-290-0"]
+    assert [each.start for each in text.passages(tokenizer, 200, tmp_path, [source], 5)] == [400, 133, 666]
+    # The file of tokens says the same.
+    text.SOURCES, all_sources = (source,), text.SOURCES
+    try:
+        text.save_tokens(tokenizer, tmp_path, tmp_path / "tokens.npz")
+    finally:
+        text.SOURCES = all_sources
+    again = text.passages(None, 100, tmp_path / "tokens.npz", [source], 5)
+    assert [each.checksum for each in again] == [each.checksum for each in found] and again[0].tokens.dtype == np.int32
 
 
 @pytest.fixture(scope="module")

