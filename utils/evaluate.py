@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures what each technique of Sage's recipes buys, and writes docs/Accuracy.md.
+"""Measures what each technique of Sage's recipes buys, and writes docs/Accuracy.md and docs/Perplexity.md.
 
   evaluate.py run      measures variants of attention on synthetic inputs and captured activations, into one JSON; then report
-  evaluate.py report   writes the tables and plots of docs/Accuracy.md from the JSON alone
+  evaluate.py report   writes the documents' tables and plots from the JSON alone
 
 `run` goes on where an interrupted run was: every layer that is measured is kept. What it needs is in
 utils/evaluation/requirements.txt. With --all it first fetches the texts, captures the activations and measures perplexity
@@ -25,6 +25,7 @@ CACHE = Path("~/.cache/sage-evaluation").expanduser()
 #: What the model's attention is replaced with for perplexity and retrieval, and of how many tokens the passages are.
 REPLACED = ("sage2-8b", "sage2-4b", "sage-8b", "sage-4b", "sage2pp", "sage1", "fp8-head")
 LENGTHS = (2048, 8192)
+DOCUMENTS = ("Accuracy.md", "Perplexity.md")
 #: Measured by other modules, and taken over as they are; the last ones on a GPU.
 MEASURED, TAKEN = ("perplexity", "retrieval"), ("perplexity", "retrieval", "layers", "bounds")
 
@@ -105,10 +106,11 @@ def command_report(options):
     if options.command == "report" and any(getattr(options, name) for name in TAKEN):
         take(content, options, content)
         write_json(options.out, content)
-    report.write(content, options.document)
+    for document in options.document:
+        report.write(content, document)
     if not options.no_figures:
         from evaluation import figures
-        figures.write(content, options.document.parent / "figures")
+        figures.write(content, options.document[0].parent / "figures")
     return 0
 
 
@@ -131,7 +133,8 @@ def parse(arguments):
         report.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"first take what {writer} wrote into the JSON")
     for command in (run, report):
         command.add_argument("--out", type=Path, default=ROOT / "docs" / "accuracy.json", help="the JSON (%(default)s)")
-        command.add_argument("--document", type=Path, default=ROOT / "docs" / "Accuracy.md", help="the document (%(default)s)")
+        command.add_argument("--document", type=Path, nargs="+", default=[ROOT / "docs" / name for name in DOCUMENTS],
+                             help="the documents; plots go beside the first one (docs/Accuracy.md, docs/Perplexity.md)")
         command.add_argument("--no-figures", action="store_true", help="tables only: needs no matplotlib")
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/Accuracy.md from docs/accuracy.json alone, between marks; standard library only."""
+"""Writes the tables of docs/Accuracy.md and docs/Perplexity.md from docs/accuracy.json alone, between marks; standard library only."""
 import json
 import os
 import re
