@@ -134,6 +134,34 @@ func.func private @g5_symbols() attributes {a = #sage.geometry<query_block = 64,
 
 // -----
 
+// expected-error@+1 {{geometry key_parts must divide by positive constants, extents, and sums, products and ceildiv of these, but is affine_map<()[s0] -> (s0 floordiv 0)> [G5]}}
+func.func private @g5_zero() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
+  query_groups = affine_map<(n) -> (n)>, key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>,
+  key_parts = affine_map<()[b] -> (b floordiv 0)>>}
+
+// -----
+
+// expected-error@+1 {{geometry key_parts must divide by positive constants, extents, and sums, products and ceildiv of these, but is affine_map<()[s0] -> (s0 ceildiv -2)> [G5]}}
+func.func private @g5_negative() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
+  query_groups = affine_map<(n) -> (n)>, key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>,
+  key_parts = affine_map<()[b] -> (b ceildiv -2)>>}
+
+// -----
+
+// expected-error@+1 {{geometry key_parts must divide by positive constants, extents, and sums, products and ceildiv of these, but is affine_map<()[s0, s1] -> (s0 mod (s1 - 1))> [G5]}}
+func.func private @g5_difference() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
+  query_groups = affine_map<(n) -> (n)>, key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>,
+  key_parts = affine_map<()[b, hq] -> (b mod (hq - 1))>>}
+
+// -----
+
+// expected-error@+1 {{geometry key_parts must divide by positive constants, extents, and sums, products and ceildiv of these, but is affine_map<()[s0, s1] -> (7 floordiv (s0 * (s1 floordiv 2)))> [G5]}}
+func.func private @g5_quotient() attributes {a = #sage.geometry<query_block = 64, key_tile = 64,
+  query_groups = affine_map<(n) -> (n)>, key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(n) -> (n)>,
+  key_parts = affine_map<()[b, hq] -> (7 floordiv (b * (hq floordiv 2)))>>}
+
+// -----
+
 // expected-error@+1 {{schedule head_dim must be a multiple of 32 up to 256, but got 80 [S1]}}
 sage.schedule <family = mma_sync, copy = cp_async, head_dim = 80, units = 8, rows_per_unit = 16, key_tile = 64, stages = 2>
 

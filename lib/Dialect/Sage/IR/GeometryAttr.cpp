@@ -104,6 +104,30 @@ std::optional<int64_t> GeometryAttr::countKeyParts(ArrayRef<int64_t> extents) co
   return std::max(parts, int64_t(1));
 }
 
+/// Whether an expression of positive extents can be seen to be positive.
+static bool isPositive(AffineExpr expr) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return constant.getValue() > 0;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return true;
+  bool isKept = expr.getKind() == AffineExprKind::Add || expr.getKind() == AffineExprKind::Mul ||
+                expr.getKind() == AffineExprKind::CeilDiv;
+  return isKept && isPositive(binary.getLHS()) && isPositive(binary.getRHS());
+}
+
+/// What else divides has no meaning, and no code is made for it.
+static bool dividesByPositive(AffineMap map) {
+  bool result = true;
+  map.walkExprs([&](AffineExpr expr) {
+    auto kind = expr.getKind();
+    if (kind == AffineExprKind::Mod || kind == AffineExprKind::FloorDiv ||
+        kind == AffineExprKind::CeilDiv)
+      result &= isPositive(cast<AffineBinaryOpExpr>(expr).getRHS());
+  });
+  return result;
+}
+
 LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t queryBlock,
                                    int64_t keyTile, AffineMapAttr queryGroups,
                                    AffineMapAttr keyGroups, AffineMapAttr valueOrder,
@@ -127,6 +151,10 @@ LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (parts.getNumDims() != 0 || parts.getNumSymbols() > 5 || parts.getNumResults() == 0)
     return emitError() << "geometry key_parts must have no dimensions, at most the five symbols "
                           "[B, Hq, Hkv, Nq, Nk] and a result, but got "
+                       << keyParts << " [G5]";
+  if (!dividesByPositive(parts))
+    return emitError() << "geometry key_parts must divide by positive constants, extents, and sums, "
+                          "products and ceildiv of these, but is "
                        << keyParts << " [G5]";
   return success();
 }
