@@ -153,8 +153,9 @@ LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                           "[B, Hq, Hkv, Nq, Nk] and a result, but got "
                        << keyParts << " [G5]";
   if (!dividesByPositive(parts))
-    return emitError() << "geometry key_parts must divide by positive constants, extents, and sums, "
-                          "products and ceildiv of these, but is "
-                       << keyParts << " [G5]";
+    return emitError()
+           << "geometry key_parts must divide by positive constants, extents, and sums, "
+              "products and ceildiv of these, but is "
+           << keyParts << " [G5]";
   return success();
 }
