@@ -182,7 +182,7 @@ class Store:
 
     @staticmethod
     def _missing(chip, recipe, head_dim, element_type, mask, here, fits):
-        remedy = "compile one with sage-compile and pass it as artifact="
+        remedy = "compile one with sage-compile and pass it to sage.attention as artifact="
         if not here:
             return UnsupportedError(f"the package carries no artifact for {chip}", remedy)
         if fits:

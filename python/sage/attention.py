@@ -44,8 +44,9 @@ def attention(query, key, value, *, layout="HND", causal=False, alignment="botto
     stream: GPU only: a CUstream as an integer, instead of the library's current one. What is allocated for the call is
       allocated for that stream.
     artifact: a `sage.Artifact` to use instead of a precompiled one; recipe and masks must be what it was compiled for.
-    chip: CPU only: whose instructions the scale groups and tiles follow. Where a schedule chose others, artifact= gives
-      the ones of that artifact, and the GPU's result but for the order of sums.
+    chip: CPU only: whose instructions the scale groups and tiles follow, with the keys in one part. Where a schedule chose
+      others, or few queries with long keys are computed in parts (docs/Spec.md N18), artifact= gives what that artifact
+      has, and the GPU's result but for the order of sums.
     threads: CPU only: 0 is as many as the machine has. Results do not depend on it.
 
     Rows that see no key are 0, with an LSE of -∞. A tensor that cannot be taken raises an exception of sage.errors.

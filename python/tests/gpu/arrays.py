@@ -35,6 +35,26 @@ def torch_tensors(report):
             report.check(f"refused: {name}", True, error)
 
 
+def recipes_by_head(report):
+    """What sage-calibrate writes: one tensor, computed by a call for each run of heads."""
+    q, (k, v) = draw()[0], [t[:, :2] for t in draw()[1:]]
+    recipes = ["sage-8b", "sage-4b"]
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    got = sage.attention(q, k, v, causal=True, alignment="top-left", recipe=recipes, stream=stream.cuda_stream)
+    torch.cuda.current_stream().wait_stream(stream)
+    each = [sage.attention(q[:, 2 * i:2 * i + 2], k[:, i:i + 1], v[:, i:i + 1], causal=True, alignment="top-left", recipe=recipe)
+            for i, recipe in enumerate(recipes)]
+    report.check("recipes by head are those of the heads", torch.equal(got, torch.cat(each, 1)))
+    wanted = exact(q, k, v, is_causal=True, enable_gqa=True)
+    report.check("recipes by head", relative_l1(got[:, :2], wanted[:, :2]) < 0.08 and relative_l1(got[:, 2:], wanted[:, 2:]) < 0.45)
+    try:
+        sage.attention(q, k, v, recipe=recipes, softcap=30.0)
+        report.check("recipes by head that are missing", False, "it was accepted")
+    except sage.UnsupportedError as error:
+        report.check("recipes by head that are missing", "'sage-8b' of key heads 0 to 0" in str(error), error)
+
+
 def cupy_arrays(report):
     import cupy
     q, k, v = draw()
@@ -65,6 +85,10 @@ def main():
     torch.manual_seed(0)
     report = Report()
     report.section(torch_tensors)
+    if sage.devices()[0].chip in ("sm_80", "sm_86"):
+        report.check("sage-8b and sage-4b need 8-bit floats: nothing was run", True)
+    else:
+        report.section(recipes_by_head)
     for name, section in (("cupy", cupy_arrays), ("jax", jax_arrays)):
         try:
             __import__(name)

@@ -12,7 +12,7 @@ import sage.torch
 
 ACCEPTED, REFUSED = 560, 90
 #: Bound of the relative L1 error against float64 on N(0,1) inputs with a scale of about 1/√D, by recipe.
-BOUNDS = {"f16": 0.012, "sage1": 0.04, "sage2-8b": 0.08, "sage2pp": 0.08, "sage2-4b": 0.45}
+BOUNDS = {"f16": 0.012, "sage1": 0.04, "sage2-8b": 0.08, "sage2pp": 0.08, "sage2-4b": 0.45, "sage-8b": 0.08, "sage-4b": 0.45}
 RECIPES = ["auto"] * 5 + ["sage2-8b", "f16", "f16", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b"]
 #: Recipes whose artifacts have masks beyond causality and head dims beyond 128.
 EVERYWHERE = ("auto", "sage2-8b", "f16")

@@ -86,7 +86,7 @@ def Sage_QuantizeValueOp : Sage_TokenOp<"quantize_value"> {
 def Sage_QuantizedAttentionOp : Sage_AttentionLikeOp<"quantized_attention", AnyRankedTensor, [Pure]> {
   let summary = "Attention on quantized operands";
   let description = [{
-    Computes the attention of Spec N7 to N17 on quantized Q and K (head-major, as `sage.quantize` makes them; with
+    Computes the attention of Spec N7 to N18 on quantized Q and K (head-major, as `sage.quantize` makes them; with
     `packed`, INT4 two to a byte) and on V as `sage.quantize_value` makes it, or, under a recipe with 16-bit PV, on the
     16-bit V in the order of `layout`, without value scales. `layout` is the order of O too. The corrections and
     `value_mean` are those of `sage.smoothed_attention`. The scale groups and V's token order are the geometry's.
