@@ -77,7 +77,7 @@ Status CaseRunner::run(const Case &from, LoadedArtifact &artifact, CaseOutcome &
   outcome.output = compareOutputs(results.output, reference.output32, reference.output22,
                                   reference.bounds, problem.element_type);
   if (problem.lse)
-    outcome.lseRatio = compareLse(results.lse, reference.lse32, reference.bounds,
+    outcome.lseRatio = compareLse(results.lse, reference.lse32, reference.lse22, reference.bounds,
                                   lseTolerance(artifact.program.recipe));
   return compareIntermediates(artifact, tensors, inputs, reference, outcome.intermediates);
 }

@@ -22,7 +22,8 @@
 //    widths u leaves its mean by more than sqrt(sum u^2 · ln(2/d)/2) with probability
 //    d; d = 1e-11 gives 3.6·sqrt(sum u^2) each: `spread`, the sum over u^2.
 //    16-bit products and the f16 inner accumulator go the same way with their own widths.
-// 3. *Row sums (N11).* As 1 and 2, with V = 1; relative to O.
+// 3. *Row sums (N11).* As 1 and 2, with V = 1; relative to O. The LSE is log2 of the sum:
+//    a tolerance holds the spread, |LSE22 - LSE32| the mean of what is cut off.
 // 4. *Rescaling, normalization (N10, N12)*: some float32 roundings; `relative`.
 // 5. *Rounding of O*: two nearby numbers may round to neighbouring f16 or bf16: one
 //    unit in the last place.
@@ -83,10 +84,11 @@ OutputComparison compareOutputs(const std::vector<uint16_t> &output,
                                 const std::vector<uint16_t> &reference22, const ErrorBounds &bounds,
                                 sage_element_type type);
 
-/// Largest |LSE - reference| / (tolerance·max(1, |reference|) + the row's bound); infinite
-/// where only one side is.
-double compareLse(const std::vector<float> &lse, const std::vector<float> &reference,
-                  const ErrorBounds &bounds, double tolerance);
+/// Largest |LSE - LSE32| / (tolerance·max(1, |LSE32|) + |LSE22 - LSE32| + the row's bound);
+/// infinite where only one side is.
+double compareLse(const std::vector<float> &lse, const std::vector<float> &reference32,
+                  const std::vector<float> &reference22, const ErrorBounds &bounds,
+                  double tolerance);
 
 } // namespace sage::gpu
 

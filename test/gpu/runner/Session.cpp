@@ -125,10 +125,11 @@ Status ReferenceResults::run(const sage_program &program, const HostInputs &inpu
   output32.assign(elements, 0xffff);
   output22.assign(elements, 0xffff);
   lse32.assign(rows, NAN);
+  lse22.assign(rows, NAN);
   entries.clear();
   const sage_problem &problem = program.problem;
   sage_call call32 = inputs.call(output32.data(), lse32.data());
-  sage_call call22 = inputs.call(output22.data(), nullptr);
+  sage_call call22 = inputs.call(output22.data(), lse22.data());
   bounds = {std::vector<float>(elements), std::vector<float>(elements), std::vector<float>(rows),
             std::vector<float>(rows),
             program.recipe.pv != SAGE_VALUE_F16 && program.recipe.inner == SAGE_INNER_F32};
@@ -149,7 +150,7 @@ Status ReferenceResults::run(const sage_program &program, const HostInputs &inpu
     sage_reference_options options{};
     attend(operands, entry.call, lse32.data(), entry.rows, options);
     options.tensor_core_accumulator = 1;
-    attend(operands, entryOf(problem, call22, i).call, nullptr, entry.rows, options);
+    attend(operands, entryOf(problem, call22, i).call, lse22.data(), entry.rows, options);
     if (entry.call.query.extents[2] > 0)
       placeBounds(computeErrorBounds(operands, entry.call, intermediates.queryMean, conversion),
                   entry, bounds);

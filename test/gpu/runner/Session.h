@@ -64,7 +64,7 @@ struct EntryIntermediates {
 struct ReferenceResults {
   runtime::ReferenceOperands operands; ///< of the last entry
   std::vector<uint16_t> output32, output22;
-  std::vector<float> lse32;
+  std::vector<float> lse32, lse22;
   ErrorBounds bounds;
   std::vector<EntryIntermediates> entries;
 
