@@ -1,6 +1,10 @@
 //===- Bundle.cpp - the folder of artifacts and cases ---------------------===//
 #include "Bundle.h"
 
+#include "Npy.h"
+
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -70,7 +74,59 @@ void parseBundle(const json &from, Bundle &bundle) {
     bundle.timing.push_back({parseCase(entry), entry.value("launches", int64_t(20))});
 }
 
+/// The shape of the case whose tensors are in files.
+std::string readShape(const std::string &prefix, Shape &shape) {
+  evaluation::NpyArray query, key, value;
+  for (auto [suffix, array] : {std::pair("-q.npy", &query), {"-k.npy", &key}, {"-v.npy", &value}}) {
+    if (std::string wrong = evaluation::readNpy(prefix + suffix, *array); !wrong.empty())
+      return wrong;
+    if (array->type != "<f2" || array->shape.size() != 4)
+      return "'" + prefix + suffix + "' must hold float16 of rank 4, but holds " + array->type +
+             " of rank " + std::to_string(array->shape.size()) +
+             "; write B×H×N×D, as `python -m evaluation.activations` does";
+  }
+  bool fits = query.shape[0] == key.shape[0] && query.shape[3] == key.shape[3] &&
+              std::equal(key.shape.begin(), key.shape.begin() + 3, value.shape.begin()) &&
+              key.shape[1] > 0 && query.shape[1] % key.shape[1] == 0;
+  if (!fits)
+    return "the shapes of " + prefix +
+           "-{q,k,v}.npy do not fit together: they must be B×Hq×Nq×D, "
+           "B×Hkv×Nk×D and B×Hkv×Nk×Dv, with Hkv a divisor of Hq";
+  shape = {query.shape[0], query.shape[1], key.shape[1], query.shape[2], key.shape[2]};
+  return "";
+}
+
 } // namespace
+
+std::string Bundle::takeFiles(const std::string &files) {
+  constexpr std::string_view suffix = "-q.npy";
+  correctness.clear(), accuracy.clear(), faults.clear(), timing.clear(), stress.clear();
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const auto &entry : std::filesystem::directory_iterator(files, error)) {
+    std::string name = entry.path().filename().string();
+    if (name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix)
+      names.push_back(name.substr(0, name.size() - suffix.size()));
+  }
+  if (names.empty())
+    return "'" + files +
+           "' must be a folder with NAME-q.npy, NAME-k.npy and NAME-v.npy, but has "
+           "none; `python -m evaluation.activations` writes them";
+  std::sort(names.begin(), names.end());
+  for (const std::string &name : names) {
+    Case entry;
+    entry.name = name;
+    entry.files = files + "/" + name;
+    entry.view = "head_major";
+    entry.quick = true;
+    for (const auto &[artifact, bundled] : artifacts)
+      entry.artifacts.push_back(artifact);
+    if (std::string wrong = readShape(entry.files, entry.shape); !wrong.empty())
+      return wrong;
+    correctness.push_back(std::move(entry));
+  }
+  return "";
+}
 
 std::string Bundle::load(const std::string &path) {
   folder = path;

@@ -24,6 +24,8 @@ struct Case {
   /// Of the operands that the artifact's problem has: `key_lengths` ([N, …]), `sequences`
   /// ([[Q, K], …]), `sinks` ([X, …]), `bias_axes` (letters of bhqk); drawn where left out.
   evaluation::MaskChoice operands;
+  /// Where Q, K and V are, instead of a distribution: PREFIX-q.npy, PREFIX-k.npy, PREFIX-v.npy.
+  std::string files;
   bool quick = false;
   int64_t repeats = 1;
 };
@@ -62,9 +64,12 @@ struct Bundle {
 
   /// Returns an empty text, or what is wrong.
   std::string load(const std::string &path);
+  /// The cases become one for each NAME-q.npy, NAME-k.npy, NAME-v.npy of the folder, on every
+  /// artifact. Returns an empty text, or what is wrong.
+  std::string takeFiles(const std::string &folder);
 };
 
-/// Draws the case's inputs and edits them:
+/// Reads the case's files, or draws its inputs and edits them:
 /// - `zero-channel`: V's channel 5 is 0 (its scale must not divide by zero).
 /// - `zero-groups`: the first 16 queries and the first 256 keys are 0.
 /// - `nan-key`: one NaN in K: every output that depends on its scale is NaN (P1).

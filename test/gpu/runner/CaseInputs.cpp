@@ -2,8 +2,10 @@
 #include "Bundle.h"
 
 #include "HostTensor.h"
+#include "Npy.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sage::gpu {
 namespace {
@@ -41,12 +43,42 @@ std::string editInputs(const std::string &edit, HostInputs &inputs) {
   return "";
 }
 
+std::string readFile(const std::string &path, sage_element_type type, int64_t dims,
+                     std::vector<uint16_t> &elements) {
+  evaluation::NpyArray array;
+  if (std::string wrong = evaluation::readNpy(path, array); !wrong.empty())
+    return wrong;
+  if (type != SAGE_F16 || array.shape.back() != dims)
+    return "'" + path + "' is for float16 of head dim " + std::to_string(array.shape.back()) +
+           ", but the artifact is not; leave it out by --filter";
+  if (size_t(array.elements()) != elements.size())
+    return "'" + path + "' has changed";
+  std::memcpy(elements.data(), array.bytes.data(), elements.size() * sizeof(uint16_t));
+  return "";
+}
+
+std::string readInputs(const std::string &prefix, const sage_problem &problem, HostInputs &inputs) {
+  if (problem.key_lengths || problem.packed)
+    return "'" + prefix +
+           "' has one length, but the artifact takes several; leave it out by "
+           "--filter";
+  std::string wrong =
+      readFile(prefix + "-q.npy", problem.element_type, problem.head_dim, inputs.query);
+  if (wrong.empty())
+    wrong = readFile(prefix + "-k.npy", problem.element_type, problem.head_dim, inputs.key);
+  if (wrong.empty())
+    wrong = readFile(prefix + "-v.npy", problem.element_type, problem.value_head_dim, inputs.value);
+  return wrong;
+}
+
 } // namespace
 
 std::string makeInputs(const Case &from, const sage_problem &problem, uint64_t seed,
                        HostInputs &inputs) {
   std::string wrong =
       makeInputs(problem, from.shape, {from.distribution, seed, from.operands}, inputs);
+  if (wrong.empty() && !from.files.empty())
+    wrong = readInputs(from.files, problem, inputs);
   return wrong.empty() ? editInputs(from.edit, inputs) : wrong;
 }
 

@@ -21,6 +21,9 @@ Status Session::open(const Options &given) {
   filter = std::regex(options.filter);
   if (std::string wrong = bundle.load(options.bundle); !wrong.empty())
     return invalidArgument(wrong);
+  if (!options.files.empty())
+    if (std::string wrong = bundle.takeFiles(options.files); !wrong.empty())
+      return invalidArgument(wrong);
   SAGE_RETURN_IF_ERROR(device.open(options.driver.empty() ? nullptr : options.driver.c_str(),
                                    options.device, options.isStub));
   report.describeDevice(device);
@@ -168,9 +171,9 @@ std::string referenceKey(const LoadedArtifact &artifact) {
       problem.has_bias, problem.key_lengths, problem.sinks, problem.packed, ' ', recipe.interval,
       ' ', program.problem.scale, ' ', program.problem.element_type, ' ', program.problem.head_dim,
       ' ', program.problem.value_head_dim, ' ', recipe.qk, recipe.smooth_q, recipe.smooth_k,
-      recipe.smooth_v, recipe.pv, recipe.accumulation, recipe.inner, recipe.row_sum, ' ',
-      program.geometry.query_block, ' ', program.geometry.key_tile, program.geometry.query_groups,
-      program.geometry.key_groups, program.geometry.value_order, ' ',
+      recipe.smooth_v, recipe.rotate, recipe.range, recipe.pv, recipe.accumulation, recipe.inner,
+      recipe.row_sum, ' ', program.geometry.query_block, ' ', program.geometry.key_tile,
+      program.geometry.query_groups, program.geometry.key_groups, program.geometry.value_order, ' ',
       program.geometry.key_parts ? program.geometry.key_parts : "", ' ',
       int(conversionOf(artifact)));
 }

@@ -13,7 +13,7 @@
 namespace sage::gpu {
 
 struct Options {
-  std::string bundle, driver, json, filter, suite;
+  std::string bundle, driver, json, filter, suite, files;
   int32_t device = 0;
   bool isStub = false, quick = false, ignoreCubin = false;
   /// Internal: run one fault in this process, and report by JSON.

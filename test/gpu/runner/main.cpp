@@ -16,6 +16,8 @@ constexpr const char *usage =
     "                     every artifact loads and every launch is marshalled\n"
     "  --suite=NAME,…     correctness, accuracy, faults, timing, stress (all)\n"
     "  --filter=REGEX     only cases whose ARTIFACT/CASE matches\n"
+    "  --files=FOLDER     instead of the bundle's cases: every artifact on each NAME-q.npy,\n"
+    "                     NAME-k.npy, NAME-v.npy of the folder (float16, B×H×N×D)\n"
     "  --json=OUT         write the results\n"
     "  --quick            only small cases\n"
     "  --ignore-cubin     assemble the PTX by the driver\n"
@@ -38,7 +40,7 @@ bool parseOptions(int argc, char **argv, Options &options, bool &selfTest) {
     std::string device;
     if (value("--suite", options.suite) || value("--filter", options.filter) ||
         value("--json", options.json) || value("--driver", options.driver) ||
-        value("--fault-child", options.faultChild))
+        value("--files", options.files) || value("--fault-child", options.faultChild))
       continue;
     if (value("--device", device)) {
       options.isStub = device == "stub";
