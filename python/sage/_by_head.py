@@ -28,7 +28,7 @@ def check(query, recipes, out, return_lse, artifact):
 def attend(run, select, call, recipes, query, key, value, bias, sinks, out):
     """`run` on the heads of each run, into one tensor. Nothing runs unless `select` finds code for every recipe."""
     axis, query_heads, key_heads = 2 if call.token_major else 1, call.query[0][1], call.key[0][1]
-    if len(recipes) != key_heads or not recipes:
+    if len(recipes) != key_heads:
         raise InvalidArgumentError(f"recipe must be a name, or a list with one for each of the {key_heads} key heads, but got "
                                    f"{len(recipes)}")
     for first, end, recipe in runs(recipes) if select else ():
@@ -38,7 +38,7 @@ def attend(run, select, call, recipes, query, key, value, bias, sinks, out):
             raise UnsupportedError(
                 f"recipe {recipe!r} of key heads {first} to {end - 1}: {error.message}",
                 f"choose another recipe for them, or {error.remedy}; artifact= needs a call for each run of heads") from error
-    group = query_heads // key_heads
+    group = query_heads // max(key_heads, 1)
     with call.backend.on(call.stream, call.device[1]):
         out, _ = call.output_view(out)
 

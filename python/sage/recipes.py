@@ -1,9 +1,10 @@
 """Recipes by layer and key head, as `sage.calibrate` chooses them."""
 import json
+import os
 from typing import NamedTuple, Tuple
 
 from . import _library as c
-from .errors import FileError, InvalidArgumentError, choice
+from .errors import ArgumentTypeError, FileError, InvalidArgumentError, choice, describe
 
 _VERSION = 1
 
@@ -17,6 +18,8 @@ class RecipeTable(NamedTuple):
 
     @classmethod
     def load(cls, path):
+        if not isinstance(path, (str, os.PathLike)):
+            raise ArgumentTypeError(f"path must be a path, but got {describe(path)}")
         try:
             with open(path, encoding="utf-8") as file:
                 content = json.load(file)

@@ -49,6 +49,11 @@ def test_attention_by_head(inputs):
     assert (sage.attention(*swapped, layout="NHD", recipe=recipes).transpose(0, 2, 1, 3) == got).all()
 
 
+def test_no_heads(inputs):
+    q, k, v = (x[:, :0] for x in inputs())
+    assert sage.attention(q, k, v, recipe=[]).shape == q.shape
+
+
 def test_operands_by_head(inputs):
     q, k, v = inputs(heads=4, key_heads=2)
     random = np.random.default_rng(0)
@@ -89,6 +94,8 @@ def test_table_round_trip(tmp_path):
         (tmp_path / "bad.json").write_text(json.dumps(content))
         with pytest.raises(sage.InvalidArgumentError, match=word):
             sage.RecipeTable.load(tmp_path / "bad.json")
+    with pytest.raises(sage.ArgumentTypeError, match="path must be a path, but got 3"):
+        sage.RecipeTable.load(3)
     (tmp_path / "text.json").write_text('{"version": 1, "layers": [["f16"')
     (tmp_path / "deep.json").write_text("[" * 200000)
     for name in ("missing.json", "text.json", "deep.json", "."):
