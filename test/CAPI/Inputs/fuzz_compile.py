@@ -13,7 +13,7 @@ EXTENTS = [0, 1, 2, 3, 7, 16, 64, 96, 100, 128, 192, 256, 320, 2**31 - 1, 2**31,
 NUMBERS = [0.0, 1.0, -1.0, 0.125, 30.0, 5e-324, 1e-40, 3.5e38, 1e300, float("inf"), float("nan")]
 ENUMERATORS = [0, 0, 1, 1, 2, 3, 4, 5, -1, 2**31 - 1]
 CHIPS = [b"sm_80", b"sm_86", b"sm_89", b"sm_90a", b"sm_120a", b"sm_90", b"", b"\xff\xfe", None]
-RECIPES = [None, b"sage2-8b", b"sage2-4b", b"sage1", b"sage2pp", b"f16", b"", b"#", b"\xff", b"#sage.mask<none>",
+RECIPES = [None, b"sage2-8b", b"sage2-4b", b"sage1", b"sage2pp", b"sage-8b", b"sage-4b", b"f16", b"", b"#", b"\xff", b"#sage.mask<none>",
            b'#sage.recipe<"sage2-8b", interval = 32>', b'#sage.recipe<"sage2-8b", smooth = q|k|v>',
            b'#sage.recipe<"sage1", granularity = per_token>', b'#sage.recipe<"sage2-8b", pv = e5m2>']
 FIELDS = {"scale": NUMBERS, "softcap": NUMBERS, "element_type": ENUMERATORS, "layout": ENUMERATORS,
