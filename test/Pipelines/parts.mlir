@@ -20,9 +20,9 @@
 
 // Behind the loop there is one branch: the end of the attention, or O, m and l as they are.
 // CHECK-LABEL: sage_tile.kernel @attention
+// CHECK: [[IS_WHOLE:%[0-9]+]] = arith.cmpi eq, {{%.+}}, %c1
 // CHECK: consumer
-// CHECK: arith.cmpi eq
-// CHECK: scf.if
+// CHECK: scf.if [[IS_WHOLE]]
 // CHECK: arith.divf
 // CHECK: } else {
 // CHECK-NOT: arith.divf

@@ -99,11 +99,10 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
                          "{0} and {1}",
                          getKeyTile(), recipe.getInterval())
         .str();
-  bool sumsIntervals = recipe.getInterval() != 0 && recipe.getInterval() < getKeyTile() &&
-                       recipe.getInner() == InnerType::F32;
+  bool sumsIntervals = recipe.getInterval() != 0 && recipe.getInterval() < getKeyTile();
   if (sumsIntervals && !getIntervals())
     return llvm::formatv("schedule must have intervals = true for an interval of {0} in tiles of "
-                         "{1} keys with inner = f32, but got false",
+                         "{1} keys, but got false",
                          recipe.getInterval(), getKeyTile())
         .str();
   return std::nullopt;
