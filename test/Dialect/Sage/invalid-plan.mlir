@@ -79,6 +79,19 @@ func.func @c11_magic(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: t
 
 #geometry = #sage.geometry<query_block = 128, key_tile = 96, query_groups = affine_map<(n) -> (n)>,
   key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(p) -> (p)>>
+func.func @c11_magic_sum(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: tensor<1x8x64x64xf16>, %o0: tensor<1x8x64x64xf16>) {
+  // expected-error@+1 {{'sage.attention' op schedule with conversion = magic must have row_sum = quantized, but got float [C11]}}
+  %r = sage.attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>)
+      outs(%o0 : tensor<1x8x64x64xf16>) {recipe = #sage.recipe<"sage2-8b", row_sum = float>, geometry = #geometry,
+       schedule = #sage.schedule<family = wgmma, copy = tma, head_dim = 64, units = 2, rows_per_unit = 64, key_tile = 96, stages = 2, conversion = magic>}
+      -> tensor<1x8x64x64xf16>
+  return
+}
+
+// -----
+
+#geometry = #sage.geometry<query_block = 128, key_tile = 96, query_groups = affine_map<(n) -> (n)>,
+  key_groups = affine_map<(n) -> (n)>, value_order = affine_map<(p) -> (p)>>
 func.func @c11_interval(%q: tensor<1x8x64x64xf16>, %k: tensor<1x8x64x64xf16>, %v: tensor<1x8x64x64xf16>, %o0: tensor<1x8x64x64xf16>) {
   // expected-error@+1 {{'sage.attention' op schedule key_tile must be a multiple of the recipe's interval, but got 96 and 64 [C11]}}
   %r = sage.attention ins(%q, %k, %v : tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>, tensor<1x8x64x64xf16>)
