@@ -87,10 +87,10 @@ TEST_F(ScheduleLookupTest, SharedMemoryAndThreadsOfTheHopperRow) {
   ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
   EXPECT_EQ(row.getThreads(), 512);
   EXPECT_EQ(row.getBlockRows(), 192);
-  // Two slots of Q, since blocks are persistent; two stages of K, of V with eight rows of ones, of
+  // Two slots of Q, since blocks are persistent; three stages of K, of V with eight rows of ones, of
   // scales; barriers.
   EXPECT_EQ(row.getSharedBytes(RecipeAttr::getNamed(&context, "sage2-8b")),
-            2 * 192 * 128 + 2 * (128 * 128 + 128 * 136 + 16) + 512);
+            2 * 192 * 128 + 3 * (128 * 128 + 128 * 136 + 16) + 512);
 }
 
 TEST_F(ScheduleLookupTest, GeometryFollowsTheRowUnlessItIsGiven) {
@@ -135,7 +135,19 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForIntervalsAreRefused) {
             "schedule must have intervals = true for an interval of 64 in tiles of 128 keys with "
             "inner = f32, but got false");
   EXPECT_FALSE(conflict(parse("#sage.recipe<\"sage2-8b\", interval = 128>")));
+  row = schedule(target("sm_90a"), 128, "sage2pp");
+  ASSERT_FALSE(row.getIntervals());
   EXPECT_FALSE(conflict(parse("#sage.recipe<\"sage2pp\", interval = 64>")));
+}
+
+TEST_F(ScheduleLookupTest, FloatSumsAreConvertedExactly) {
+  ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
+  ASSERT_EQ(row.getConversion(), Conversion::Magic);
+  RecipeAttr recipe = RecipeAttr::getNamed(&context, "sage2pp");
+  EXPECT_EQ(row.findConflict(recipe, GeometryAttr::getDefault(recipe, Family::Wgmma, 192,
+                                                              row.getKeyTile(), 128)),
+            "schedule with conversion = magic must have row_sum = quantized, but got float");
+  EXPECT_EQ(schedule(target("sm_90a"), 128, "sage2pp").getConversion(), Conversion::Convert);
 }
 
 TEST_F(ScheduleLookupTest, LongTilesAreNotForSixteenBitProbabilities) {
