@@ -93,9 +93,9 @@ def view_torch(name, tensor):
         raise UnsupportedError(f"{name} must not have a tangent: there is no forward-mode derivative")
     if tensor.is_neg():
         tensor = tensor.resolve_neg()
-    if kind not in ("cpu", "cuda") or tensor.layout is not torch.strided:
-        raise UnsupportedError(f"{name} must be a dense tensor on the CPU or a CUDA device, but is {tensor.layout} on "
-                               f"{tensor.device}")
+    if kind not in ("cpu", "cuda") or tensor.layout is not torch.strided or tensor.is_nested:
+        raise UnsupportedError(f"{name} must be a dense tensor on the CPU or a CUDA device, but is "
+                               f"{'nested' if tensor.is_nested else tensor.layout} on {tensor.device}")
     device = (CPU, 0) if kind == "cpu" else (CUDA, tensor.device.index)
     dtype = str(tensor.dtype)[6:]
     return View(tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), _TORCH_TYPES.get(dtype, dtype), device, tensor)

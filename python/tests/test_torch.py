@@ -2,6 +2,7 @@
 import random
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -11,6 +12,7 @@ import torch.nn.functional as F  # noqa: E402
 
 import sage  # noqa: E402
 import sage.torch as st  # noqa: E402
+from sage.torch import _plans  # noqa: E402
 
 BOUND = 0.01  # of recipe f16; bfloat16 too
 
@@ -99,6 +101,9 @@ def test_autocast():
 
 
 Q, K, V = tensors(n=20, m=20)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # PyTorch calls nested tensors a prototype
+    NESTED = {layout: torch.nested.nested_tensor([Q[0], Q[1]], layout=layout) for layout in (torch.strided, torch.jagged)}
 REFUSED = [
     ((Q, K, V), dict(dropout_p=0.1), sage.UnsupportedError, "dropout_p must be 0, but is 0.1"),
     ((Q.float(), K, V), {}, sage.UnsupportedError, "query.dtype must be torch.float16 or torch.bfloat16, but is torch.float32"),
@@ -121,6 +126,10 @@ REFUSED = [
     ((torch.zeros(1, 1, 4, 300).half(),) * 3, {}, sage.UnsupportedError, "query's head dim must be 1 to 256, but is 300"),
     ((Q, 3, V), {}, sage.ArgumentTypeError, "key must be a torch.Tensor, but got 3"),
     ((Q.to_sparse(), K, V), {}, sage.UnsupportedError, "query must be a dense tensor"),
+    *(((*arguments,), {}, sage.UnsupportedError, f"{name} must be a dense tensor, but is nested") for nested in NESTED.values()
+      for name, arguments in (("query", (nested, K, V)), ("key", (Q, nested, V)), ("value", (Q, K, nested)))),
+    *(((Q, K, V), dict(attn_mask=mask), sage.UnsupportedError, "attn_mask must be a dense tensor")
+      for mask in (*NESTED.values(), torch.ones(20, 20).to_sparse())),
     ((Q.to("meta"), K, V), {}, sage.UnsupportedError, "query.device must be a CPU or CUDA device, but is meta"),
     ((Q[0], K, V), {}, sage.InvalidArgumentError, "same number of dimensions"),
 ]
@@ -130,6 +139,20 @@ REFUSED = [
 def test_refused(arguments, named, kind, text):
     with pytest.raises(kind, match=text):
         st.scaled_dot_product_attention(*arguments, **named)
+
+
+def test_nested_tensors_have_no_plan():
+    """A plan is looked up by shapes and strides before anything is checked: it must leave the refusal to the checks."""
+    nested = NESTED[torch.strided]
+    for arguments in ((nested, K, V, None), (Q, nested, V, None), (Q, K, nested, None), (Q, K, V, nested)):
+        assert not _plans.listens(*arguments) and _plans.signature((), *arguments) is None
+
+
+@pytest.mark.parametrize("other", [*NESTED.values(), Q.to_sparse()], ids=["nested", "jagged", "sparse"])
+def test_what_is_not_dense_is_refused_by_attention(other):
+    for arguments in ((other, K, V), (Q, other, V), (Q, K, other)):
+        with pytest.raises(sage.UnsupportedError, match="must be a dense tensor on the CPU or a CUDA device, but is "):
+            sage.attention(*arguments)
 
 
 def test_gradients_matter_only_where_they_are_recorded():

@@ -14,6 +14,15 @@ _HALF = (torch.float16, torch.bfloat16)
 _torch_attention = torch.nn.functional.scaled_dot_product_attention
 
 
+def _is_dense(tensor):
+    """Asked before shapes and strides: nested and sparse tensors raise PyTorch's own errors there."""
+    return tensor.layout == torch.strided and not tensor.is_nested
+
+
+def _not_dense(name, tensor):
+    return UnsupportedError(f"{name} must be a dense tensor, but is {'nested' if tensor.is_nested else tensor.layout}")
+
+
 def _check_tensors(query, key, value):
     """None, or the error: what all functions ask of Q, K and V."""
     for name, tensor in (("query", query), ("key", key), ("value", value)):
@@ -22,8 +31,8 @@ def _check_tensors(query, key, value):
         if tensor.dtype not in _HALF or tensor.dtype != query.dtype:
             wanted = "torch.float16 or torch.bfloat16" if name == "query" else f"the query's, {query.dtype}"
             return UnsupportedError(f"{name}.dtype must be {wanted}, but is {tensor.dtype}", "cast the tensors")
-        if tensor.is_nested or tensor.layout != torch.strided:
-            return UnsupportedError(f"{name} must be a dense tensor, but is {'nested' if tensor.is_nested else tensor.layout}")
+        if not _is_dense(tensor):
+            return _not_dense(name, tensor)
         if tensor.device != query.device or tensor.device.type not in ("cpu", "cuda"):
             wanted = "a CPU or CUDA device" if name == "query" else f"the query's, {query.device}"
             return UnsupportedError(f"{name}.device must be {wanted}, but is {tensor.device}")
@@ -70,6 +79,8 @@ def _check_mask(query, key, mask, is_causal):
         return None
     if not isinstance(mask, torch.Tensor):
         return ArgumentTypeError(f"attn_mask must be a torch.Tensor or None, but got {describe(mask)}")
+    if not _is_dense(mask):
+        return _not_dense("attn_mask", mask)
     if is_causal:
         return InvalidArgumentError("attn_mask must be None with is_causal=True")
     if mask.dtype not in (torch.bool, torch.float32, query.dtype):

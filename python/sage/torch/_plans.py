@@ -46,13 +46,14 @@ def is_plain(query, key, value, mask):
 
 
 def signature(options, query, key, value, mask):
-    """`options` is what else the call was given; None if they cannot be looked up."""
-    masked = None if mask is None else (mask.shape, mask.stride(), mask.dtype, mask.get_device())
-    found = (options, query.shape, key.shape, value.shape, query.stride(), key.stride(), value.stride(), query.dtype,
-             key.dtype, value.dtype, query.get_device(), key.get_device(), value.get_device(), masked)
+    """`options` is what else the call was given; None if they cannot be looked up, or a tensor is nested: those raise where
+    they are asked for shapes, and the checks refuse them."""
     try:
+        masked = None if mask is None else (mask.shape, mask.stride(), mask.dtype, mask.get_device())
+        found = (options, query.shape, key.shape, value.shape, query.stride(), key.stride(), value.stride(), query.dtype,
+                 key.dtype, value.dtype, query.get_device(), key.get_device(), value.get_device(), masked)
         hash(found)
-    except TypeError:
+    except (TypeError, RuntimeError):
         return None
     return found
 
