@@ -14,6 +14,8 @@ ACCEPTED, REFUSED = 560, 90
 #: Bound of the relative L1 error against float64 on N(0,1) inputs with a scale of about 1/√D, by recipe.
 BOUNDS = {"f16": 0.012, "sage1": 0.04, "sage2-8b": 0.08, "sage2pp": 0.08, "sage2-4b": 0.45, "sage-8b": 0.08, "sage-4b": 0.45}
 RECIPES = ["auto"] * 5 + ["sage2-8b", "f16", "f16", "sage2-4b", "sage2pp", "sage1", "sage-8b", "sage-4b"]
+#: Recipes whose row sums add codes of E4M3 (`row_sum = quantized`).
+CODED_SUMS = ("sage2-8b", "sage-8b", "sage2-4b", "sage-4b")
 #: Recipes whose artifacts have masks beyond causality and head dims beyond 128.
 EVERYWHERE = ("auto", "sage2-8b", "f16")
 
@@ -183,6 +185,36 @@ def edges(report):
     report.check("rows that see nothing are 0", bool((got[:, :, 7:20] == 0).all() and (got[:, :, 20:] != 0).any()))
 
 
+def code_weights(q, k, causal):
+    """For each row, by how much codes of E4M3 that come out as their neighbours move the LSE: see `lse_against`."""
+    group, (queries, keys) = q.shape[1] // k.shape[1], (q.shape[2], k.shape[2])
+    scores = q.double() @ k.double().repeat_interleave(group, 1).transpose(-1, -2) * q.shape[3]**-0.5
+    if causal:
+        scores = scores.masked_fill(torch.ones(queries, keys, dtype=torch.bool).triu(keys - queries + 1), -torch.inf)
+    return torch.nan_to_num(scores.softmax(-1)).topk(min(3, keys)).values[..., 1:].sum(-1) / 8
+
+
+def lse_against(recipe, q, k, causal, wanted, got):
+    """What part of its limit the LSE's distance from the reference is, as test/gpu/runner/ErrorBound.h derives it.
+
+    Sums of floats: roundings alone, relative to |LSE|. Sums of P8 pass an accumulator that cuts off addends; and where p lies
+    at a boundary of E4M3 the other code may come out, up to an eighth of p away: the LSE moves by an eighth of that key's
+    weight. A row that sees hundreds of keys hardly feels it, one of two keys by up to 2^-4. The heaviest key never does: it is
+    the row's maximum, whose p is a code itself. Two such keys in a row are allowed for; since one row in hundreds has any, the
+    mean of the rows has the limit of rows that have none, and of one that has.
+    """
+    finite = torch.isfinite(wanted)
+    if not torch.equal(torch.isfinite(got), finite):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    errors = (got - wanted)[finite].abs().double()
+    rounded = (1e-3 if recipe in CODED_SUMS else 1e-4) * wanted[finite].abs().double().clamp_min(1)
+    codes = code_weights(q, k, causal)[finite] if recipe in CODED_SUMS else torch.zeros_like(errors)
+    mean_limit = rounded.mean() + codes.max() / len(codes)
+    return max((errors / (rounded + codes)).max().item(), (errors.mean() / mean_limit).item())
+
+
 def against_reference(report, seed):
     """The kernels against the CPU reference of their artifact: the same integers and scales, other order of sums."""
     chip = sage.devices()[0].chip
@@ -200,11 +232,10 @@ def against_reference(report, seed):
         wanted, lse = sage.attention(q, k, v, artifact=artifact, causal=causal, return_lse=True)
         got, got_lse = sage.attention(q.cuda(), k.cuda(), v.cuda(), recipe=recipe, causal=causal, return_lse=True)
         error = relative_l1(got.cpu(), wanted)
-        finite = torch.isfinite(lse)
-        lse_error = (got_lse.cpu() - lse)[finite].abs().max().item() if finite.any() else 0.0
+        lse_part = lse_against(recipe, q, k, causal, lse, got_lse.cpu())
         worst = max(worst, error)
-        report.check(f"reference {index} {recipe}", error < 0.006 and lse_error < 2e-3 and
-                     torch.equal(torch.isfinite(got_lse.cpu()), finite), f"relative L1 {error:.5f}, LSE {lse_error:.5f}")
+        report.check(f"reference {index} {recipe}", error < 0.006 and lse_part <= 1,
+                     f"relative L1 {error:.5f}, LSE {lse_part:.3f} of its limit")
     report.figure("largest relative L1 against the CPU reference", worst)
 
 
