@@ -26,8 +26,11 @@ CACHE = Path("~/.cache/sage-evaluation").expanduser()
 REPLACED = ("sage2-8b", "sage2-4b", "sage-8b", "sage-4b", "sage2pp", "sage1", "fp8-head")
 LENGTHS = (2048, 8192)
 DOCUMENTS = ("Accuracy.md", "Perplexity.md")
-#: Measured by other modules, and taken over as they are; the last ones on a GPU.
-MEASURED, TAKEN = ("perplexity", "retrieval"), ("perplexity", "retrieval", "layers", "bounds")
+#: Measured by other modules on the CPU.
+MEASURED = ("perplexity", "retrieval")
+#: What is taken over, and what writes it; the last two on a GPU. perplexity-reference is the CPU's, where perplexity is a GPU's.
+TAKEN = {"perplexity": "evaluation.perplexity", "perplexity-reference": "evaluation.perplexity on a CPU",
+         "retrieval": "evaluation.retrieval", "layers": "evaluation.layers", "bounds": "sage-gpu-test"}
 
 
 def read_passages(folder):
@@ -62,10 +65,13 @@ def prepare(options):
 
 def take(content, options, earlier):
     """What other modules measured: from their files where they are there, or else what the JSON had."""
+    from evaluation import common_passages
     for name in TAKEN:
-        path = getattr(options, name)
+        path = getattr(options, name.replace("-", "_"))
         if path and path.is_file():
             content[name] = json.loads(path.read_text(encoding="utf-8"))
+            if name == "perplexity":
+                content[name] = common_passages.complete(content[name])
         elif name in earlier:
             content[name] = earlier[name]
         if path and not path.is_file():
@@ -103,7 +109,7 @@ def command_run(options):
 def command_report(options):
     from evaluation import report
     content = report.read(options.out)
-    if options.command == "report" and any(getattr(options, name) for name in TAKEN):
+    if options.command == "report" and any(getattr(options, name.replace("-", "_")) for name in TAKEN):
         take(content, options, content)
         write_json(options.out, content)
     for document in options.document:
@@ -126,8 +132,7 @@ def parse(arguments):
     run.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     report = commands.add_parser("report", help="tables and plots from the JSON")
     run.add_argument("--all", action="store_true", help="first capture and measure what other modules do (hours)")
-    for name in TAKEN:
-        writer = "sage-gpu-test" if name == "bounds" else f"evaluation.{name}"
+    for name, writer in TAKEN.items():
         run.add_argument(f"--{name}", type=Path, default=CACHE / name / f"{name}.json", metavar="FILE",
                          help=f"what {writer} wrote (%(default)s)")
         report.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"first take what {writer} wrote into the JSON")

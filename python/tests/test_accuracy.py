@@ -1,6 +1,7 @@
 """docs/Accuracy.md is what utils/evaluate.py prints from docs/accuracy.json; and what the command says when it cannot."""
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation import paper, report, runner, studies, summary
+from evaluation import common_passages, paper, report, runner, studies, summary
 from evaluation.metrics import metrics_of, sums_of
 from evaluation.variants import Variant
 
@@ -79,7 +80,7 @@ def test_help():
 
 @pytest.mark.parametrize("name", ["perplexity", "retrieval"])
 def test_what_other_modules_measure_is_taken_over(tmp_path, name):
-    entry = {"perplexity": {"perplexity": 21.5, "loss_error": 0.1, "relative_perplexity": 0.001, "relative_perplexity_error": 0.0005},
+    entry = {"perplexity": {"passages": 5, "perplexity": 21.5, "loss_error": 0.1, "relative_perplexity": 0.001, "relative_perplexity_error": 0.0005},
              "retrieval": {"keys": 8, "found": 0.5, "found_error": 0.1, "log_probability": -1.5, "log_probability_error": None}}
     (tmp_path / "it.json").write_text(json.dumps({"lengths": {"2048": {"sage2-8b": entry[name]}}}))
     (tmp_path / "a.json").write_text(json.dumps({"version": 1, "studies": {}, "units": [1, 2, 3]}, indent=1))
@@ -87,7 +88,7 @@ def test_what_other_modules_measure_is_taken_over(tmp_path, name):
     result = evaluate("report", "--out", tmp_path / "a.json", "--document", tmp_path / "a.md", "--no-figures", f"--{name}",
                       tmp_path / "it.json")
     assert result.returncode == 0, result.stderr
-    line = {"perplexity": "| 2048 | sage2-8b | 21.500 ± 2.15 | 0.100 ± 0.050 | - | - |",
+    line = {"perplexity": "| 2048 | sage2-8b | 5 | 21.500 ± 2.15 | 0.100 ± 0.050 | - | - |",
             "retrieval": "| 2048 | sage2-8b | 8 | 50.0 ± 10.0 | -1.500 | - |"}
     assert line[name] in (tmp_path / "a.md").read_text()
     assert report.read(tmp_path / "a.json")[name]["lengths"]["2048"]["sage2-8b"] == entry[name]
@@ -113,9 +114,47 @@ def test_agreement_with_kernels(tmp_path):
     # What is kept where no file is named; and a layer that failed is no row.
     assert evaluate("report", *where, "--layers", tmp_path / "layers.json").returncode == 0
     assert (tmp_path / "a.md").read_text() == text
+    assert "| sage-8b | 98.00 % (1) | 0.0002 (1) | 1e-06 (0) | 0.2000 | 0.1000 |" in report.agreement_table(layers)
+    with pytest.raises(ValueError, match="sage-8b must have passed on every layer .*, 2, but has on 1 of 1"):
+        report.agreement_table(layers, {"results": results[:1]})
     results[0]["passed"] = False
     with pytest.raises(ValueError, match="sage-8b must have passed on every layer"):
         report.agreement_table(layers, {"results": results})
+
+
+def measured(losses, exact):
+    """Figures of perplexity.summarize, of passages of 100 tokens."""
+    loss = sum(losses.values()) / len(losses)
+    entry = {"passages": len(losses), "tokens": 100 * len(losses), "loss": loss, "loss_error": 0.1, "perplexity": math.exp(loss)}
+    if exact is not None:
+        entry["by_passage"] = {name: math.expm1(value - exact[name]) for name, value in losses.items()}
+        entry["relative_perplexity"] = math.expm1(sum(losses[name] - exact[name] for name in losses) / len(losses))
+    return entry
+
+
+def test_perplexity_of_an_interrupted_run_is_of_common_passages():
+    exact = {"a": 3.0, "b": 3.5, "c": 2.0}
+    more, fewer = {"a": 3.1, "b": 3.5, "c": 2.9}, {"a": 3.2, "b": 3.6}
+    by_name = {"exact": measured(exact, None), "more": {**measured(more, exact), "divergence": 0.5}, "fewer": measured(fewer, exact)}
+    got = common_passages.restrict(by_name)
+    assert got["fewer"] is by_name["fewer"] and got["exact"]["loss"] == pytest.approx(3.25)
+    assert got["more"]["loss"] == pytest.approx(3.3) and got["more"]["tokens"] == 200 and got["more"]["divergence"] == 0.5
+    assert got["more"]["relative_perplexity"] == pytest.approx(math.expm1(0.05))
+    assert got["more"]["relative_perplexity_error"] == pytest.approx(0.05)
+    rows = report.perplexity_table({"lengths": {"100": got}}).splitlines()
+    assert rows[2].startswith("| 100 | exact | 2 | 25.790 | - |") and rows[3].startswith("| 100 | more | 2 (3) | 27.113 | 5.127 ± 5.000 |")
+    # Nothing to do; and attentions of which none has the common passages only.
+    assert common_passages.restrict({name: by_name[name] for name in ("exact", "more")})["more"] is by_name["more"]
+    apart = {**by_name, "fewer": measured({"a": 3.2, "b": 3.6}, exact), "other": measured({"b": 3.2, "c": 2.6}, exact)}
+    assert common_passages.complete({"lengths": {"100": apart, "200": by_name}})["lengths"].keys() == {"200"}
+
+
+def test_two_engines_are_compared_on_the_passages_of_both():
+    exact = {"a": 3.0, "b": 3.5, "c": 2.0}
+    one = measured({"a": 3.01, "b": 3.53, "c": 2.9}, exact)
+    two = measured({"b": 3.51, "a": 3.02}, exact)
+    by_engine = [{"lengths": {"100": {"exact": measured(exact, None), "it": entry}}} for entry in (one, two)]
+    assert report.engines_table(*by_engine).splitlines()[2] == "| 100 | it | 2 | 2.000 ± 1.000 | 1.500 ± 0.500 | 0.500 ± 1.500 |"
 
 
 def test_other_versions_and_unknown_tables_are_refused(tmp_path):

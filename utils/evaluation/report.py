@@ -3,7 +3,7 @@ import json
 import os
 import re
 
-from . import paper
+from . import common_passages, paper
 
 VERSION = 1
 _MARK = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -160,10 +160,21 @@ def perplexity_table(perplexity):
     rows = []
     for length, by_name in perplexity["lengths"].items():
         for name, entry in by_name.items():
-            rows.append([length, name, f"{entry['perplexity']:.3f} ± {entry['perplexity'] * entry['loss_error']:.2f}"]
+            passages, distribution = str(entry["passages"]), entry.get("distribution_passages")
+            error = f" ± {entry['perplexity'] * entry['loss_error']:.2f}" if "loss_error" in entry else ""
+            rows.append([length, name, passages + (f" ({distribution})" if distribution else ""), f"{entry['perplexity']:.3f}{error}"]
                         + [with_error(entry, *figure) for figure in (("relative_perplexity", 100, 3), ("agreement", 100, 2),
                                                                     ("divergence", 1, 6))])
-    return markdown(["tokens", "attention", "perplexity", "relative to exact, %", "same next token, %", "KL divergence, nats"], rows)
+    return markdown(["tokens", "attention", "passages", "perplexity", "relative to exact, %", "same next token, %",
+                     "KL divergence, nats"], rows)
+
+
+def engines_table(kernels, reference):
+    """Relative perplexity by the two engines, on the passages that both measured; errors are over passages."""
+    shown = lambda figure: f"{100 * figure[0]:.3f}" + ("" if figure[1] is None else f" ± {100 * figure[1]:.3f}")
+    return markdown(["tokens", "attention", "passages", "on the GPU, %", "on the CPU, %", "difference, %"],
+                    [[length, name, str(count), *map(shown, figures)]
+                     for length, name, count, *figures in common_passages.paired(kernels, reference)])
 
 
 def retrieval_table(retrieval):
@@ -187,22 +198,29 @@ def largest(values):
     return f"{number(max(values), 2)} ({values.index(max(values))})"
 
 
-def agreement_table(layers, bounds):
-    """Kernels against the CPU reference, the worst of layers: evaluation.layers', and sage-gpu-test's bounds."""
+def bounds_of(recipe, layers, bounds):
+    """What parts of its error bound a recipe's kernels use, the worst of so many layers: sage-gpu-test's."""
+    suffix = "" if recipe == "sage2-8b" else "-" + re.sub(r"[^a-z0-9]", "", recipe)
+    name = f"sm90a-br-f16{suffix}-d64/"
+    of_layer = sorted((result for result in bounds["results"] if result["name"].startswith(name)), key=lambda each: each["name"])
+    passed = sum(result["passed"] for result in of_layer)
+    if not len(of_layer) == passed == layers:
+        raise ValueError(f"{recipe} must have passed on every layer of {name}, {layers}, but has on {passed} of {len(of_layer)}: "
+                         "see the results of sage-gpu-test")
+    return [largest([result["figures"][over] / (result["figures"][under] if under else 1) for result in of_layer])
+            for over, under in (("element/bound", None), ("l1", "l1_bound"), ("lse/bound", None))]
+
+
+def agreement_table(layers, bounds=None):
+    """Kernels against the CPU reference, the worst of layers: evaluation.layers', and sage-gpu-test's bounds where they are."""
     rows = []
     for recipe, figures in layers["agreement"]["recipes"].items():
-        suffix = "" if recipe == "sage2-8b" else "-" + re.sub(r"[^a-z0-9]", "", recipe)
-        name = f"sm90a-br-f16{suffix}-d64/"
-        of_layer = sorted((result for result in bounds["results"] if result["name"].startswith(name)), key=lambda each: each["name"])
-        if not of_layer or not all(result["passed"] for result in of_layer):
-            raise ValueError(f"{recipe} must have passed on every layer of {name}, but has not: see the results of sage-gpu-test")
-        parts = [[result["figures"][over] / (result["figures"][under] if under else 1) for result in of_layer]
-                 for over, under in (("element/bound", None), ("l1", "l1_bound"), ("lse/bound", None))]
         equal = figures["equal"]
         rows.append([recipe, f"{100 * min(equal):.2f} % ({equal.index(min(equal))})", largest(figures["relative_l1"]),
-                     largest(figures["lse"]), *map(largest, parts),
+                     largest(figures["lse"]), *(bounds_of(recipe, len(equal), bounds) if bounds else ()),
                      *(number(sum(figures[side]) / len(figures[side]), 4) for side in ("kernel", "reference"))])
-    return markdown(["recipe", "equal bits, least", "relative L1", "LSE", "element / bound", "L1 / bound", "LSE / bound",
+    return markdown(["recipe", "equal bits, least", "relative L1", "LSE",
+                     *(("element / bound", "L1 / bound", "LSE / bound") if bounds else ()),
                      "kernel to float64", "reference to float64"], rows)
 
 
@@ -231,9 +249,10 @@ def tables(content):
         "accumulation-activations": lambda: accumulation_layers_table(studies["accumulation"]),
         "statistics": lambda: statistics_table(content["statistics"]),
         "perplexity": lambda: perplexity_table(content["perplexity"]),
+        "engines": lambda: engines_table(content["perplexity"], content["perplexity-reference"]),
         "retrieval": lambda: retrieval_table(content["retrieval"]),
         "layers": lambda: layers_table(content["layers"]),
-        "agreement": lambda: agreement_table(content["layers"], content["bounds"]),
+        "agreement": lambda: agreement_table(content["layers"], content.get("bounds")),
     }
     for kind in ("normal", "value-bias", "needle"):
         for against in ("exact", "alike"):
