@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 using namespace sage::gpu;
@@ -23,6 +24,7 @@ constexpr const char *usage =
     "  --ignore-cubin     assemble the PTX by the driver\n"
     "  --driver=PATH      the driver library\n"
     "  --self-test        try the error bound on the CPU; needs no bundle\n"
+    "  --help             print this text\n"
     "exit status: 0 all passed, 1 failures, 2 usage, 77 no GPU\n";
 
 constexpr int exitUsage = 2, exitNoDevice = 77;
@@ -102,6 +104,10 @@ int runSuites(Session &session) {
 } // namespace
 
 int main(int argc, char **argv) {
+  if (argc == 2 && !std::strcmp(argv[1], "--help")) {
+    std::fputs(usage, stdout);
+    return 0;
+  }
   Options options;
   bool selfTest = false;
   if (!parseOptions(argc, argv, options, selfTest)) {
