@@ -81,8 +81,11 @@ public:
       report(*subjects[i], shape, "inputs");
       statuses[i] = subjects[i]->create(options, source, stream);
     }
+    // Each pass begins with another artifact: the one after a pause runs before the chip's power
+    // limit sets in.
     for (int64_t pass = 1; pass <= options.passes; ++pass)
-      for (size_t i = 0; i < subjects.size(); ++i) {
+      for (size_t turn = 0; turn < subjects.size(); ++turn) {
+        size_t i = (turn + size_t(pass) - 1) % subjects.size();
         if (!statuses[i].ok())
           continue;
         report(*subjects[i], shape, text("pass ", pass, " of ", options.passes).c_str());

@@ -34,7 +34,8 @@ DEFAULTS = {"value_chunks": 1, "exp_chunks": 0, "conversion": "convert", "produc
 #: What is varied where --vary does not say otherwise.
 SPACES = {
     "wgmma": {"units": [2, 3], "key_tile": [64, 96, 128, 160, 192], "stages": [2, 3, 4], "value_chunks": [1, 2, 4],
-              "exp_chunks": [0, 4, 8], "conversion": ["convert", "magic"]},
+              "exp_chunks": [0, 4, 8, 16], "conversion": ["convert", "magic"], "late_conversions": ["true", "false"],
+              "persistent": ["true", "false"]},
     "mma_sync": {"units": [4, 8], "key_tile": [32, 64, 128], "stages": [1, 2, 3], "value_chunks": [1, 2, 4],
                  "exp_chunks": [0, 4]},
 }
