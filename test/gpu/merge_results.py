@@ -51,6 +51,8 @@ def merge(folder, out):
             continue
         with open(path) as file:
             part = json.load(file)
+        if not part.get("complete", True):
+            return fail(f"{path} is of a run that was ended before its last case")
         for result in part["results"] if name in OPTIONAL else []:
             result["suite"] = name
         if name in MATRIX:

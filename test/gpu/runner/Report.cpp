@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 #include <map>
 #include <unistd.h>
 
@@ -75,6 +76,20 @@ void Report::add(Result result) {
     std::fflush(stdout);
   }
   results.push_back(std::move(result));
+  keep();
+}
+
+/// In one step: who reads or ends the process sees the file before or after.
+void Report::keep() {
+  auto now = std::chrono::steady_clock::now();
+  if (kept.empty() || (results.size() > 1 && now - lastKept < std::chrono::seconds(5)))
+    return;
+  lastKept = now;
+  std::string part = kept + ".part";
+  std::ofstream stream(part);
+  stream << toJson(false).dump(1) << "\n" << std::flush;
+  if (stream)
+    std::rename(part.c_str(), kept.c_str());
 }
 
 void Report::describeDevice(const Device &device) {
@@ -117,9 +132,10 @@ void Report::printTable() const {
     std::printf("%-12s %8d %8d\n", suite.c_str(), count.passed, count.failed);
 }
 
-nlohmann::ordered_json Report::toJson() const {
+nlohmann::ordered_json Report::toJson(bool complete) const {
   nlohmann::ordered_json json;
   json["version"] = 1;
+  json["complete"] = complete;
   json["date"] = today();
   json["device"] = deviceInfo;
   json["runtime"] = sage_runtime_version();

@@ -4,6 +4,7 @@
 
 #include "Device.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ class Report {
 public:
   /// Names what runs now: if the process is told to end (a kernel hangs), it says so.
   static void begin(const std::string &name);
+  /// From now on results are also written to that file every few seconds, not complete: they
+  /// outlive a process that is ended for want of time.
+  void keepIn(const std::string &path) { kept = path; }
   /// Failures are printed as they come.
   void add(Result result);
   void describeDevice(const Device &device);
@@ -32,9 +36,13 @@ public:
   size_t size() const { return results.size(); }
 
   void printTable() const;
-  nlohmann::ordered_json toJson() const;
+  nlohmann::ordered_json toJson(bool complete = true) const;
 
 private:
+  void keep();
+
+  std::string kept;
+  std::chrono::steady_clock::time_point lastKept;
   std::vector<Result> results;
   nlohmann::ordered_json deviceInfo = nlohmann::ordered_json::object();
 };

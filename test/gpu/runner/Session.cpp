@@ -27,6 +27,7 @@ Status Session::open(const Options &given) {
   SAGE_RETURN_IF_ERROR(device.open(options.driver.empty() ? nullptr : options.driver.c_str(),
                                    options.device, options.isStub));
   report.describeDevice(device);
+  report.keepIn(options.json);
   return {};
 }
 
