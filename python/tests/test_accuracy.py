@@ -157,6 +157,10 @@ def test_two_engines_are_compared_on_the_passages_of_both():
     assert report.engines_table(*by_engine).splitlines()[2] == "| 100 | it | 2 | 2.000 ± 1.000 | 1.500 ± 0.500 | 0.500 ± 1.500 |"
 
 
+def test_what_is_rounded_to_nothing_has_no_sign():
+    assert report.fixed(-0.0004, 3) == "0.000" and report.fixed(-0.0006, 3) == "-0.001"
+
+
 def test_other_versions_and_unknown_tables_are_refused(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"version": 0}')

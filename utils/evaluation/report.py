@@ -148,11 +148,16 @@ def statistics_table(statistics):
     return markdown(["", "mean of layers", "least (layer)", "most (layer)"], rows)
 
 
+def fixed(value, digits):
+    """Without the sign of what is rounded to 0."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 def with_error(entry, figure, scale, digits):
     """A figure and its standard error, where they are there."""
     error = entry.get(f"{figure}_error")
-    return "-" if figure not in entry else f"{scale * entry[figure]:.{digits}f}" + (
-        "" if error is None else f" ± {scale * error:.{digits}f}")
+    return "-" if figure not in entry else fixed(scale * entry[figure], digits) + (
+        "" if error is None else f" ± {fixed(scale * error, digits)}")
 
 
 def perplexity_table(perplexity):
@@ -171,7 +176,7 @@ def perplexity_table(perplexity):
 
 def engines_table(kernels, reference):
     """Relative perplexity by the two engines, on the passages that both measured; errors are over passages."""
-    shown = lambda figure: f"{100 * figure[0]:.3f}" + ("" if figure[1] is None else f" ± {100 * figure[1]:.3f}")
+    shown = lambda figure: " ± ".join(fixed(100 * value, 3) for value in figure if value is not None)
     return markdown(["tokens", "attention", "passages", "on the GPU, %", "on the CPU, %", "difference, %"],
                     [[length, name, str(count), *map(shown, figures)]
                      for length, name, count, *figures in common_passages.paired(kernels, reference)])
