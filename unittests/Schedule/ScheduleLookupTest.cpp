@@ -87,8 +87,8 @@ TEST_F(ScheduleLookupTest, SharedMemoryAndThreadsOfTheHopperRow) {
   ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
   EXPECT_EQ(row.getThreads(), 512);
   EXPECT_EQ(row.getBlockRows(), 192);
-  // Two slots of Q, since blocks are persistent; three stages of K, of V with eight rows of ones, of
-  // scales; barriers.
+  // Two slots of Q, since blocks are persistent; three stages of K, of V with eight rows of ones,
+  // of scales; barriers.
   EXPECT_EQ(row.getSharedBytes(RecipeAttr::getNamed(&context, "sage2-8b")),
             2 * 192 * 128 + 3 * (128 * 128 + 128 * 136 + 16) + 512);
 }

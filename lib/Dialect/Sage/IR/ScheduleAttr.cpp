@@ -94,8 +94,8 @@ std::optional<std::string> ScheduleAttr::findConflict(RecipeAttr recipe, Geometr
     return llvm::formatv("schedule with conversion = magic must have qk = int8, but got {0}",
                          stringifyScoreType(recipe.getQk()))
         .str();
-  // And the constant's rounding costs more of the LSE than the rest of a float sum does, up to 1e-3;
-  // beside the rounding of P in a sum of P8 it is nothing.
+  // And the constant's rounding costs more of the LSE than the rest of a float sum does, up to
+  // 1e-3; beside the rounding of P in a sum of P8 it is nothing.
   if (getConversion() == Conversion::Magic && recipe.getRowSum() != RowSum::Quantized)
     return std::string("schedule with conversion = magic must have row_sum = quantized, but got "
                        "float");
