@@ -1,18 +1,12 @@
 //===- RowBound.cpp - the error bound of one row of O ---------------------===//
 #include "RowBound.h"
 
+#include "BoundLoops.h"
 #include "FloatFormats.h"
 #include "HostTensor.h"
 
 #include <algorithm>
 #include <cmath>
-
-// The widest loops twice, chosen at run time; the baseline alone is 4 times slower.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define SAGE_WIDE_LOOP __attribute__((target_clones("arch=haswell", "default")))
-#else
-#define SAGE_WIDE_LOOP
-#endif
 
 namespace sage::gpu {
 namespace {
@@ -44,33 +38,6 @@ float unitOf(float magnitude, const ProductPrecision &precision) {
   return std::ldexp(floatOf(bitsOf(magnitude) & 0x7f800000u), -precision.keptBits);
 }
 
-/// largest[d] = max(|sum[d]|, |p·v[d]|…), then sum[d] += p·v[d]….
-SAGE_WIDE_LOOP
-void addStep(const float *__restrict p, const float *__restrict values, int64_t count,
-             int64_t columns, float *__restrict sum, float *__restrict largest) {
-  for (int64_t d = 0; d < columns; ++d)
-    largest[d] = std::fabs(sum[d]);
-  for (int64_t j = 0; j < count; ++j) {
-    const float *v = values + j * columns;
-    for (int64_t d = 0; d < columns; ++d) {
-      float product = p[j] * v[d];
-      float magnitude = std::fabs(product);
-      largest[d] = magnitude > largest[d] ? magnitude : largest[d];
-      sum[d] += product;
-    }
-  }
-}
-
-/// squares[d] += count·u², u the unit at which addends are cut off.
-SAGE_WIDE_LOOP
-void addSpread(const float *__restrict largest, float count, float unitOfOne, int64_t columns,
-               float *__restrict squares) {
-  for (int64_t d = 0; d < columns; ++d) {
-    float unit = floatOf(bitsOf(largest[d]) & 0x7f800000u) * unitOfOne;
-    squares[d] += count * unit * unit;
-  }
-}
-
 } // namespace
 
 RowBound::RowBound(const ReferenceOperands &operands, const sage_call &call,
@@ -81,7 +48,8 @@ RowBound::RowBound(const ReferenceOperands &operands, const sage_call &call,
       valuePrecision(precisionOfValues(operands.recipe)), columns(operands.valueColumns()),
       log2Range(std::log2(valueRange(operands.recipe).probability)) {
   size_t tile = size_t(operands.geometry.keyTile);
-  for (auto *buffer : {&scores, &logits, &factors, &probabilities, &argumentErrors})
+  for (auto *buffer :
+       {&scores, &logits, &factors, &probabilities, &argumentErrors, &products, &means})
     buffer->resize(tile);
   for (auto *buffer : {&total, &codes, &squares, &fresh, &freshCodes, &freshSquares, &largest})
     buffer->resize(size_t(columns));
@@ -200,26 +168,24 @@ void RowBound::addScoreErrors(int64_t head, int64_t query, int64_t firstKey, int
            (head * operands.queryBlocks() + query / operands.geometry.queryBlock) * dims;
   if (integers && !mean)
     return;
-  const float *floats = operands.queryFloats.data() + (head * extents.queries + query) * dims;
+  std::fill(means.begin(), means.end(), 0.0f);
+  for (int64_t j = 0; j < keys; ++j)
+    products[size_t(j)] = integers ? 0 : std::fabs(scores[size_t(j)]);
+  if (!integers)
+    addFloatChannels(operands.queryFloats.data() + (head * extents.queries + query) * dims,
+                     operands.keyFloatsTransposed.data() + keyHead * dims * extents.keys + firstKey,
+                     extents.keys, dims, keys, mean, products.data(), means.data());
   for (int64_t j = 0; j < keys; ++j) {
-    float largestProduct = integers ? 0 : std::fabs(scores[size_t(j)]), means = 0;
-    for (int64_t d = 0; d < dims; ++d) {
-      float key = integers ? float(operands.keyIntegers[size_t((keyRow + j) * dims + d)])
-                           : operands.keyFloatsTransposed[size_t(
-                                 (keyHead * dims + d) * extents.keys + firstKey + j)];
-      if (!integers)
-        largestProduct = std::max(largestProduct, std::fabs(floats[d] * key));
-      if (mean) // K' is within a step of what was stored for it
-        means += std::fabs(mean[d]) * (std::fabs(key) + 1);
-    }
     float error = 0;
-    if (!integers) {
+    if (integers) {
+      means[size_t(j)] = sumOfMeans(mean, operands.keyIntegers.data() + (keyRow + j) * dims, dims);
+    } else {
       float steps = float((dims + scorePrecision.step - 1) / scorePrecision.step);
       float addends = steps * float(scorePrecision.step + scorePrecision.addendsMore);
-      error = addends * unitOf(largestProduct, scorePrecision) * factors[size_t(j)];
+      error = addends * unitOf(products[size_t(j)], scorePrecision) * factors[size_t(j)];
     }
     float keyScale = operands.keyScales[size_t(keyRow + j)];
-    error += float(dims) * halfUlp * means * keyScale * operands.scaleLog2e;
+    error += float(dims) * halfUlp * means[size_t(j)] * keyScale * operands.scaleLog2e;
     argumentErrors[size_t(j)] = error;
     slack = std::max(slack, ln2 * error);
   }

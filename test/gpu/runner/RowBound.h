@@ -56,6 +56,7 @@ private:
   float maximum = 0, tileMaximum = 0, sum = 0, sumError = 0, relative = 0, slack = 0;
   /// Of a tile: x, its factors, p, and by how much x may differ before exp2 (log2 units).
   std::vector<float> scores, logits, factors, probabilities, argumentErrors;
+  std::vector<float> products, means; ///< the largest |q·k| of a key, and Σ |mean|·(|k| + 1)
   std::vector<float> total, codes, squares, fresh, freshCodes, freshSquares, largest;
 };
 
