@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evaluation import activations, attentions, model as models, passes, perplexity, retrieval, sampling, text
+from evaluation import activations, attentions, model as models, passes, perplexity, report, retrieval, sampling, sensitivity, text
 
 CONFIG = models.Config(layers=2, width=48, hidden=80, query_heads=6, key_heads=2, vocabulary=97, context=64,
                        rope_base=10000.0, epsilon=1e-5)
@@ -150,6 +150,47 @@ def test_perplexity(tmp_path):
     next(tmp_path.glob("50/exact/random-50-0.npz")).unlink()
     perplexity.measure(model, passages, [other], tmp_path, report=lambda *_, **__: None)
     assert len(calls) == 2 * 5
+
+
+def test_held_out():
+    """What has the text of a passage that an attention was calibrated on is left out, at every length."""
+    random = np.random.default_rng(2)
+    names = [f"{source}-200-{index}" for index in range(2) for source in ("novel", "essay")]
+    exact = {name: {"loss": random.random(199).astype(np.float32)} for name in names}
+    other = {name: {"loss": arrays["loss"] + 1, "agreement": np.ones(199), "divergence": np.full(199, index)}
+             for index, (name, arrays) in enumerate(exact.items())}
+    of = lambda calibration: perplexity.summarize({"exact": exact, "table": other}, {"table": calibration})["table"].get("held_out")
+    assert of(["novel-50-0"])["passages"] == 3 and of(["novel-50-0"])["divergence"] == pytest.approx(2)
+    assert of(["novel-400-0", "essay-200-1"])["divergence"] == pytest.approx(1.5)
+    assert of(["novel-50-0"])["relative_perplexity"] == pytest.approx(np.e - 1, rel=1e-5)
+    assert of([]) is None and of(names) == {"passages": 0}
+    rows = report.held_out_table({"lengths": {"200": perplexity.summarize({"exact": exact, "table": other}, {"table": names[:1]})}})
+    assert rows.splitlines()[2].startswith("| 200 | table | 1 | 3 | 171.828 ±") and len(rows.splitlines()) == 3
+
+
+def test_sensitivity(tmp_path):
+    """One head at a time, also on a run that goes on; a head that is exact costs nothing."""
+    model, calls = tiny(), []
+
+    def blurred(layer, query, key, value):
+        calls.append((layer, query.shape, key.shape, value.shape))
+        output = models.exact(layer, query, key, value)
+        return output.round(1) if layer else output
+    attention = attentions.Attention("blurred", blurred, "rounded to a tenth, but for layer 0")
+    got = sensitivity.measure(model, [passage()], [attention], tmp_path, report=lambda *_, **__: None)
+    heads = np.array(got["divergence"]["blurred"])
+    assert heads.shape == (2, 2) and (np.abs(heads[0]) < 1e-6).all() and (heads[1] > 1e-5).all()
+    assert calls == [(layer, (3, 50, 8), (1, 50, 8), (1, 50, 8)) for layer in (0, 0, 1, 1)]
+    assert sensitivity.measure(model, [passage()], [attention], tmp_path) == got and len(calls) == 4
+    assert json.loads((tmp_path / "sensitivity.json").read_text()) == got and got["passages"] == ["random-50-0"]
+    assert "layer" not in sensitivity.table(got).splitlines()[1] and len(sensitivity.table(got).splitlines()) == 3
+    # The other heads are exact.
+    arrays = [np.random.default_rng(3).standard_normal((heads, 50, 8)).astype(np.float32) for heads in (6, 2, 2)]
+    one = sensitivity.of_head(attention, attentions.EXACT, 1, 1)(1, *arrays)
+    np.testing.assert_array_equal(one[:3], models.exact(1, *arrays)[:3])
+    assert (one[3:] == one[3:].round(1)).all()
+    with pytest.raises(ValueError, match="an attention must be named"):
+        sensitivity.measure(model, [passage()], [], tmp_path)
 
 
 def test_failures(tmp_path):

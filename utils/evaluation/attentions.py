@@ -1,7 +1,9 @@
 """Attention functions by name: what a model's layers are replaced with."""
 import hashlib
+import json
 import platform
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Callable
 
 import numpy as np
@@ -12,10 +14,12 @@ from . import variants
 
 @dataclass(frozen=True)
 class Attention:
-    """function(layer, query, key, value) is Model.forward's. identity: stored results of the same one are taken."""
+    """function(layer, query, key, value) is Model.forward's. identity: stored results of the same one are taken. calibration:
+    the passages that it was made from."""
     name: str
     function: Callable
     identity: str
+    calibration: tuple = ()
 
     def __call__(self, *arguments):
         return self.function(*arguments)
@@ -48,6 +52,11 @@ def table_text(table):
     return f"recipes {hashlib.sha256(repr(table.layers).encode()).hexdigest()[:16]}"
 
 
+def calibration_of(path):
+    """The names of the folders that sage-calibrate made a table from, where the file says so."""
+    return tuple(json.loads(Path(path).read_text(encoding="utf-8")).get("passages", ()))
+
+
 def of_table(name, path, chip="sm_90a"):
     """The CPU reference with a recipe for each key head of each layer."""
     import sage
@@ -56,7 +65,8 @@ def of_table(name, path, chip="sm_90a"):
     def function(layer, query, key, value):
         arrays = (array[None].astype(np.float16) for array in (query, key, value))
         return sage.attention(*arrays, causal=True, recipe=list(table.layers[layer]), chip=chip)[0].astype(np.float32)
-    return Attention(name, function, f"reference {table_text(table)} {chip} {sage.version()} {platform.machine()}")
+    return Attention(name, function, f"reference {table_text(table)} {chip} {sage.version()} {platform.machine()}",
+                     calibration_of(path))
 
 
 def has_reference(recipe):

@@ -21,8 +21,8 @@ def differences(entry, passages):
 
 
 def with_loss(entry, loss, passages):
-    """Without the loss's error: it is that of other passages."""
-    kept = {name: value for name, value in entry.items() if name != "loss_error"}
+    """Without the loss's error, and what is of held-out passages: they are of other passages."""
+    kept = {name: value for name, value in entry.items() if name not in ("loss_error", "held_out")}
     return {**kept, "passages": len(passages), "tokens": entry["tokens"] // entry["passages"] * len(passages), "loss": loss,
             "perplexity": math.exp(loss)}
 

@@ -35,8 +35,27 @@ def compare(model, states, tokens, exact_states=None):
     return result
 
 
-def summarize(results):
-    """results: attention → passage → arrays, of one length; `exact` among them. → attention → figures."""
+def place(passage):
+    """Of a passage's name, SOURCE-TOKENS-INDEX, what the longer and the shorter passages of the same place have too."""
+    parts = passage.split("-")
+    return parts[0], parts[-1]
+
+
+def held_out(differences, passages, calibration):
+    """Figures of the passages that have no text of the calibration's: a longer passage holds the shorter one of its place."""
+    seen = set(map(place, calibration))
+    kept = {key: values for key, values in differences.items() if place(key) not in seen}
+    if not kept:
+        return {"passages": 0}
+    relative, error = ratio(list(kept.values()))
+    divergence, divergence_error = estimate([passages[key]["divergence"] for key in kept])
+    return {"passages": len(kept), "relative_perplexity": relative, "relative_perplexity_error": error,
+            "divergence": divergence, "divergence_error": divergence_error}
+
+
+def summarize(results, calibration=None):
+    """results: attention → passage → arrays, of one length; `exact` among them. → attention → figures. calibration: attention →
+    the passages it was made from, of any length; figures of the others are then stated too."""
     summary, exact = {}, results[EXACT]
     for name, passages in results.items():
         loss, error = estimate([arrays["loss"] for arrays in passages.values()])
@@ -48,8 +67,20 @@ def summarize(results):
             for figure in ("agreement", "divergence"):
                 entry[figure], entry[f"{figure}_error"] = estimate([arrays[figure] for arrays in passages.values()])
             entry["by_passage"] = {key: math.expm1(values.mean()) for key, values in differences.items()}
+            if (calibration or {}).get(name):
+                entry["held_out"] = held_out(differences, passages, calibration[name])
         summary[name] = entry
     return summary
+
+
+def computing(model):
+    """What passes.run computes: compare's arrays, and the states of exact attention, which the others are compared with."""
+    def compute(passage, attention, exact):
+        states = model.states(passage.tokens, attention)
+        if exact is None:
+            return compare(model, states, passage.tokens) | {"states": host(states)}
+        return compare(model, states, passage.tokens, exact["states"])
+    return compute
 
 
 def measure(model, passages, chosen, out, report=print):
@@ -57,25 +88,21 @@ def measure(model, passages, chosen, out, report=print):
     out, results = Path(out), {}
     out.mkdir(parents=True, exist_ok=True)
 
-    def compute(passage, attention, exact):
-        states = model.states(passage.tokens, attention)
-        if exact is None:
-            return compare(model, states, passage.tokens) | {"states": host(states)}
-        return compare(model, states, passage.tokens, exact["states"])
-
     def finished(passage, attention, arrays, new):
         by_name = results.setdefault(len(passage.tokens), {}).setdefault(attention.name, {})
         by_name[passage.name] = {name: array for name, array in arrays.items() if name != "states"}
         if new:
             passes.write_json(out / "perplexity.json", document(model, results, chosen))
 
-    passes.run(passes.Store(out, model), passages, chosen, compute, finished, report)
+    passes.run(passes.Store(out, model), passages, chosen, computing(model), finished, report)
     return document(model, results, chosen)
 
 
 def document(model, results, chosen):
+    calibration = {attention.name: list(attention.calibration) for attention in chosen if attention.calibration}
     return {"model": model.identity, "block": BLOCK, "attentions": {attention.name: attention.identity for attention in passes.with_exact(chosen)},
-            "lengths": {str(length): summarize(by_name) for length, by_name in results.items()}}
+            "calibration": calibration,
+            "lengths": {str(length): summarize(by_name, calibration) for length, by_name in results.items()}}
 
 
 def table(document):

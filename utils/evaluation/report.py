@@ -174,6 +174,15 @@ def perplexity_table(perplexity):
                      "KL divergence, nats"], rows)
 
 
+def held_out_table(perplexity):
+    """Of attentions that were calibrated on passages, figures of the other passages."""
+    rows = [[length, name, str(entry["passages"] - entry["held_out"]["passages"]), str(entry["held_out"]["passages"]),
+             with_error(entry["held_out"], "relative_perplexity", 100, 3), with_error(entry["held_out"], "divergence", 1, 6)]
+            for length, by_name in perplexity["lengths"].items() for name, entry in by_name.items()
+            if entry.get("held_out", {}).get("passages")]
+    return markdown(["tokens", "attention", "with its text", "held out", "relative to exact, %", "KL divergence, nats"], rows)
+
+
 def engines_table(kernels, reference):
     """Relative perplexity by the two engines, on the passages that both measured; errors are over passages."""
     shown = lambda figure: " ± ".join(fixed(100 * value, 3) for value in figure if value is not None)
@@ -254,6 +263,7 @@ def tables(content):
         "accumulation-activations": lambda: accumulation_layers_table(studies["accumulation"]),
         "statistics": lambda: statistics_table(content["statistics"]),
         "perplexity": lambda: perplexity_table(content["perplexity"]),
+        "held-out": lambda: held_out_table(content["perplexity"]),
         "engines": lambda: engines_table(content["perplexity"], content["perplexity-reference"]),
         "retrieval": lambda: retrieval_table(content["retrieval"]),
         "layers": lambda: layers_table(content["layers"]),

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from . import torch_model
-from .attentions import Attention, table_text
+from .attentions import Attention, calibration_of, table_text
 from .cudnn_fp8 import CudnnFp8
 from .formats import E4M3_MAX
 
@@ -41,7 +41,7 @@ def of_table(name, path, device):
 
     def function(layer, query, key, value):
         return sage_attention(layer, query, key, value, list(table.layers[layer]))
-    return Attention(name, function, f"kernels, {table_text(table)}, {sage.version()}, {device}")
+    return Attention(name, function, f"kernels, {table_text(table)}, {sage.version()}, {device}", calibration_of(path))
 
 
 def pytorch(name, backend, device):
