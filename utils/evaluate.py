@@ -7,7 +7,7 @@
 `run` goes on where an interrupted run was: every layer that is measured is kept. What it needs is in
 utils/evaluation/requirements.txt. With --all it first fetches the texts, captures the activations and measures perplexity
 and retrieval, as `python -m evaluation.text`, `… .activations`, `… .perplexity` and `… .retrieval` do in utils/. What only a
-GPU can measure, `… .layers` and sage-gpu-test --files, is kept as the JSON has it unless a file is named.
+GPU can measure, `… .layers`, `… .sensitivity` and sage-gpu-test --files, is kept as the JSON has it unless a file is named.
 """
 import argparse
 import json
@@ -28,9 +28,10 @@ LENGTHS = (2048, 8192)
 DOCUMENTS = ("Accuracy.md", "Perplexity.md")
 #: Measured by other modules on the CPU.
 MEASURED = ("perplexity", "retrieval")
-#: What is taken over, and what writes it; the last two on a GPU. perplexity-reference is the CPU's, where perplexity is a GPU's.
+#: What is taken over, and what writes it; the last three on a GPU. perplexity-reference is the CPU's, where perplexity is a GPU's.
 TAKEN = {"perplexity": "evaluation.perplexity", "perplexity-reference": "evaluation.perplexity on a CPU",
-         "retrieval": "evaluation.retrieval", "layers": "evaluation.layers", "bounds": "sage-gpu-test"}
+         "retrieval": "evaluation.retrieval", "layers": "evaluation.layers", "bounds": "sage-gpu-test",
+         "sensitivity": "evaluation.sensitivity"}
 
 
 def read_passages(folder):

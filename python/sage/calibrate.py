@@ -153,15 +153,20 @@ def measured_by(options, report):
     if bool(options.folders) == bool(options.divergence):
         raise InvalidArgumentError("either folders or --divergence must be given")
     if options.divergence:
+        unused = [name for name in ("chip", "relative_to", "not_causal") if getattr(options, name)]
+        if unused:
+            raise InvalidArgumentError(f"--{unused[0].replace('_', '-')} must come with folders, but --divergence is given",
+                                       "leave it out: nothing is computed")
         errors, passages = read_divergence(options.divergence, options.four, options.eight)
         return errors, {"passages": passages, "error": "root of the divergence"}
     for folder in options.folders:
         if not folder.is_dir():
             raise FileError(f"{folder} must be a folder")
-    errors = measure(options.folders, (options.four, options.eight), causal=not options.not_causal, chip=options.chip,
-                     relative_to=options.relative_to, report=report)
-    return errors, {"passages": [folder.resolve().name for folder in options.folders], "chip": options.chip,
-                    "error": f"relative to the {options.relative_to}'s O"}
+    chip, relative_to = options.chip or "sm_90a", options.relative_to or "layer"
+    errors = measure(options.folders, (options.four, options.eight), causal=not options.not_causal, chip=chip,
+                     relative_to=relative_to, report=report)
+    return errors, {"passages": [folder.resolve().name for folder in options.folders], "chip": chip,
+                    "error": f"relative to the {relative_to}'s O"}
 
 
 def main(arguments=None):
@@ -174,11 +179,11 @@ def main(arguments=None):
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument("--share", type=float, help="part of the heads with four bits, those that lose least (default 0.5)")
     rule.add_argument("--limit", type=float, help="largest error of a head with four bits")
-    parser.add_argument("--relative-to", default="layer", choices=RELATIVE_TO, help="whose O a head's error is relative to: all "
-                        "of the layer's, or its own (default: %(default)s)")
+    parser.add_argument("--relative-to", choices=RELATIVE_TO, help="whose O a head's error is relative to: all of the layer's, or "
+                        "its own (default: layer)")
     parser.add_argument("--four", default="sage-4b", help="recipe of four bits (default: %(default)s)")
     parser.add_argument("--eight", default="sage-8b", help="recipe of eight bits (default: %(default)s)")
-    parser.add_argument("--chip", default="sm_90a", help="whose scale groups are used (default: %(default)s)")
+    parser.add_argument("--chip", help="whose scale groups are used (default: sm_90a)")
     parser.add_argument("--not-causal", action="store_true", help="every query sees every key")
     options = parser.parse_args(arguments)
     share = 0.5 if options.share is None and options.limit is None else options.share

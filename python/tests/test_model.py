@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evaluation import activations, attentions, model as models, passes, perplexity, report, retrieval, sampling, sensitivity, text
+from evaluation import activations, attentions, model as models, model_tables, passes, perplexity, retrieval, sampling, sensitivity, text
 
 CONFIG = models.Config(layers=2, width=48, hidden=80, query_heads=6, key_heads=2, vocabulary=97, context=64,
                        rope_base=10000.0, epsilon=1e-5)
@@ -164,8 +164,14 @@ def test_held_out():
     assert of(["novel-400-0", "essay-200-1"])["divergence"] == pytest.approx(1.5)
     assert of(["novel-50-0"])["relative_perplexity"] == pytest.approx(np.e - 1, rel=1e-5)
     assert of([]) is None and of(names) == {"passages": 0}
-    rows = report.held_out_table({"lengths": {"200": perplexity.summarize({"exact": exact, "table": other}, {"table": names[:1]})}})
-    assert rows.splitlines()[2].startswith("| 200 | table | 1 | 3 | 171.828 ±") and len(rows.splitlines()) == 3
+    lengths = {str(count): perplexity.summarize({"exact": exact, "sage-calibrate, half": other}, {"sage-calibrate, half": calibration})
+               for count, calibration in ((200, names[:1]), (400, names))}
+    document = {"calibration": {"sage-calibrate, half": names}, "lengths": lengths}
+    rows = model_tables.calibrated(document).splitlines()
+    assert len(rows) == 3 and [cell.split(" ± ")[0] for cell in rows[2].split(" | ")] == [
+        "| half", "171.828", "171.828", "2000.000", "171.828", "-", "- |"]
+    assert rows[2].split(" | ")[2].endswith(" (3)")
+    assert "half" not in model_tables.perplexity(document)
 
 
 def test_sensitivity(tmp_path):

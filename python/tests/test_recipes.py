@@ -112,20 +112,105 @@ def test_rules():
         calibrate.choose(four, eight, "4", "8", share=2)
 
 
-def test_command(tmp_path, capsys):
-    """The key head whose scores are largest, and with them what rounding does to the softmax, keeps eight bits."""
+def write_passage(folder, change):
+    """Two layers of two key heads; change(layer, query, key, value) is of layer `layer`."""
     random = np.random.default_rng(3)
     for layer in range(2):
-        q, k, v = (random.standard_normal((1, heads, 64, 32)).astype(np.float16) for heads in (4, 2, 2))
-        k[:, layer] *= 5
-        for name, array in zip("qkv", (q, k, v)):
-            np.save(tmp_path / f"layer-{layer:02}-{name}.npy", array)
+        arrays = [random.standard_normal((1, heads, 64, 32)).astype(np.float16) for heads in (4, 2, 2)]
+        change(layer, *arrays)
+        for name, array in zip("qkv", arrays):
+            np.save(folder / f"layer-{layer:02}-{name}.npy", array)
+
+
+def test_command(tmp_path, capsys):
+    """The key head whose scores are largest, and with them what rounding does to the softmax, keeps eight bits."""
+    def peaked(layer, query, key, value):
+        key[:, layer] *= 5
+    write_passage(tmp_path, peaked)
     out = tmp_path / "recipes.json"
     assert calibrate.main([str(tmp_path), f"--out={out}", "--share=0.5"]) == 0
     assert "2 of 4 key heads sage-4b" in capsys.readouterr().out
     table, content = sage.RecipeTable.load(out), json.loads(out.read_text())
     assert table.layers == (("sage-8b", "sage-4b"), ("sage-4b", "sage-8b"))
     assert content["errors"]["sage-4b"][0][0] > 2 * content["errors"]["sage-8b"][0][0]
+    assert content["passages"] == [tmp_path.name] and content["chip"] == "sm_90a" and content["share"] == 0.5
+
+
+def test_whose_output_an_error_is_relative_to(tmp_path):
+    """A head that adds little to its layer's sum keeps eight bits only where its error is relative to its own O."""
+    def small(layer, query, key, value):
+        key[:, layer] *= 5
+        value[:, layer] *= 0.01
+    write_passage(tmp_path, small)
+    peaked, others = (("sage-8b", "sage-4b"), ("sage-4b", "sage-8b")), (("sage-4b", "sage-8b"), ("sage-8b", "sage-4b"))
+    found = {}
+    for rule, options, wanted in (("layer", [], others), ("head", ["--relative-to=head"], peaked)):
+        out = tmp_path / f"{rule}.json"
+        assert calibrate.main([str(tmp_path), f"--out={out}", *options]) == 0
+        content = found[rule] = json.loads(out.read_text())
+        assert sage.RecipeTable.load(out).layers == wanted and content["error"] == f"relative to the {rule}'s O"
+    layer, head = (found[rule]["errors"]["sage-4b"][0] for rule in ("layer", "head"))
+    assert layer[0] < 0.05 * head[0] and 0.9 * head[1] < layer[1] <= head[1]
+    with pytest.raises(sage.InvalidArgumentError, match="relative_to must be one of layer, head"):
+        calibrate.head_errors(*(np.zeros((1, 1, 8, 16), np.float16),) * 3, "sage-4b", relative_to="model")
+
+
+def test_divergence(tmp_path, capsys):
+    """Heads that cost the model least get four bits; less what eight bits cost, where the file says that too."""
+    file, out = tmp_path / "sensitivity.json", tmp_path / "recipes.json"
+    content = {"divergence": {"sage-4b": [[4e-4, 1e-4], [9e-4, -1e-9]]}, "passages": ["novel-640-0"]}
+    run = lambda *options: calibrate.main([f"--divergence={file}", f"--out={out}", *options])
+    file.write_text(json.dumps(content))
+    assert run() == 0 and "2 of 4 key heads sage-4b" in capsys.readouterr().out
+    written = json.loads(out.read_text())
+    assert sage.RecipeTable.load(out).layers == (("sage-8b", "sage-4b"), ("sage-8b", "sage-4b"))
+    assert written["errors"] == {"sage-4b": [[0.02, 0.01], [0.03, 0.0]], "sage-8b": [[0.0, 0.0], [0.0, 0.0]]}
+    assert written["passages"] == ["novel-640-0"] and written["error"] == "root of the divergence" and "chip" not in written
+    assert run("--limit=0.02") == 0 and sage.RecipeTable.load(out).layers[0] == ("sage-4b", "sage-4b")
+    content["divergence"]["sage2-8b"] = [[3.9e-4, 0], [0, 0]]
+    file.write_text(json.dumps(content))
+    assert run("--eight=sage2-8b") == 0
+    assert sage.RecipeTable.load(out).layers == (("sage-4b", "sage2-8b"), ("sage2-8b", "sage-4b"))
+
+
+def test_tables_of_the_documents(tmp_path):
+    """docs/accuracy.json has what each head costs SmolLM2: the tables by divergence, whose figures it states, come of it."""
+    from evaluation.attentions import table_text
+    content = json.loads((ROOT / "docs/accuracy.json").read_text())
+    file, out = tmp_path / "sensitivity.json", tmp_path / "recipes.json"
+    file.write_text(json.dumps(content["sensitivity"]))
+    named = re.compile(r"sage-calibrate, (\d+) % of the key heads sage-4b, by divergence")
+    shares = {name: named.fullmatch(name)[1] for name in content["perplexity"]["calibration"] if named.fullmatch(name)}
+    assert set(shares.values()) == {"45", "50", "55"}
+    for name, share in shares.items():
+        assert calibrate.main([f"--divergence={file}", f"--out={out}", f"--share=0.{share}"]) == 0
+        assert table_text(sage.RecipeTable.load(out)) in content["perplexity"]["attentions"][name]
+        assert json.loads(out.read_text())["passages"] == content["perplexity"]["calibration"][name]
+
+
+@pytest.mark.parametrize("content, arguments, words", [
+    (None, [], ["either folders or --divergence must be given"]),
+    (None, ["."], ["layer-00-q.npy"]),
+    ('{"divergence": {"sage-4b": [[1]]}}', [".", "--divergence=it.json"], ["either folders or --divergence must be given"]),
+    ('{"divergence": {"sage-4b": [[1]]}}', ["--divergence=it.json", "--relative-to=head"], ["--relative-to must come with folders"]),
+    ('{"divergence": {"sage-4b": [[1]]}}', ["--divergence=it.json", "--chip=sm_89"], ["--chip must come with folders"]),
+    ('{"divergence": {"sage-4b": [[1]]}}', ["--divergence=it.json", "--not-causal"], ["--not-causal must come with folders"]),
+    (None, ["--divergence=it.json"], ["it.json cannot be read"]),
+    ("{", ["--divergence=it.json"], ["it.json cannot be read"]),
+    ("[" * 200000, ["--divergence=it.json"], ["it.json cannot be read"]),
+    ("[]", ["--divergence=it.json"], ["must have the divergence of sage-4b, but has that of nothing"]),
+    ('{"divergence": {"sage1": [[1]]}}', ["--divergence=it.json"], ["of sage-4b, but has that of sage1"]),
+    *((f'{{"divergence": {{"sage-4b": {rows}}}}}', ["--divergence=it.json"], ["must be a list of layers with a number for each key head"])
+      for rows in ("[]", "[[]]", "[1]", "3", '[["1"]]', "[[true]]", "[[NaN]]")),
+    ('{"divergence": {"sage-4b": [[1, 2]], "sage-8b": [[1]]}}', ["--divergence=it.json"], ["must have the same layers and key heads"])])
+def test_divergence_that_is_refused(tmp_path, monkeypatch, capsys, content, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    if content:
+        (tmp_path / "it.json").write_text(content)
+    assert calibrate.main(["--out=recipes.json", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "sage-calibrate: " in error and all(word in error for word in words)
+    assert not (tmp_path / "recipes.json").exists()
 
 
 @pytest.fixture

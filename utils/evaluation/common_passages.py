@@ -6,8 +6,8 @@ so errors are standard errors over these, and no longer over blocks of tokens.
 import math
 import statistics
 
-#: Of a part of the passages neither these nor the loss's error can be told.
-_DISTRIBUTION = ("agreement", "divergence")
+#: What means of passages do not tell.
+_UNKNOWN = ("loss_error", "held_out", "agreement", "agreement_error", "divergence", "divergence_error")
 
 
 def estimate(values):
@@ -21,8 +21,8 @@ def differences(entry, passages):
 
 
 def with_loss(entry, loss, passages):
-    """Without the loss's error, and what is of held-out passages: they are of other passages."""
-    kept = {name: value for name, value in entry.items() if name not in ("loss_error", "held_out")}
+    """On fewer passages."""
+    kept = {name: value for name, value in entry.items() if name not in _UNKNOWN}
     return {**kept, "passages": len(passages), "tokens": entry["tokens"] // entry["passages"] * len(passages), "loss": loss,
             "perplexity": math.exp(loss)}
 
@@ -48,7 +48,7 @@ def restrict(by_name):
         else:
             mean, error = estimate(differences(entry, passages))
             result[name] = {**with_loss(entry, exact + mean, passages), "relative_perplexity": math.expm1(mean),
-                            "relative_perplexity_error": error, "distribution_passages": entry["passages"],
+                            "relative_perplexity_error": error,
                             "by_passage": {each: entry["by_passage"][each] for each in passages}}
     return result
 

@@ -3,7 +3,8 @@ import json
 import os
 import re
 
-from . import common_passages, paper
+from . import model_tables, paper
+from .cells import markdown, number, percent, spread_text
 
 VERSION = 1
 _MARK = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -19,31 +20,6 @@ def read(path):
         raise ValueError(f"{path} must have version {VERSION}, but has {content.get('version')!r}: make it again with "
                          "`utils/evaluate.py run`")
     return content
-
-
-def number(value, count=3):
-    """Fixed notation with `count` digits that count."""
-    if value == 0:
-        return "0"
-    text = f"{value:.{count}g}"
-    return f"{float(text):.{max(count - 1 - _exponent(float(text)), 0)}f}" if 1e-3 <= abs(value) < 1e4 else text
-
-
-def _exponent(value):
-    return int(f"{value:e}".split("e")[1])
-
-
-def percent(cosine):
-    return f"{100 * cosine:.2f} %"
-
-
-def markdown(header, rows):
-    return "\n".join(["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |",
-                      *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
-
-
-def spread_text(figure):
-    return number(figure["mean"]) + (f" ± {number(figure['spread'], 2)}" if "spread" in figure else "")
 
 
 def detail(figures):
@@ -148,96 +124,6 @@ def statistics_table(statistics):
     return markdown(["", "mean of layers", "least (layer)", "most (layer)"], rows)
 
 
-def fixed(value, digits):
-    """Without the sign of what is rounded to 0."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def with_error(entry, figure, scale, digits):
-    """A figure and its standard error, where they are there."""
-    error = entry.get(f"{figure}_error")
-    return "-" if figure not in entry else fixed(scale * entry[figure], digits) + (
-        "" if error is None else f" ± {fixed(scale * error, digits)}")
-
-
-def perplexity_table(perplexity):
-    """What evaluation.perplexity measured; errors are standard errors."""
-    rows = []
-    for length, by_name in perplexity["lengths"].items():
-        for name, entry in by_name.items():
-            passages, distribution = str(entry["passages"]), entry.get("distribution_passages")
-            error = f" ± {entry['perplexity'] * entry['loss_error']:.2f}" if "loss_error" in entry else ""
-            rows.append([length, name, passages + (f" ({distribution})" if distribution else ""), f"{entry['perplexity']:.3f}{error}"]
-                        + [with_error(entry, *figure) for figure in (("relative_perplexity", 100, 3), ("agreement", 100, 2),
-                                                                    ("divergence", 1, 6))])
-    return markdown(["tokens", "attention", "passages", "perplexity", "relative to exact, %", "same next token, %",
-                     "KL divergence, nats"], rows)
-
-
-def held_out_table(perplexity):
-    """Of attentions that were calibrated on passages, figures of the other passages."""
-    rows = [[length, name, str(entry["passages"] - entry["held_out"]["passages"]), str(entry["held_out"]["passages"]),
-             with_error(entry["held_out"], "relative_perplexity", 100, 3), with_error(entry["held_out"], "divergence", 1, 6)]
-            for length, by_name in perplexity["lengths"].items() for name, entry in by_name.items()
-            if entry.get("held_out", {}).get("passages")]
-    return markdown(["tokens", "attention", "with its text", "held out", "relative to exact, %", "KL divergence, nats"], rows)
-
-
-def engines_table(kernels, reference):
-    """Relative perplexity by the two engines, on the passages that both measured; errors are over passages."""
-    shown = lambda figure: " ± ".join(fixed(100 * value, 3) for value in figure if value is not None)
-    return markdown(["tokens", "attention", "passages", "on the GPU, %", "on the CPU, %", "difference, %"],
-                    [[length, name, str(count), *map(shown, figures)]
-                     for length, name, count, *figures in common_passages.paired(kernels, reference)])
-
-
-def retrieval_table(retrieval):
-    """What evaluation.retrieval measured."""
-    rows = []
-    for length, by_name in retrieval["lengths"].items():
-        for name, entry in by_name.items():
-            rows.append([length, name, str(entry["keys"])] + [
-                with_error(entry, *figure) for figure in (("found", 100, 1), ("log_probability", 1, 3), ("difference", 1, 3))])
-    return markdown(["tokens", "attention", "keys", "found, %", "log probability", "difference from exact"], rows)
-
-
-def layers_table(layers):
-    """What evaluation.layers measured: attentions by kernels against float64."""
-    rows = [[length, name, *detail(figures)] for length, by_name in layers["lengths"].items() for name, figures in by_name.items()]
-    return markdown(["tokens", "attention", *DETAIL_HEADER], rows)
-
-
-def largest(values):
-    """With its place."""
-    return f"{number(max(values), 2)} ({values.index(max(values))})"
-
-
-def bounds_of(recipe, layers, bounds):
-    """What parts of its error bound a recipe's kernels use, the worst of so many layers: sage-gpu-test's."""
-    suffix = "" if recipe == "sage2-8b" else "-" + re.sub(r"[^a-z0-9]", "", recipe)
-    name = f"sm90a-br-f16{suffix}-d64/"
-    of_layer = sorted((result for result in bounds["results"] if result["name"].startswith(name)), key=lambda each: each["name"])
-    passed = sum(result["passed"] for result in of_layer)
-    if not len(of_layer) == passed == layers:
-        raise ValueError(f"{recipe} must have passed on every layer of {name}, {layers}, but has on {passed} of {len(of_layer)}: "
-                         "see the results of sage-gpu-test")
-    return [largest([result["figures"][over] / (result["figures"][under] if under else 1) for result in of_layer])
-            for over, under in (("element/bound", None), ("l1", "l1_bound"), ("lse/bound", None))]
-
-
-def agreement_table(layers, bounds=None):
-    """Kernels against the CPU reference, the worst of layers: evaluation.layers', and sage-gpu-test's bounds where they are."""
-    rows = []
-    for recipe, figures in layers["agreement"]["recipes"].items():
-        equal = figures["equal"]
-        rows.append([recipe, f"{100 * min(equal):.2f} % ({equal.index(min(equal))})", largest(figures["relative_l1"]),
-                     largest(figures["lse"]), *(bounds_of(recipe, len(equal), bounds) if bounds else ()),
-                     *(number(sum(figures[side]) / len(figures[side]), 4) for side in ("kernel", "reference"))])
-    return markdown(["recipe", "equal bits, least", "relative L1", "LSE",
-                     *(("element / bound", "L1 / bound", "LSE / bound") if bounds else ()),
-                     "kernel to float64", "reference to float64"], rows)
-
-
 _INT4 = {"Q, K": "INT4", "P, V": "E4M3"}
 
 
@@ -262,12 +148,12 @@ def tables(content):
         "claims": lambda: claims_table(studies),
         "accumulation-activations": lambda: accumulation_layers_table(studies["accumulation"]),
         "statistics": lambda: statistics_table(content["statistics"]),
-        "perplexity": lambda: perplexity_table(content["perplexity"]),
-        "held-out": lambda: held_out_table(content["perplexity"]),
-        "engines": lambda: engines_table(content["perplexity"], content["perplexity-reference"]),
-        "retrieval": lambda: retrieval_table(content["retrieval"]),
-        "layers": lambda: layers_table(content["layers"]),
-        "agreement": lambda: agreement_table(content["layers"], content.get("bounds")),
+        "perplexity": lambda: model_tables.perplexity(content["perplexity"]),
+        "calibrated": lambda: model_tables.calibrated(content["perplexity"]),
+        "engines": lambda: model_tables.engines(content["perplexity"], content["perplexity-reference"]),
+        "retrieval": lambda: model_tables.retrieval(content["retrieval"]),
+        "layers": lambda: model_tables.layers(content["layers"]),
+        "agreement": lambda: model_tables.agreement(content["layers"], content.get("bounds")),
     }
     for kind in ("normal", "value-bias", "needle"):
         for against in ("exact", "alike"):

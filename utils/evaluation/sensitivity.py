@@ -44,7 +44,7 @@ def measure(model, passages, chosen, out, report=print):
             found.setdefault(attention.name, []).append(arrays["divergence"])
 
     passes.run(passes.Store(out, model), passages, [exact, *heads.values()], perplexity.computing(model), finished, report)
-    mean = lambda *place: float(np.concatenate(found[heads[place].name]).mean(dtype=np.float64))
+    mean = lambda *place: float(f"{np.concatenate(found[heads[place].name]).mean(dtype=np.float64):.4g}")
     document = {"model": model.identity, "attentions": {one.name: one.identity for one in [exact, *others]},
                 "passages": [passage.name for passage in passages],
                 "divergence": {one.name: [[mean(one.name, layer, head) for head in range(model.config.key_heads)]
