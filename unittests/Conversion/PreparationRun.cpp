@@ -103,7 +103,7 @@ bool PreparationRun::attachSchedule(ModuleOp module) {
       context.get(), family, isWgmma ? Copy::Tma : Copy::CpAsync, widest, units, rows, keyTile, 2,
       1, 0, Conversion::Convert, 0, 0, /*scoreTerms=*/true,
       /*lateConversions=*/true, /*intervals=*/true, /*masks=*/true, /*windows=*/true,
-      /*fenceProducts=*/false, /*persistent=*/false);
+      /*fenceProducts=*/false, /*persistent=*/false, /*quantizesQuery=*/false);
   auto target =
       TargetAttr::get(context.get(), tested.chip, family, 86, 166912, true, hasInt4, "unused");
   module.walk([&](Operation *op) {

@@ -87,10 +87,16 @@ TEST_F(ScheduleLookupTest, SharedMemoryAndThreadsOfTheHopperRow) {
   ScheduleAttr row = schedule(target("sm_90a"), 128, "sage2-8b");
   EXPECT_EQ(row.getThreads(), 512);
   EXPECT_EQ(row.getBlockRows(), 192);
-  // Two slots of Q, since blocks are persistent; three stages of K, of V with eight rows of ones,
-  // of scales; barriers.
+  // Q; three stages of K, of V with eight rows of ones, of scales; barriers. Two slots of Q where
+  // persistent blocks copy it.
   EXPECT_EQ(row.getSharedBytes(RecipeAttr::getNamed(&context, "sage2-8b")),
-            2 * 192 * 128 + 3 * (128 * 128 + 128 * 136 + 16) + 512);
+            192 * 128 + 3 * (128 * 128 + 128 * 136 + 16) + 512);
+  ScheduleAttr copying = schedule(target("sm_90a"), 128, "sage2-4b");
+  RecipeAttr smooth = RecipeAttr::getNamed(&context, "sage2-4b");
+  ASSERT_TRUE(copying.getPersistent());
+  EXPECT_FALSE(copying.quantizesQueryOf(smooth));
+  EXPECT_EQ(copying.getSharedBytes(smooth),
+            2 * 192 * 128 + 2 * (128 * 128 + 128 * 136 + 16 + 128 * 4) + 512);
 }
 
 TEST_F(ScheduleLookupTest, GeometryFollowsTheRowUnlessItIsGiven) {
@@ -180,7 +186,7 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused)
       row.getExpChunks(), row.getConversion(), row.getProducerRegisters(),
       row.getConsumerRegisters(), /*scoreTerms=*/false, row.getLateConversions(),
       /*intervals=*/true, /*masks=*/true, /*windows=*/false, /*fenceProducts=*/false,
-      /*persistent=*/false);
+      /*persistent=*/false, /*quantizesQuery=*/false);
   RecipeAttr plain = RecipeAttr::getNamed(&context, "sage2-8b");
   GeometryAttr geometry = GeometryAttr::getDefault(plain, Family::MmaSync);
   EXPECT_FALSE(lean.findConflict(plain, geometry));
@@ -190,7 +196,8 @@ TEST_F(ScheduleLookupTest, RowsWithoutRegistersForScoreTermsOrWindowsAreRefused)
   EXPECT_FALSE(lean.findConflict(smooth, geometry));
   ScheduleAttr wide = ScheduleAttr::get(&context, Family::Wgmma, Copy::Tma, 64, 3, 64,
                                         /*keyTile=*/192, 2, 1, 0, Conversion::Convert, 32, 160,
-                                        /*scoreTerms=*/false, true, true, true, true, false, false);
+                                        /*scoreTerms=*/false, true, true, true, true, false, false,
+                                        /*quantizesQuery=*/false);
   EXPECT_TRUE(wide.findConflict(smooth, GeometryAttr::getDefault(smooth, Family::Wgmma, 192, 192)));
   EXPECT_FALSE(wide.findConflict(plain, GeometryAttr::getDefault(plain, Family::Wgmma, 192, 192)));
   EXPECT_FALSE(

@@ -273,10 +273,10 @@ LogicalResult KernelLowering::lower(Operation *op) {
           .Case([&](StageOp stage) { return lowerStage(stage); })
           .Case([&](SubtileOp subtile) { return lowerSubtile(subtile); })
           .Case([&](FillOp fill) { return lowerFill(fill); })
-          .Case([&](SyncOp) {
+          .Case([&](SyncOp sync) {
             if (asyncProxy)
               emitProxyFence();
-            emitSync();
+            sync.getUnit() ? emitUnitSync() : emitSync();
             return success();
           })
           .Case([&](ScheduleBarrierOp) {
@@ -285,6 +285,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
           })
           .Case([&](LaneLoadOp load) { return lowerLaneLoad(load); })
           .Case([&](LaneStoreOp store) { return lowerLaneStore(store); })
+          .Case([&](PrefetchOp prefetch) { return lowerPrefetch(prefetch); })
           .Case([&](ReadOp read) { return lowerRead(read); })
           .Case([&](CountOp count) { return lowerCount(count); })
           .Case([&](AwaitOp await) { return lowerAwait(await); })

@@ -77,6 +77,7 @@ public:
   mlir::Value getUnitOfBlock();
   /// Barrier over the threads of the current role (`sage_tile.sync`).
   void emitSync();
+  void emitUnitSync();
   /// Makes ordinary writes to shared memory visible to bulk copies and wgmma.
   void emitProxyFence();
   /// Emits `body` for one thread of the current role.
@@ -138,6 +139,7 @@ private:
   mlir::Value getLaneAddress(mlir::Value memory, mlir::ValueRange indices);
   mlir::LogicalResult lowerLaneLoad(LaneLoadOp op);
   mlir::LogicalResult lowerLaneStore(LaneStoreOp op);
+  mlir::LogicalResult lowerPrefetch(PrefetchOp op);
   mlir::LogicalResult lowerRead(ReadOp op);
 
   // Counters.cpp

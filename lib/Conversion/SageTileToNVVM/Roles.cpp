@@ -49,7 +49,10 @@ LogicalResult KernelLowering::lowerIdentity(Operation *op) {
     if (specialized)
       result = arith::SubIOp::create(builder, loc, result, constant(1));
   } else if (isa<LaneIdOp>(op)) {
-    result = getLane();
+    // Addresses between the loops of a persistent block would be computed before all of them, and
+    // kept in registers that the inner ones need.
+    bool isBetweenLoops = isa_and_present<scf::WhileOp>(op->getParentOfType<LoopLikeOpInterface>());
+    result = isBetweenLoops ? emitReloadLaneId(builder, loc) : getLane();
   } else {
     result = mask(shiftRight(thread, 5), getWarpsPerUnit() - 1);
   }
@@ -65,6 +68,18 @@ void KernelLowering::emitSync() {
   // Barrier 0 is that of the whole block.
   NVVM::BarrierOp::create(builder, loc, TypeRange(), constant(1), constant(getNumThreads()),
                           /*reductionOp=*/nullptr, /*reductionPredicate=*/Value());
+}
+
+void KernelLowering::emitUnitSync() {
+  if (kernel.getUnit() == Unit::Warp) {
+    NVVM::SyncWarpOp::create(builder, loc, constant(-1));
+    return;
+  }
+  // Behind the barriers of the block and of the consumers, which no producer executes.
+  Value barrier = arith::AddIOp::create(builder, loc, getUnitOfBlock(), constant(1));
+  NVVM::BarrierOp::create(builder, loc, TypeRange(), barrier, constant(kernel.getThreadsPerUnit()),
+                          /*reductionOp=*/nullptr,
+                          /*reductionPredicate=*/Value());
 }
 
 void KernelLowering::emitProxyFence() {

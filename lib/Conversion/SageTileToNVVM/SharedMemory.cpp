@@ -217,6 +217,27 @@ LogicalResult KernelLowering::lowerLaneStore(LaneStoreOp op) {
   return success();
 }
 
+/// Row by row: their stride is the caller's.
+LogicalResult KernelLowering::lowerPrefetch(PrefetchOp op) {
+  auto memref = cast<MemRefType>(op.getSource().getType());
+  emitByOneThread([&] {
+    auto branch = scf::IfOp::create(builder, loc, op.getAligned(), /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    auto loop = scf::ForOp::create(builder, loc, zero, op.getRows(), one);
+    builder.setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> indices(op.getIndices());
+    Value &row = indices[indices.size() - 2];
+    row = arith::AddIOp::create(builder, loc, row, loop.getInductionVar());
+    int64_t bytes = op.getColumns() * memref.getElementTypeBitWidth() / 8;
+    NVVM::CpAsyncBulkPrefetchOp::create(builder, loc, getAddress(op.getSource(), indices),
+                                        constant(bytes), /*l2CacheHint=*/Value());
+  });
+  return success();
+}
+
 LogicalResult KernelLowering::lowerRead(ReadOp op) {
   Value value = LLVM::LoadOp::create(builder, loc, op.getResult().getType(),
                                      getAddress(op.getSource(), op.getIndices()), /*alignment=*/4);

@@ -51,18 +51,26 @@ private:
   KeyTile locateKeyTile(mlir::Value iteration);
   State addKeyTile(mlir::Value iteration, const State &state);
 
-  // AttentionOperands.cpp: parameters, shared tiles, copies, the Q operand.
+  // AttentionOperands.cpp: parameters, shared tiles, copies.
   void addParameters();
   void addOperandBuffers();
   Panels addPanels(llvm::StringRef name, mlir::Type type, mlir::AffineExpr rows,
                    mlir::AffineExpr columns, int64_t boxRows, llvm::ArrayRef<int64_t> widths);
+  /// Panels of the given widths in bytes, without sources.
+  static Panels getPanels(mlir::Type type, llvm::ArrayRef<int64_t> widths);
   tile::SharedType getShared(int64_t rows, int64_t columns, mlir::Type type);
   void allocateTiles();
   void allocateValues();
-  bool keepsQueryInRegisters() const;
-  void prepareQuery();
   void copyKeys(const KeyTile &tile);
   void copyValues(const KeyTile &tile);
+
+  // AttentionQuery.cpp: the Q operand and its scales.
+  bool keepsQueryInRegisters() const;
+  void prepareQuery();
+  mlir::AffineMap getQueryGroup();
+  void quantizeQuery(mlir::Value unitRow);
+  void loadQueryScales();
+  void setQueryScales(mlir::Value scales, mlir::AffineMap map);
 
   // AttentionMasks.cpp: which key tiles are visited, which are masked, what of them is visible.
   void countKeyTiles();
@@ -74,7 +82,6 @@ private:
   mlir::Value maskByBias(mlir::Value scores, const KeyTile &tile);
 
   // AttentionScores.cpp: scales, product, terms of scores.
-  void loadQueryScales();
   mlir::Value readTileScale(const KeyTile &tile);
   mlir::Value combineScales(mlir::Value keyScale);
   mlir::Value multiplyKeys();
@@ -121,6 +128,10 @@ private:
   mlir::Value queryScales, keyScales, scoreCorrection, bias;
   mlir::Value queryTiles, scaleLog2e;
   PartBuffers partBuffers;
+  /// Where the kernel quantizes Q itself; the mean of K and the softmax scale with a correction of
+  /// the log-sum-exp.
+  std::optional<CallerTensor> queryInput;
+  mlir::Value keyMean, softmaxScale;
   QueryTurns turns;
 
   // The block's work.

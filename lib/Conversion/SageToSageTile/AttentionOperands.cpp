@@ -13,6 +13,16 @@ tile::SharedType AttentionKernel::getShared(int64_t rows, int64_t columns, Type 
   return tile::SharedType::get(b.getContext(), {rows, columns}, type, columns * getBytes(type));
 }
 
+AttentionKernel::Panels AttentionKernel::getPanels(Type type, ArrayRef<int64_t> widths) {
+  Panels panels;
+  int64_t first = 0;
+  for (int64_t width : widths) {
+    panels.push_back({first, width / getBytes(type), Value(), Value()});
+    first += panels.back().columns;
+  }
+  return panels;
+}
+
 /// A matrix of the workspace, in panels of columns of the given widths in bytes: a tensor map for
 /// each width where bulk copies read it. One copy moves `boxRows` rows.
 AttentionKernel::Panels AttentionKernel::addPanels(StringRef name, Type type, AffineExpr rows,
@@ -31,14 +41,12 @@ AttentionKernel::Panels AttentionKernel::addPanels(StringRef name, Type type, Af
       return b.addBuffer(name, MemRefType::get({ShapedType::kDynamic, constant.getValue()}, type));
     return b.addRows(name, type, columns);
   };
-  Panels panels;
-  int64_t first = 0;
-  for (int64_t width : widths) {
+  Panels panels = getPanels(type, widths);
+  for (auto [panel, width] : llvm::zip_equal(panels, widths)) {
     Value &source = sources[usesTensorMaps ? width : 0];
     if (!source)
       source = addSource(width);
-    panels.push_back({first, width / getBytes(type), source, Value()});
-    first += panels.back().columns;
+    panel.source = source;
   }
   return panels;
 }
@@ -47,8 +55,12 @@ void AttentionKernel::addOperandBuffers() {
   Type scoreType = problem.getScoreType(), valueType = problem.getValueType();
   AffineExpr width = b.getAffineConstantExpr(problem.getScoreColumns());
   SmallVector<int64_t> scorePanels = splitInPanels(problem.getScoreRowBytes());
-  query = addPanels(buffer::query, scoreType, program.getQueryHeads() * program.getPaddedQueries(),
-                    width, problem.getQueryTile(), scorePanels);
+  if (problem.quantizesQueryInKernel())
+    query = getPanels(scoreType, scorePanels);
+  else
+    query =
+        addPanels(buffer::query, scoreType, program.getQueryHeads() * program.getPaddedQueries(),
+                  width, problem.getQueryTile(), scorePanels);
   key = addPanels(buffer::key, scoreType, program.getKeyHeads() * program.getPaddedKeys(), width,
                   keyTile, scorePanels);
   // An interval of promotions ends where a panel does (Spec R3).
@@ -62,13 +74,23 @@ void AttentionKernel::addParameters() {
   addOperandBuffers();
   const RecipeAttr &recipe = problem.recipe;
   auto vector = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
-  if (recipe.quantizesScores()) {
-    queryScales = b.addBuffer(buffer::queryScales, vector);
+  if (recipe.quantizesScores())
     keyScales = b.addBuffer(buffer::keyScales, vector);
-  }
+  if (problem.quantizesQueryInKernel())
+    queryInput.emplace(program, b, "query", problem.headDim, Symbol::QueryB, Symbol::QueryAlign);
+  else if (recipe.quantizesScores())
+    queryScales = b.addBuffer(buffer::queryScales, vector);
   if (recipe.smoothsQuery())
     scoreCorrection = b.addBuffer(buffer::scoreCorrection, vector);
   addOutputParameters();
+  if (queryInput && lseCorrection) {
+    program.addWorkspace(buffer::lseCorrection,
+                         program.getQueryHeads() * program.getPaddedQueries() * 4);
+    keyMean = b.addBuffer(
+        buffer::keyMean,
+        MemRefType::get({ShapedType::kDynamic, problem.getPaddedHeadDim()}, b.getF32Type()));
+    softmaxScale = b.addScale(1.0);
+  }
   if (problem.splitsKeys())
     partBuffers = addPartBuffers();
   if (problem.bias)
@@ -111,34 +133,6 @@ void AttentionKernel::allocateValues() {
                                          b.index(channels));
     tile::FillOp::create(b, FloatAttr::get(type, 1.0), ones);
   }
-}
-
-/// mma.sync keeps Q in registers for the whole loop, where it takes no more than 16 and O no more
-/// than 64; else, and for wgmma, products read it from shared memory.
-bool AttentionKernel::keepsQueryInRegisters() const {
-  return !isWgmma() && problem.getScoreRowBytes() <= 128 && channels <= 128;
-}
-
-void AttentionKernel::prepareQuery() {
-  Type type = problem.getScoreType();
-  Value firstRow = querySpace.getRow(queries);
-  for (const Panel &panel : query)
-    tile::CopyOp::create(b, panel.source, ValueRange{firstRow, b.index(panel.first)}, panel.tile);
-
-  Value unitRow = b.mul(tile::UnitIdOp::create(b), unitRows);
-  firstUnitQuery = b.add(queries.first, unitRow);
-  unitQueryRow = b.add(firstRow, unitRow);
-  for (const Panel &panel : query) {
-    Value operand =
-        tile::SubtileOp::create(b, getShared(unitRows, panel.columns, type), panel.tile, unitRow);
-    if (keepsQueryInRegisters())
-      operand = b.load(getOperand(panel.columns, type), operand, {b.index(0), b.index(0)});
-    queryOperands.push_back(operand);
-  }
-  loadQueryScales();
-  // A soft cap needs whole scores, with what centring K took away (Spec N14).
-  if (problem.softcap && lseCorrection)
-    rowCorrection = loadRowCorrection();
 }
 
 //===----------------------------------------------------------------------===//

@@ -14,29 +14,6 @@ int64_t AttentionKernel::getTileScales() const {
   return problem.recipe.quantizesScores() && !groups.coversHead() ? groups.groups : 0;
 }
 
-/// One factor per row: its query scale (Spec N3), the softmax scale and log2 e.
-void AttentionKernel::loadQueryScales() {
-  auto rowType = getRow(b.getF32Type());
-  if (!problem.recipe.quantizesScores()) {
-    headMultiplier = tile::SplatOp::create(b, rowType, scaleLog2e);
-    return;
-  }
-  ScaleGroups groups = problem.getQueryGroups();
-  AffineExpr row = b.getAffineDimExpr(0), offset = b.getAffineConstantExpr(0);
-  Value first = queries.entryHead;
-  if (!groups.coversHead()) {
-    offset = row.floorDiv(groups.tokens) * groups.groups + row % groups.groups;
-    first = b.mul(b.divide(unitQueryRow, b.index(groups.tokens)).first, groups.groups);
-  }
-  AffineMap map = AffineMap::get(2, 0, {offset}, b.getContext());
-  Value scales = b.load(rowType, queryScales, {first}, {}, map);
-  queryMultiplier = b.map(rowType, {scales}, [&](ValueRange x) -> Value {
-    return arith::MulFOp::create(b, x[0], scaleLog2e);
-  });
-  if (problem.getKeyGroups().coversHead())
-    headMultiplier = combineScales(b.load(getColumns(1), keyScales, {keys.entryHead}));
-}
-
 /// The scale of the whole tile, if there is one, long before it is needed.
 Value AttentionKernel::readTileScale(const KeyTile &tile) {
   if (getTileScales() != 1)

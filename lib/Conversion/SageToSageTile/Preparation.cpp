@@ -66,11 +66,6 @@ Value sage::getCentredMagnitude(KernelBuilder &b, Value maximum, Value negatedMi
                });
 }
 
-Value sage::getScales(KernelBuilder &b, Value magnitudes, float range, bool inverse) {
-  return b.map(cast<tile::FragmentType>(magnitudes.getType()), {magnitudes},
-               [&](ValueRange x) { return b.getScale(x[0], range, inverse); });
-}
-
 SmallVector<StatisticsPlan> sage::getStatistics(const Problem &problem) {
   const RecipeAttr &recipe = problem.recipe;
   bool perTensor = recipe.quantizesScores() && recipe.getGranularity() == Granularity::PerTensor;

@@ -90,8 +90,6 @@ mlir::Value subtractMean(KernelBuilder &b, mlir::Value x, mlir::Value means, mli
 /// The largest magnitude of what is left of numbers with the given maximum and (negated) minimum.
 mlir::Value getCentredMagnitude(KernelBuilder &b, mlir::Value maximum, mlir::Value negatedMinimum,
                                 mlir::Value mean);
-/// The scales (or their inverses) of groups with the given largest magnitudes (Spec N4, P1).
-mlir::Value getScales(KernelBuilder &b, mlir::Value magnitudes, float range, bool inverse);
 /// Table with one row of `columns` numbers.
 mlir::MemRefType getTable(mlir::Builder &b, int64_t columns);
 /// Numbers without a row structure.

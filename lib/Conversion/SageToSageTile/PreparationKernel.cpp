@@ -155,7 +155,8 @@ void PreparationKernel::addParts(KernelBuilder &b, SideOrder &query, SideOrder &
     (isQuery ? ofQuery : plan.operand == "key" ? ofKey : ofValue) = part.get();
     (isQuery ? query : key).statistics.push_back(std::move(part));
   }
-  query.operands.push_back(createScoreOperand(program, b, Side::Query, ofQuery, ofKey));
+  if (!problem.quantizesQueryInKernel())
+    query.operands.push_back(createScoreOperand(program, b, Side::Query, ofQuery, ofKey));
   key.operands.push_back(createScoreOperand(program, b, Side::Key, nullptr, ofKey));
   key.operands.push_back(createValueOperand(program, b, ofValue));
 }
@@ -206,7 +207,8 @@ void PreparationKernel::build() {
            [&] { side.emit(arith::SelectOp::create(b, isBehind, behind, number)); });
   };
   emit(key, b.getAffineConstantExpr(0), keyMain, queryMain);
-  emit(query, keyMain, queryMain, keyTail);
+  if (!query.operands.empty())
+    emit(query, keyMain, queryMain, keyTail);
   program.launch(b, keyMain + queryMain + keyTail + query.getTail());
 }
 

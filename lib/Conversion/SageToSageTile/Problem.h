@@ -74,6 +74,9 @@ struct Problem {
   /// Whether the keys of a call may be taken in parts (Spec N18).
   bool splitsKeys() const { return geometry.getKeyParts() && !isPacked; }
 
+  /// Whether the attention kernel quantizes Q, from the caller's tensor (Spec S13).
+  bool quantizesQueryInKernel() const { return schedule.quantizesQueryOf(recipe); }
+
   /// Whether the attention reads what centring K removed (Spec M7).
   bool correctsLse() const { return recipe.smoothsKey() && (hasLse || softcap || hasSinks); }
 

@@ -2,6 +2,7 @@
 // scales; the correction of the log-sum-exp.
 
 #include "Preparation.h"
+#include "QuantizeRows.h"
 
 #include <cmath>
 
@@ -26,7 +27,7 @@ class ScoreOperand final : public PreparationPart {
 public:
   ScoreOperand(ProgramBuilder &program, KernelBuilder &b, Side side, Statistics *queryStatistics,
                Statistics *keyStatistics)
-      : program(program), problem(program.getProblem()), isQuery(side == Side::Query),
+      : program(program), problem(program.getProblem()), side(side), isQuery(side == Side::Query),
         groups(isQuery ? problem.getQueryGroups() : problem.getKeyGroups()), source(getSource()),
         tileTokens(source == ScaleSource::Block ? groups.tokens : Problem::warpRows),
         warpsOfTile(source == ScaleSource::Block ? countWarps(tileTokens) : 1),
@@ -69,12 +70,12 @@ private:
   std::pair<AffineMap, int64_t> getWarpGroups();
   Value getInverses(Value x, const TokenTile &tile, Value row);
   Value joinWarps(Value magnitudes);
-  Value rotate(Value x);
   Value quantize(Value x, Value inverses);
   void correctLse(Value x, const TokenTile &tile, Value row);
 
   ProgramBuilder &program;
   const Problem &problem;
+  const Side side;
   const bool isQuery;
   const ScaleGroups groups;
   const ScaleSource source;
@@ -136,16 +137,6 @@ Value ScoreOperand::centre(Value x, const TokenTile &tile, Value row, Value rows
   return subtractMean(b, x, means, meanRow, b.index(0), rowsLeft);
 }
 
-/// Spec N3. Columns of padding are blocks of zeros.
-Value ScoreOperand::rotate(Value x) {
-  Value transformed = tile::HadamardOp::create(b, x, getRotationBlock(problem.headDim));
-  auto operand = isQuery ? RotatedOperand::Query : RotatedOperand::Key;
-  float factor = std::ldexp(1.0f, -int(getRotationHalvings(problem.headDim, operand)));
-  return b.map(type, {transformed}, [&](ValueRange e) -> Value {
-    return arith::MulFOp::create(b, e[0], b.f32(factor));
-  });
-}
-
 /// The groups of one warp's rows, (row, column) -> (group, 0), and how many they are (Spec N3).
 std::pair<AffineMap, int64_t> ScoreOperand::getWarpGroups() {
   AffineExpr row = b.getAffineDimExpr(0);
@@ -195,9 +186,7 @@ Value ScoreOperand::getInverses(Value x, const TokenTile &tile, Value row) {
                                            type.getLayout().project(map));
   if (source == ScaleSource::Head)
     return b.load(groupType, inverseOfHead, {tile.entryHead});
-  Value magnitudes =
-      b.map(type, {x}, [&](ValueRange e) -> Value { return math::AbsFOp::create(b, e[0]); });
-  magnitudes = b.reduce(tile::ReduceKind::MaximumF, magnitudes, groupType, map);
+  Value magnitudes = findMagnitudes(b, x, groupType, map);
   magnitudes = joinWarps(magnitudes);
   Value isWriter = tile.exists;
   if (warpsOfTile > 1) {
@@ -206,12 +195,8 @@ Value ScoreOperand::getInverses(Value x, const TokenTile &tile, Value row) {
     if (tile.exists)
       isWriter = arith::AndIOp::create(b, isWriter, tile.exists);
   }
-  const RecipeAttr &recipe = problem.recipe;
-  if (float part = isQuery ? recipe.getQueryFraction() : recipe.getKeyFraction(); part != 1)
-    magnitudes = b.map(groupType, {magnitudes}, [&](ValueRange e) -> Value {
-      return arith::MulFOp::create(b, e[0], b.f32(part));
-    });
-  float range = recipe.getScoreRange();
+  magnitudes = clipMagnitudes(b, problem, side, magnitudes);
+  float range = problem.recipe.getScoreRange();
   Value scale = getScales(b, magnitudes, range, /*inverse=*/false);
   Value index = b.mul(b.divide(row, b.index(tileTokens)).first, count);
   b.when(isWriter, [&] { b.store(scale, scales, {index}); });
@@ -219,24 +204,7 @@ Value ScoreOperand::getInverses(Value x, const TokenTile &tile, Value row) {
 }
 
 Value ScoreOperand::quantize(Value x, Value inverses) {
-  float range = problem.recipe.getScoreRange();
-  bool limits = problem.recipe.getQk() == ScoreType::Int4;
-  Value scaled = b.map(type, {x, inverses}, {b.getMultiDimIdentityMap(2), getWarpGroups().first},
-                       [&](ValueRange e) -> Value {
-                         Value product = arith::MulFOp::create(b, e[0], e[1]);
-                         if (!limits)
-                           return product;
-                         // What exceeds the range where it is clipped, or an inverse overflows;
-                         // conversion limits 8-bit integers.
-                         product = arith::MinimumFOp::create(b, product, b.f32(range));
-                         product = arith::MaximumFOp::create(b, product, b.f32(-range));
-                         if (!problem.multipliesAsFloats())
-                           return product;
-                         // Without negative zeros.
-                         product = math::RoundEvenOp::create(b, product);
-                         return arith::AddFOp::create(b, product, b.f32(0.0f));
-                       });
-  Value converted = b.convert(scaled, type.withElementType(problem.getScoreType()));
+  Value converted = quantizeRows(b, problem, x, inverses, getWarpGroups().first);
   if (!problem.packsNibbles())
     return converted;
   auto packedType = getRowMajor(b, rows, problem.getScoreColumns(), b.getI8Type(), /*vector=*/4);
@@ -249,20 +217,12 @@ Value ScoreOperand::getKeyRow(const TokenTile &tile) {
   return b.add(b.mul(tile.entry, keys.getHeadCount()), b.divide(tile.head, group).first);
 }
 
-/// scale · Σ Q·kmean, in float32 (Spec N12).
+/// What centring K takes from the log-sum-exp of the rows `x` of Q.
 void ScoreOperand::correctLse(Value x, const TokenTile &tile, Value row) {
-  auto meanType = tile::FragmentType::get(b.getContext(), {1, type.getColumns()}, b.getF32Type(),
-                                          type.getLayout().dropRows());
-  auto dotType = tile::FragmentType::get(b.getContext(), {rows, 1}, b.getF32Type(),
+  auto rowType = tile::FragmentType::get(b.getContext(), {rows, 1}, b.getF32Type(),
                                          type.getLayout().dropColumns());
-  Value products =
-      b.map(type, {x, b.load(meanType, keyMean, {getKeyRow(tile), b.index(0)})},
-            [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
-  Value dots = b.reduce(tile::ReduceKind::AddF, products, dotType);
-  Value scaled = b.map(dotType, {dots}, [&](ValueRange e) -> Value {
-    return arith::MulFOp::create(b, e[0], softmaxScale);
-  });
-  b.when(tile.exists, [&] { b.store(scaled, lseCorrection, {row}); });
+  Value correction = getLseCorrection(b, x, keyMean, getKeyRow(tile), softmaxScale, rowType);
+  b.when(tile.exists, [&] { b.store(correction, lseCorrection, {row}); });
 }
 
 /// Tile `number` of the head; where the head has fewer, its last one, as one that does not exist.
@@ -310,7 +270,7 @@ void ScoreOperand::emit(Value headRow, Value item) {
       correctLse(x, tile, row);
     x = centre(x, tile, row, b.sub(tile.tokens, b.add(tile.first, offset)));
     if (problem.recipe.rotates())
-      x = rotate(x);
+      x = rotateRows(b, problem, side, x);
     x = quantize(x, getInverses(x, tile, row));
   }
   b.when(tile.exists, [&] { b.store(x, target, {row, b.index(0)}); });

@@ -4,6 +4,7 @@
 #define SAGE_LIB_CONVERSION_SAGETOSAGETILE_TILESTATISTICS_H
 
 #include "Preparation.h"
+#include "QuantizeRows.h"
 
 namespace sage {
 

@@ -141,3 +141,10 @@ Value CallerTensor::load(tile::FragmentType type, const TokenTile &tile, Value o
   Value token = b.add(b.add(tile.callerFirst, tile.first), offset);
   return b.load(type, tensor, {tile.batch, tile.head, token, column ? column : b.index(0)}, access);
 }
+
+void CallerTensor::prefetch(const TokenTile &tile, int64_t rows) {
+  Value left = arith::MaxSIOp::create(b, b.sub(tile.tokens, tile.first), b.index(0));
+  Value token = b.add(tile.callerFirst, tile.first);
+  tile::PrefetchOp::create(b, tensor, ValueRange{tile.batch, tile.head, token, b.index(0)},
+                           arith::MinSIOp::create(b, left, b.index(rows)), aligned, channels);
+}

@@ -105,6 +105,9 @@ public:
   mlir::Value load(tile::FragmentType type, const TokenTile &tile, mlir::Value offset,
                    mlir::Value column = {}, mlir::Value end = {}, mlir::AffineMap map = {});
 
+  /// Asks for the rows of `tile`, `rows` at most, to be in L2 soon.
+  void prefetch(const TokenTile &tile, int64_t rows);
+
 private:
   KernelBuilder &b;
   int64_t channels;

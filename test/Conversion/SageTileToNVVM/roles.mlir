@@ -85,6 +85,43 @@ sage_tile.kernel @copies(%k: memref<?x64xi8>, %s: memref<?xf32>, %n: i32) attrib
   sage_tile.return
 }
 
+// The lanes of a warpgroup meet at a barrier of their own, behind the block's and the consumers', and products see what they
+// stored; those of a warp need no such barrier.
+// CHECK-LABEL: llvm.func @unit_sync
+// CHECK:         %[[UNIT:.*]] = nvvm.shfl.sync idx
+// CHECK:         nvvm.fence.proxy
+// CHECK-NEXT:    %[[ID:.*]] = arith.addi %[[UNIT]], %c1_i32
+// CHECK-NEXT:    nvvm.barrier id = %[[ID]] number_of_threads = %c128_i32
+sage_tile.kernel @unit_sync(%y: memref<?xf32>) attributes {unit = #sage_tile.unit<warpgroup>, units = 2 : i32} {
+  %u = sage_tile.unit_id
+  %x = sage_tile.lane_load volatile %y[%u] : memref<?xf32> to vector<1xf32>
+  sage_tile.sync unit
+  sage_tile.lane_store %x, %y[%u] : vector<1xf32> to memref<?xf32>
+  sage_tile.return
+}
+
+// CHECK-LABEL: llvm.func @warp_sync
+// CHECK-NOT:     nvvm.barrier
+// CHECK:         nvvm.bar.warp.sync
+sage_tile.kernel @warp_sync() attributes {unit = #sage_tile.unit<warp>, units = 2 : i32} {
+  sage_tile.sync unit
+  sage_tile.return
+}
+
+// One thread asks for the rows, where they begin at 16 bytes.
+// CHECK-LABEL: llvm.func @prefetch
+// CHECK:         %[[ASKS:.*]] = arith.andi
+// CHECK:         scf.if %[[ASKS]] {
+// CHECK:           scf.for
+// CHECK:             nvvm.cp.async.bulk.prefetch %{{.*}}, %c144_i32
+sage_tile.kernel @prefetch(%q: memref<?x?x72xf16, strided<[?, ?, 1]>>, %n: i32) attributes {unit = #sage_tile.unit<warpgroup>, units = 2 : i32} {
+  %c0 = arith.constant 0 : index
+  %i = arith.index_cast %n : i32 to index
+  %aligned = arith.cmpi eq, %i, %c0 : index
+  sage_tile.prefetch %q[%c0, %i, %c0] rows(%i) columns(72) aligned(%aligned) : memref<?x?x72xf16, strided<[?, ?, 1]>>
+  sage_tile.return
+}
+
 // A synchronous bulk copy has a barrier of its own and keeps its phase in shared memory.
 // CHECK-LABEL: llvm.func @bulk
 // CHECK:         nvvm.barrier0

@@ -208,6 +208,16 @@ sage.schedule <family = wgmma, copy = tma, head_dim = 64, units = 2, rows_per_un
 
 // -----
 
+// expected-error@+1 {{schedule with persistent = true must have a producer, but got producer_registers = 0 [S12]}}
+sage.schedule <family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, persistent = true>
+
+// -----
+
+// expected-error@+1 {{schedule with quantizes_query = true must be of wgmma, but got mma_sync [S13]}}
+sage.schedule <family = mma_sync, copy = cp_async, head_dim = 128, units = 8, rows_per_unit = 16, key_tile = 64, stages = 2, quantizes_query = true>
+
+// -----
+
 // expected-error@+1 {{target must have a chip that starts with sm_ and a folder of schedules, but got 'gfx942' and 'sm_89' [T1]}}
 sage.target <chip = "gfx942", family = mma_sync, ptx = 80, shared_bytes = 166912, e4m3_mma = false, int4_mma = true, schedules = "sm_89">
 

@@ -31,6 +31,30 @@ func.func @f(%m: !sage_tile.shared<2x128xi8>, %i: index, %wide: i1) {
 
 // -----
 
+func.func @f(%m: memref<?x72xf16>, %i: index, %wide: i1) {
+  // expected-error@+1 {{source must have at least 2 dimensions and an index for each of its 2, but got 1}}
+  sage_tile.prefetch %m[%i] rows(%i) columns(72) aligned(%wide) : memref<?x72xf16>
+  return
+}
+
+// -----
+
+func.func @f(%m: memref<?x72xf16>, %i: index, %wide: i1) {
+  // expected-error@+1 {{rows must be contiguous and a multiple of 16 bytes, but got 4 columns of}}
+  sage_tile.prefetch %m[%i, %i] rows(%i) columns(4) aligned(%wide) : memref<?x72xf16>
+  return
+}
+
+// -----
+
+func.func @f(%m: memref<?x?xf16, strided<[?, ?]>>, %i: index, %wide: i1) {
+  // expected-error@+1 {{rows must be contiguous and a multiple of 16 bytes, but got 8 columns of}}
+  sage_tile.prefetch %m[%i, %i] rows(%i) columns(8) aligned(%wide) : memref<?x?xf16, strided<[?, ?]>>
+  return
+}
+
+// -----
+
 func.func @f(%m: memref<?x?xi32>, %i: index) {
   // expected-error@+1 {{source must have at least 1 dimension and an index for each of its 2, but got 1}}
   %x = sage_tile.read %m[%i] : memref<?x?xi32> to i32

@@ -109,12 +109,25 @@ gpu.module @kernels {
       %o = sage_tile.wait %async pending(0) : !sage_tile.async<!acc>
       // CHECK: sage_tile.sync
       sage_tile.sync
+      // CHECK: sage_tile.sync unit
+      sage_tile.sync unit
       %limit = arith.index_cast %n : i32 to index
       // CHECK: sage_tile.store %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] limit(%{{.*}})
       sage_tile.store %o, %out[%block, %c0, %c0] limit(%limit) : !acc to memref<?x?x128xf32, strided<[?, 128, 1]>>
       // CHECK: sage_tile.barrier_arrive
       sage_tile.barrier_arrive %full[%c0] : !sage_tile.barrier<2>
     }
+    sage_tile.return
+  }
+
+  // CHECK: sage_tile.kernel @rows
+  sage_tile.kernel @rows(%x: memref<?x?x72xf16, strided<[?, ?, 1]>>, %n: i32)
+      attributes {unit = #sage_tile.unit<warp>, units = 4 : i32} {
+    %c0 = arith.constant 0 : index
+    %rows = arith.index_cast %n : i32 to index
+    %aligned = arith.cmpi eq, %rows, %c0 : index
+    // CHECK: sage_tile.prefetch %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] rows(%{{.*}}) columns(72) aligned(%{{.*}}) : memref<?x?x72xf16
+    sage_tile.prefetch %x[%c0, %rows, %c0] rows(%rows) columns(72) aligned(%aligned) : memref<?x?x72xf16, strided<[?, ?, 1]>>
     sage_tile.return
   }
 

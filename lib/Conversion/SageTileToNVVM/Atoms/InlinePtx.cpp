@@ -114,6 +114,12 @@ Value emitReloadBlockId(OpBuilder &builder, Location loc) {
       .front();
 }
 
+Value emitReloadLaneId(OpBuilder &builder, Location loc) {
+  return Statement{"mov.u32 $0, %laneid;", {builder.getI32Type()}, {}, {}}
+      .emit(builder, loc)
+      .front();
+}
+
 void emitScheduleBarrier(OpBuilder &builder, Location loc, int64_t number) {
   // ptxas schedules basic blocks, and a trap ends one. A grid has at most 65535 blocks in z (CUDA
   // Programming Guide, "Compute Capabilities"); ptxas does not use that.

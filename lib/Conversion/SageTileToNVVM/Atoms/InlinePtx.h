@@ -34,6 +34,8 @@ void emitTryWaitLoop(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value b
 /// %ctaid.x, read where the statement stands: LLVM merges reads of the special register, and keeps
 /// the first.
 mlir::Value emitReloadBlockId(mlir::OpBuilder &builder, mlir::Location loc);
+/// The lane id, read where it stands.
+mlir::Value emitReloadLaneId(mlir::OpBuilder &builder, mlir::Location loc);
 
 /// Keeps the assembler from moving instructions across the statement: a trap that no grid takes.
 /// Each of a kernel has a `number` of its own, so that none is implied by another.

@@ -1,4 +1,4 @@
-// `#sage.schedule`, `#sage.target` and `#sage.rates`: rules S1 to S10, T1 and T2, and what they
+// `#sage.schedule`, `#sage.target` and `#sage.rates`: rules S1 to S13, T1 and T2, and what they
 // rule out.
 
 #include "mlir/IR/Diagnostics.h"
@@ -18,6 +18,13 @@ int64_t ScheduleAttr::getThreads() const {
   return getUnits() * threadsPerUnit + (isWarpSpecialized() ? threadsPerWarpgroup : 0);
 }
 
+bool ScheduleAttr::quantizesQueryOf(RecipeAttr recipe) const {
+  if (!getQuantizesQuery() || !recipe.quantizesScores() || recipe.smoothsQuery())
+    return false;
+  Granularity granularity = recipe.getGranularity();
+  return granularity != Granularity::PerTensor && granularity != Granularity::PerBlock;
+}
+
 /// Bytes of a tile that is split in panels; each starts at a multiple of 1024 (swizzles).
 static int64_t getTileBytes(int64_t rows, ArrayRef<int64_t> panels) {
   int64_t bytes = 0;
@@ -34,7 +41,7 @@ int64_t ScheduleAttr::getSharedBytes(RecipeAttr recipe) const {
   SmallVector<int64_t> scorePanels = splitInPanels(getHeadDim() * scoreBytes);
   SmallVector<int64_t> valuePanels =
       splitInPanels(getKeyTile() * valueBytes, recipe.getInterval() * valueBytes);
-  int64_t queryStages = getPersistent() ? 2 : 1;
+  int64_t queryStages = getPersistent() && !quantizesQueryOf(recipe) ? 2 : 1;
   int64_t tiles = getTileBytes(queryStages * getBlockRows(), scorePanels) +
                   getTileBytes(getStages() * getKeyTile(), scorePanels) +
                   getTileBytes(getStages() * valueRows, valuePanels);
@@ -143,7 +150,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t expChunks, Conversion conversion,
                                    int64_t producerRegisters, int64_t consumerRegisters,
                                    bool scoreTerms, bool lateConversions, bool intervals,
-                                   bool masks, bool windows, bool fenceProducts, bool persistent) {
+                                   bool masks, bool windows, bool fenceProducts, bool persistent,
+                                   bool quantizesQuery) {
   if (headDim < 32 || headDim > 256 || headDim % 32 != 0)
     return emitError() << "schedule head_dim must be a multiple of 32 up to 256, but got "
                        << headDim << " [S1]";
@@ -173,6 +181,9 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (persistent && producerRegisters == 0)
     return emitError() << "schedule with persistent = true must have a producer, but got "
                           "producer_registers = 0 [S12]";
+  if (quantizesQuery && family != Family::Wgmma)
+    return emitError() << "schedule with quantizes_query = true must be of wgmma, but got "
+                       << stringifyFamily(family) << " [S13]";
   return verifyRegisters(emitError, family, units, producerRegisters, consumerRegisters);
 }
 

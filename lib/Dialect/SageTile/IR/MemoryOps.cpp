@@ -227,6 +227,19 @@ LogicalResult StoreOp::verify() {
   return verifyOptions(*this, memory, fragment);
 }
 
+LogicalResult PrefetchOp::verify() {
+  auto memref = cast<MemRefType>(getSource().getType());
+  int64_t rank = memref.getRank(), indices = getIndices().size();
+  if (rank < 2 || indices != rank)
+    return emitOpError("source must have at least 2 dimensions and an index for each of its ")
+           << rank << ", but got " << indices;
+  int64_t bits = getColumns() * memref.getElementTypeBitWidth();
+  if (!memref.isLastDimUnitStride() || bits % 128 != 0)
+    return emitOpError("rows must be contiguous and a multiple of 16 bytes, but got ")
+           << getColumns() << " columns of " << memref;
+  return success();
+}
+
 LogicalResult ReadOp::verify() {
   int64_t rank = cast<MemRefType>(getSource().getType()).getRank(), indices = getIndices().size();
   if (rank == 0 || indices != rank)

@@ -186,6 +186,9 @@ Block::Step Block::execute(Unit &unit) {
 
 Block::Step Block::executeTileOp(Unit &unit, const Instruction &instruction) {
   Operation *op = instruction.op;
+  // A unit is interpreted as a whole.
+  if (auto sync = dyn_cast<SyncOp>(op); sync && sync.getUnit())
+    return Step::Ran;
   if (isa<SyncOp, FillOp, CopyOp, CountOp, AwaitOp>(op))
     return runCollective(unit, instruction);
   if (isa<BarrierWaitOp>(op))
@@ -212,7 +215,7 @@ Block::Step Block::executeTileOp(Unit &unit, const Instruction &instruction) {
       .Case([&](CopyAsyncOp) { succeeded = runCopyAsync(unit, instruction); })
       .Case([&](CommitGroupOp) { ++unit.numGroups; })
       // Launches are interpreted one after the other.
-      .Case<GridWaitOp, GridReleaseOp, TicketsOp>([](auto) {})
+      .Case<GridWaitOp, GridReleaseOp, TicketsOp, PrefetchOp>([](auto) {})
       .Case<PutOp, GetOp>([&](auto) { succeeded = runNumber(unit, instruction); })
       .Case([&](BlockCountOp) { getResult(unit, instruction).scalar.integer = grid.getBlocks(); })
       .Case([&](WaitGroupOp wait) { runWaitGroup(unit, wait.getPending()); })

@@ -219,9 +219,9 @@ LogicalResult Compiler::compileTileOp(Operation *op) {
       hasData ||
       isa<BlockIdOp, BlockCountOp, UnitIdOp, AllocOp, StageOp, SubtileOp, FillOp, CopyOp,
           CopyAsyncOp, CommitGroupOp, WaitGroupOp, SyncOp, BarrierAllocOp, BarrierExpectOp,
-          BarrierArriveOp, BarrierWaitOp, ReadOp, SplatOp, SliceOp, HadamardOp, ConcatOp,
-          OrderAfterOp, ScheduleBarrierOp, MmaOp, MmaAsyncOp, WaitOp, CountOp, AwaitOp, GridWaitOp,
-          GridReleaseOp, TicketsOp, PutOp, GetOp>(op);
+          BarrierArriveOp, BarrierWaitOp, PrefetchOp, ReadOp, SplatOp, SliceOp, HadamardOp,
+          ConcatOp, OrderAfterOp, ScheduleBarrierOp, MmaOp, MmaAsyncOp, WaitOp, CountOp, AwaitOp,
+          GridWaitOp, GridReleaseOp, TicketsOp, PutOp, GetOp>(op);
   if (!isKnown)
     return op->emitOpError("cannot be interpreted: the interpreter works on fragments");
   for (Type type : op->getOperandTypes())

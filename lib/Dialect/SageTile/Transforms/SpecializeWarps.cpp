@@ -75,6 +75,7 @@ private:
   LogicalResult splitBody();
   LogicalResult moveGroups(Block &block, OpBuilder &producer, IRMapping &mapping, scf::ForOp loop);
   LogicalResult moveLoop(scf::ForOp loop, OpBuilder &producer);
+  LogicalResult movePrefetch(PrefetchOp prefetch, OpBuilder &producer, IRMapping &mapping);
   LogicalResult moveGroup(const CopyGroup &group, OpBuilder &producer, IRMapping &mapping,
                           scf::ForOp loop);
   LogicalResult findUses(const CopyGroup &group, Operation *&first, Operation *&last);
@@ -259,7 +260,17 @@ LogicalResult Specializer::moveLoop(scf::ForOp loop, OpBuilder &producer) {
   return moveGroups(*loop.getBody(), inner, mapping, loop);
 }
 
-/// Moves the copies of `block`, in their order, to the producer.
+LogicalResult Specializer::movePrefetch(PrefetchOp prefetch, OpBuilder &producer,
+                                        IRMapping &mapping) {
+  for (Value operand : prefetch->getOperands())
+    if (failed(cloneScalar(producer, operand, specialize.getConsumer(), mapping)))
+      return failure();
+  producer.clone(*prefetch, mapping);
+  prefetch.erase();
+  return success();
+}
+
+/// Moves the copies and prefetches of `block`, in their order, to the producer.
 LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMapping &mapping,
                                       scf::ForOp loop) {
   SmallVector<CopyGroup> groups = groupCopies(block);
@@ -268,6 +279,8 @@ LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMappi
   };
   // Loops and groups by position; groups erase their copies as they move.
   SmallVector<std::pair<Operation *, const CopyGroup *>> work;
+  for (auto prefetch : block.getOps<PrefetchOp>())
+    work.push_back({prefetch, nullptr});
   for (const CopyGroup &group : groups)
     work.push_back({group.front(), &group});
   for (auto nested : block.getOps<scf::ForOp>())
@@ -275,8 +288,10 @@ LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMappi
       work.push_back({nested, nullptr});
   llvm::sort(work, [](auto &a, auto &b) { return a.first->isBeforeInBlock(b.first); });
   for (auto [op, group] : work) {
-    if (group ? failed(moveGroup(*group, producer, mapping, loop))
-              : failed(moveLoop(cast<scf::ForOp>(op), producer)))
+    auto prefetch = dyn_cast<PrefetchOp>(op);
+    if (prefetch ? failed(movePrefetch(prefetch, producer, mapping))
+        : group  ? failed(moveGroup(*group, producer, mapping, loop))
+                 : failed(moveLoop(cast<scf::ForOp>(op), producer)))
       return failure();
   }
   return success();

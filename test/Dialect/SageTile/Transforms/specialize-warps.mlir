@@ -17,7 +17,7 @@
 
 gpu.module @kernels {
 // CHECK-LABEL: sage_tile.kernel @attention
-sage_tile.kernel @attention(%q: !query_map, %k: !key_map, %ks: memref<?xf32>, %out: memref<?x8xi32>, %n: i32) attributes {unit = #sage_tile.unit<warpgroup>, units = 3 : i32} {
+sage_tile.kernel @attention(%q: !query_map, %k: !key_map, %ks: memref<?xf32>, %out: memref<?x8xi32>, %n: i32, %rows: memref<?x128xf16>) attributes {unit = #sage_tile.unit<warpgroup>, units = 3 : i32} {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c8 = arith.constant 8 : index
@@ -31,6 +31,8 @@ sage_tile.kernel @attention(%q: !query_map, %k: !key_map, %ks: memref<?xf32>, %o
   %query_tile = sage_tile.alloc : !query
   %key_tile = sage_tile.alloc : !key
   %scales = sage_tile.alloc : !scales
+  %aligned = arith.cmpi eq, %tiles, %c0 : index
+  sage_tile.prefetch %rows[%tiles, %c0] rows(%c8) columns(128) aligned(%aligned) : memref<?x128xf16>
   sage_tile.copy %q[%c0, %c0] to %query_tile : !query_map to !query
   %unit = sage_tile.unit_id
   %row = arith.muli %unit, %c64 : index
@@ -41,6 +43,7 @@ sage_tile.kernel @attention(%q: !query_map, %k: !key_map, %ks: memref<?xf32>, %o
   // CHECK: %[[EMPTY:.+]] = sage_tile.barrier_alloc arrivals(3) : <1>
   // CHECK-NOT: sage_tile.barrier_alloc
   // CHECK: sage_tile.specialize producer registers(32) {
+  // CHECK-NEXT: sage_tile.prefetch %{{.+}}[%[[TILES]], %{{.+}}]
   // CHECK: sage_tile.barrier_expect %[[QFULL]][%{{.+}}] bytes(24576)
   // CHECK-NEXT: sage_tile.copy_async %{{.+}} to %[[Q]] arrive %[[QFULL]]
   // CHECK-NEXT: scf.for %[[I:.+]] = %{{.+}} to %[[TILES]] step %{{.+}} {

@@ -183,7 +183,9 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     and `windows` for those that bound a query's keys on the left (Spec S11). `late_conversions` converts scores behind their
     maximum, and probabilities behind the wait for V (sage-tile-sink-conversions). `fence_products` keeps the assembler
     from moving instructions across the beginning of a product with V (Spec S10). `persistent` blocks compute one tile of
-    queries after the other (sage-tile-make-persistent; Spec S12).
+    queries after the other (sage-tile-make-persistent; Spec S12). Under `quantizes_query` the attention kernel reads the
+    caller's Q and quantizes it, where the recipe's scales are of a warp's rows and Q is not smoothed; else the
+    preparation does (Spec S13).
 
     `head_dim` is what Q, K and V are padded to: 64, 128, 192 or 256, for the larger of the head dims of Q and V.
 
@@ -208,7 +210,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     Sage_FlagByDefault:$masks,
     Sage_FlagByDefault:$windows,
     Sage_FlagIfSet:$fence_products,
-    Sage_FlagIfSet:$persistent);
+    Sage_FlagIfSet:$persistent,
+    Sage_FlagIfSet:$quantizes_query);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -216,6 +219,8 @@ def Sage_ScheduleAttr : Sage_Attr<"Schedule", "schedule"> {
     bool isWarpSpecialized() const { return getProducerRegisters() != 0; }
     /// Query rows of one thread block.
     int64_t getBlockRows() const { return getUnits() * getRowsPerUnit(); }
+    /// Whether the attention kernel quantizes the Q of a recipe.
+    bool quantizesQueryOf(RecipeAttr recipe) const;
     /// Threads of one thread block, the producer warpgroup included.
     int64_t getThreads() const;
     /// Upper bound of the dynamic shared memory under a recipe: Q, the K and V stages, scales and barriers.

@@ -189,8 +189,18 @@ def SageTile_WaitGroupOp : SageTile_Op<"wait_group", [MemoryEffects<[MemRead, Me
 //===----------------------------------------------------------------------===//
 
 def SageTile_SyncOp : SageTile_Op<"sync", [MemoryEffects<[MemRead, MemWrite]>]> {
-  let summary = "Barrier over all units that run this region; orders their shared memory accesses.";
-  let assemblyFormat = "attr-dict";
+  let summary = "Barrier over all units that run this region, or over the lanes of each `unit` alone; orders their memory accesses.";
+  let description = [{
+    In kernels with bulk copies or warpgroups, what was stored is then visible to copies and products too.
+
+    ```mlir
+    sage_tile.sync
+    sage_tile.sync unit
+    ```
+  }];
+  let arguments = (ins UnitAttr:$unit);
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, /*unit=*/false); }]>];
+  let assemblyFormat = "(`unit` $unit^)? attr-dict";
 }
 
 def SageTile_BarrierAllocOp : SageTile_Op<"barrier_alloc", [MemoryEffects<[MemAlloc]>]> {
@@ -298,6 +308,24 @@ def SageTile_ReadOp : SageTile_Op<"read", [
   let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices);
   let results = (outs AnyTypeOf<[I32, F32]>:$result);
   let assemblyFormat = "$source `[` $indices `]` attr-dict `:` type($source) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def SageTile_PrefetchOp : SageTile_Op<"prefetch", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Asks for rows of device memory to be in L2 soon; changes no result.";
+  let description = [{
+    The rows begin at `indices` and follow each other in the dimension before the last, whose first `columns` elements from there
+    on are asked for. Nothing is where `aligned` is false at run time: bulk copies begin at multiples of 16 bytes.
+    A producer asks while the consumers of a persistent block are at the tile before.
+
+    ```mlir
+    sage_tile.prefetch %q[%b, %h, %n, %c0] rows(%count) columns(128) aligned(%wide) : memref<?x?x?x128xf16, strided<[?, ?, ?, 1]>>
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices, Index:$rows, I1:$aligned,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$columns);
+  let assemblyFormat = [{ $source `[` $indices `]` `rows` `(` $rows `)` `columns` `(` $columns `)`
+                          `aligned` `(` $aligned `)` attr-dict `:` type($source) }];
   let hasVerifier = 1;
 }
 
