@@ -49,14 +49,13 @@ AffineMap AttentionKernel::getQueryGroup() {
 /// Each unit its own rows, in the layout of an operand: a quad of lanes holds whole groups, and the
 /// factors end where the scores of their rows will be.
 void AttentionKernel::quantizeQuery(Value unitRow) {
-  auto layout =
-      tile::LayoutAttr::operandA8(b.getContext(), warps(), problem.getPaddedHeadDim());
+  auto layout = tile::LayoutAttr::operandA8(b.getContext(), warps(), problem.getPaddedHeadDim());
   auto type = getFragment(unitRows, problem.getPaddedHeadDim(), b.getF32Type(), layout);
   Value x = queryInput->load(type.withElementType(problem.elementType), queries, unitRow);
   x = b.convert(x, type);
   if (lseCorrection) {
-    Value correction = getLseCorrection(b, x, keyMean, keys.entryHead, softmaxScale,
-                                        getRow(b.getF32Type()));
+    Value correction =
+        getLseCorrection(b, x, keyMean, keys.entryHead, softmaxScale, getRow(b.getF32Type()));
     AffineMap toRowIndex = AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
     b.store(correction, lseCorrection, {unitQueryRow}, {}, toRowIndex);
   }
@@ -75,8 +74,8 @@ void AttentionKernel::quantizeQuery(Value unitRow) {
   for (auto [operand, panel] : llvm::zip_equal(queryOperands, query)) {
     Value slice = quantized;
     if (query.size() > 1)
-      slice = tile::SliceOp::create(b, getOperand(panel.columns, problem.getScoreType()),
-                                    quantized, panel.first);
+      slice = tile::SliceOp::create(b, getOperand(panel.columns, problem.getScoreType()), quantized,
+                                    panel.first);
     b.store(slice, operand, {b.index(0), b.index(0)});
   }
   // Products read the rows of all warps of the unit.

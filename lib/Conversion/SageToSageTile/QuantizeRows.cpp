@@ -20,9 +20,8 @@ Value sage::rotateRows(KernelBuilder &b, const Problem &problem, Side side, Valu
 }
 
 Value sage::findMagnitudes(KernelBuilder &b, Value x, tile::FragmentType groupType, AffineMap map) {
-  Value magnitudes =
-      b.map(cast<tile::FragmentType>(x.getType()), {x},
-            [&](ValueRange e) -> Value { return math::AbsFOp::create(b, e[0]); });
+  Value magnitudes = b.map(cast<tile::FragmentType>(x.getType()), {x},
+                           [&](ValueRange e) -> Value { return math::AbsFOp::create(b, e[0]); });
   return b.reduce(tile::ReduceKind::MaximumF, magnitudes, groupType, map);
 }
 
@@ -31,9 +30,8 @@ Value sage::clipMagnitudes(KernelBuilder &b, const Problem &problem, Side side, 
   float part = side == Side::Query ? recipe.getQueryFraction() : recipe.getKeyFraction();
   if (part == 1)
     return magnitudes;
-  return b.map(
-      cast<tile::FragmentType>(magnitudes.getType()), {magnitudes},
-      [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], b.f32(part)); });
+  return b.map(cast<tile::FragmentType>(magnitudes.getType()), {magnitudes},
+               [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], b.f32(part)); });
 }
 
 Value sage::quantizeRows(KernelBuilder &b, const Problem &problem, Value x, Value inverses,
@@ -68,7 +66,6 @@ Value sage::getLseCorrection(KernelBuilder &b, Value x, Value keyMean, Value key
       b.map(type, {x, b.load(meanType, keyMean, {keyRow, b.index(0)})},
             [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
   Value dots = b.reduce(tile::ReduceKind::AddF, products, rowType);
-  return b.map(rowType, {dots}, [&](ValueRange e) -> Value {
-    return arith::MulFOp::create(b, e[0], softmaxScale);
-  });
+  return b.map(rowType, {dots},
+               [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], softmaxScale); });
 }

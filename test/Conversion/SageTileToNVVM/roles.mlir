@@ -108,12 +108,12 @@ sage_tile.kernel @warp_sync() attributes {unit = #sage_tile.unit<warp>, units = 
   sage_tile.return
 }
 
-// One thread asks for the rows, where they begin at 16 bytes.
+// One thread asks once for all rows, where they begin at 16 bytes and follow each other.
 // CHECK-LABEL: llvm.func @prefetch
 // CHECK:         %[[ASKS:.*]] = arith.andi
-// CHECK:         scf.if %[[ASKS]] {
-// CHECK:           scf.for
-// CHECK:             nvvm.cp.async.bulk.prefetch %{{.*}}, %c144_i32
+// CHECK:         scf.if %{{.*}} {
+// CHECK:           %[[BYTES:.*]] = arith.muli %{{.*}}, %c144_i32
+// CHECK:           nvvm.cp.async.bulk.prefetch %{{.*}}, %[[BYTES]]
 sage_tile.kernel @prefetch(%q: memref<?x?x72xf16, strided<[?, ?, 1]>>, %n: i32) attributes {unit = #sage_tile.unit<warpgroup>, units = 2 : i32} {
   %c0 = arith.constant 0 : index
   %i = arith.index_cast %n : i32 to index

@@ -11,7 +11,7 @@
 // CHECK-DAG: #[[V:.+]] = affine_map<(d0) -> ((d0 floordiv 16) * 16 + ((d0 mod 4) floordiv 2) * 8 + ((d0 mod 16) floordiv 4) * 2 + d0 mod 2)>
 // CHECK-DAG: #[[THREAD:.+]] = #sage.geometry<query_block = 192, key_tile = 128, query_groups = #[[Q]], key_groups = #[[K128]], value_order = #[[V]]>
 
-// CHECK-DAG: #[[MASKED:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 2, exp_chunks = 4, conversion = magic, producer_registers = 32, consumer_registers = 160, score_terms = false, intervals = false, windows = false, quantizes_query = true>
+// CHECK-DAG: #[[MASKED:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 128, stages = 4, exp_chunks = 4, conversion = magic, producer_registers = 32, consumer_registers = 160, score_terms = false, intervals = false, windows = false, persistent = true, quantizes_query = true>
 // CHECK-DAG: #[[WINDOW:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 2, rows_per_unit = 64, key_tile = 128, stages = 2, value_chunks = 2, producer_registers = 24, consumer_registers = 240, score_terms = false, late_conversions = false>
 // CHECK-DAG: #[[TERMS:.+]] = #sage.schedule<family = wgmma, copy = tma, head_dim = 128, units = 3, rows_per_unit = 64, key_tile = 64, stages = 3, value_chunks = 2, producer_registers = 32, consumer_registers = 160, persistent = true>
 // CHECK-DAG: #[[K64T:.+]] = affine_map<(d0) -> ((d0 floordiv 64) * 4 + (d0 mod 8) floordiv 2)>

@@ -314,8 +314,9 @@ def SageTile_ReadOp : SageTile_Op<"read", [
 def SageTile_PrefetchOp : SageTile_Op<"prefetch", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "Asks for rows of device memory to be in L2 soon; changes no result.";
   let description = [{
-    The rows begin at `indices` and follow each other in the dimension before the last, whose first `columns` elements from there
-    on are asked for. Nothing is where `aligned` is false at run time: bulk copies begin at multiples of 16 bytes.
+    The rows begin at `indices` and follow each other in the dimension before the last, `columns` elements each. Nothing is
+    asked for where `aligned` is false at run time (bulk copies begin at multiples of 16 bytes), or where rows are more than
+    `columns` apart: one request costs a producer nothing, one for each row more than it gains.
     A producer asks while the consumers of a persistent block are at the tile before.
 
     ```mlir
