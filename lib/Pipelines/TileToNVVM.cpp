@@ -20,6 +20,8 @@ void sage::buildLanesToNVVMPipeline(OpPassManager &manager) {
   {
     OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
     modules.addPass(createConvertSageTileToNVVM());
+    // Accesses of one tile repeat their addresses, and every pass below pays for each.
+    modules.addPass(createCSEPass());
     modules.addPass(createSCFToControlFlowPass());
   }
   // convert-cf-to-llvm and convert-vector-to-llvm want a builtin.module.

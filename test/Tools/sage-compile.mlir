@@ -7,6 +7,7 @@
 // RUN: sage-compile %s --chip=sm_90a --emit=sage | FileCheck %s --check-prefix=SAGE
 // RUN: sage-compile %s --chip=sm_90a --emit=tile | FileCheck %s --check-prefix=TILE
 // RUN: sage-compile %s --chip=sm_90a --emit=nvvm | FileCheck %s --check-prefix=NVVM
+// RUN: sage-compile %s --chip=sm_90a --mlir-timing -o %t.ptx 2>&1 | FileCheck %s --check-prefix=TIMING
 // RUN: not sage-compile %s --chip=sm_70 2>&1 | FileCheck %s --check-prefix=CHIP
 // RUN: not sage-compile %s --chip=sm_90a --recipe=sage3 2>&1 | FileCheck %s --check-prefix=RECIPE
 // RUN: not sage-compile %s --chip=sm_80 2>&1 | FileCheck %s --check-prefix=SM80
@@ -32,6 +33,8 @@
 // SAGE: sage.quantized_attention
 // TILE: sage_tile.specialize
 // NVVM: llvm.func @attention
+// TIMING: Execution time report
+// TIMING: ConvertSageToSageTile
 // CHIP: error: {{.*}}chip must be one of
 // RECIPE: error: {{.*}}recipe must be one of
 // SM80: error: {{.*}}e4m3

@@ -10,6 +10,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
+#include "mlir/Support/Timing.h"
 #include "sage/Dialect/Sage/IR/SageOps.h"
 #include "sage/Dialect/SageTile/Transforms/Passes.h"
 #include "sage/Pipelines/Pipelines.h"
@@ -156,6 +157,7 @@ LogicalResult runStage(ModuleOp module, sage::LevelRecorder &recorder, const Sta
   PassManager manager(module.getContext());
   if (failed(applyPassManagerCLOptions(manager)))
     return failure();
+  applyDefaultTimingPassManagerCLOptions(manager);
   stage.build(manager);
   manager.enableVerifier(false);
   if (failed(manager.run(module)) || (stage.verifies && failed(verify(module))))
@@ -332,6 +334,7 @@ int main(int argc, char **argv) {
   registerAsmPrinterCLOptions();
   registerMLIRContextCLOptions();
   registerPassManagerCLOptions();
+  registerDefaultTimingManagerCLOptions();
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "sage-compile " SAGE_VERSION " (MLIR " LLVM_VERSION_STRING ")\n";
   });

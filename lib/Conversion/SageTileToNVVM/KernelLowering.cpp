@@ -186,6 +186,10 @@ void KernelLowering::setFunctionAttributes(int64_t sharedBytes) {
   if (kernel->hasAttr("persistent"))
     function->setAttr("sage.persistent", builder.getUnitAttr());
   function->setAttr("sage.shared_bytes", builder.getI64IntegerAttr(sharedBytes));
+  // LLVM's vectorizers leave functions with this attribute alone. Vectors are formed when fragments
+  // are distributed: the SLP vectorizer finds none, but searches butterflies for seconds where the
+  // chip has f32x2.
+  function.setPassthroughAttr(builder.getStrArrayAttr({"noimplicitfloat"}));
   if (flushesDenormals())
     function.setDenormalFpMathF32("preserve-sign,preserve-sign");
 }
@@ -269,6 +273,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
           .Case([&](math::Log2Op log2) { return lowerLog2(log2, *this); })
           .Case([&](arith::DivFOp) { return lowerDivision(division, *this); })
           .Case([&](gpu::ShuffleOp shuffle) { return lowerShuffle(shuffle); })
+          .Case([&](LaneButterflyOp butterfly) { return lowerButterfly(butterfly); })
           .Case<AllocOp, BarrierAllocOp>([&](auto) { return success(); })
           .Case([&](StageOp stage) { return lowerStage(stage); })
           .Case([&](SubtileOp subtile) { return lowerSubtile(subtile); })

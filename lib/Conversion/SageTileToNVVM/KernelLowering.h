@@ -128,6 +128,7 @@ private:
   mlir::LogicalResult lowerSpecialize(SpecializeOp op);
   mlir::LogicalResult lowerIdentity(mlir::Operation *op);
   mlir::LogicalResult lowerShuffle(mlir::gpu::ShuffleOp op);
+  mlir::LogicalResult lowerButterfly(LaneButterflyOp op);
 
   // SharedMemory.cpp
   void planSharedMemory();

@@ -135,6 +135,19 @@ LogicalResult KernelLowering::lowerSpecialize(SpecializeOp op) {
   return success();
 }
 
+LogicalResult KernelLowering::lowerButterfly(LaneButterflyOp op) {
+  constexpr size_t valuesPerStatement = 8;
+  SmallVector<Value> values = toElements(op.getSource()), results;
+  for (ArrayRef<Value> rest = values; !rest.empty();) {
+    ArrayRef<Value> some = rest.take_front(valuesPerStatement);
+    llvm::append_range(results, emitButterfly(builder, loc, some, op.getDistances(),
+                                              op.getFactors(), flushesDenormals()));
+    rest = rest.drop_front(some.size());
+  }
+  op.getResult().replaceAllUsesWith(fromElements(results));
+  return success();
+}
+
 LogicalResult KernelLowering::lowerShuffle(gpu::ShuffleOp op) {
   NVVM::ShflKind kind;
   switch (op.getMode()) {

@@ -11,7 +11,8 @@ gpu.module @kernels {
 // CHECK-SAME:     %{{[a-z0-9]+}}: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}, %{{[a-z0-9]+}}: i32)
 // CHECK-SAME:    attributes {
 // CHECK-SAME:      denormal_fp_math_f32 = "preserve-sign,preserve-sign"
-// CHECK-SAME:      gpu.kernel, nvvm.kernel, nvvm.maxntid = array<i32: 128>, nvvm.minctasm = 1 : i32, sage.shared_bytes = 0 : i64}
+// CHECK-SAME:      gpu.kernel, nvvm.kernel, nvvm.maxntid = array<i32: 128>, nvvm.minctasm = 1 : i32,
+// CHECK-SAME:      passthrough = ["noimplicitfloat"], sage.shared_bytes = 0 : i64}
 // CHECK-DAG:     %[[BLOCK:.*]] = nvvm.read.ptx.sreg.ctaid.x : i32
 // CHECK-DAG:     %[[ROW:.*]] = arith.extsi %[[BLOCK]] : i32 to i64
 // CHECK:         arith.muli %[[ROW]], %[[STRIDE]] : i64

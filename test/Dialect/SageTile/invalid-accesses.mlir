@@ -148,3 +148,19 @@ sage_tile.program @p {} {
     %0 = arith.constant 0 : i32
   }
 }
+
+// -----
+
+func.func @f(%x: vector<4xf32>, %a: f32) {
+  // expected-error@+1 {{distances must be from 1 to 31, between lanes of a warp, but got 32}}
+  %y = sage_tile.lane_butterfly %x distances [32] factors(%a) : vector<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: vector<4xf32>, %a: f32) {
+  // expected-error@+1 {{must have distances with a factor for each, but got 2 distances and 1 factors}}
+  %y = sage_tile.lane_butterfly %x distances [1, 2] factors(%a) : vector<4xf32>
+  return
+}

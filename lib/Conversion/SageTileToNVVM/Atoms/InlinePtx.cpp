@@ -155,4 +155,23 @@ Value emitPackSaturate(OpBuilder &builder, Location loc, Value a0, Value a1, Val
   return statement.emit(builder, loc, /*hasSideEffects=*/false).front();
 }
 
+SmallVector<Value> emitButterfly(OpBuilder &builder, Location loc, ArrayRef<Value> values,
+                                 ArrayRef<int64_t> distances, ValueRange factors,
+                                 bool flushesDenormals) {
+  size_t count = values.size();
+  Statement statement;
+  statement.results.assign(count, values.front().getType());
+  llvm::append_range(statement.inputs, factors);
+  llvm::append_range(statement.tied, values);
+  llvm::raw_string_ostream text(statement.text);
+  text << "{ .reg .f32 other; ";
+  for (auto [i, distance] : llvm::enumerate(distances))
+    for (size_t value = 0; value < count; ++value)
+      text << "shfl.sync.bfly.b32 other, $" << value << ", " << distance << ", 31, -1; fma.rn"
+           << (flushesDenormals ? ".ftz" : "") << ".f32 $" << value << ", $" << value << ", $"
+           << count + i << ", other; ";
+  text << "}";
+  return statement.emit(builder, loc);
+}
+
 } // namespace sage::tile

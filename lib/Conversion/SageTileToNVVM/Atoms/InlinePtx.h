@@ -49,6 +49,13 @@ void emitGridControl(mlir::OpBuilder &builder, mlir::Location loc, bool waits);
 mlir::Value emitPackSaturate(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a0,
                              mlir::Value a1, mlir::Value high);
 
+/// Each value becomes value · factor + that of the lane at `distance` (by XOR), one distance after
+/// the other. One statement, for which LLVM's passes take little longer than for one instruction.
+llvm::SmallVector<mlir::Value> emitButterfly(mlir::OpBuilder &builder, mlir::Location loc,
+                                             llvm::ArrayRef<mlir::Value> values,
+                                             llvm::ArrayRef<int64_t> distances,
+                                             mlir::ValueRange factors, bool flushesDenormals);
+
 } // namespace sage::tile
 
 #endif // SAGE_LIB_CONVERSION_SAGETILETONVVM_ATOMS_INLINEPTX_H

@@ -45,4 +45,15 @@ LogicalResult PackOp::verify() {
   return success();
 }
 
+LogicalResult LaneButterflyOp::verify() {
+  for (int64_t distance : getDistances())
+    if (distance < 1 || distance >= 32)
+      return emitOpError("distances must be from 1 to 31, between lanes of a warp, but got ")
+             << distance;
+  if (getDistances().empty() || getFactors().size() != getDistances().size())
+    return emitOpError("must have distances with a factor for each, but got ")
+           << getDistances().size() << " distances and " << getFactors().size() << " factors";
+  return success();
+}
+
 } // namespace sage::tile

@@ -333,15 +333,24 @@ bool isLaneLocal(FragmentType to, AffineMap map, FragmentType from) {
     return false;
   if (target == source && map.isIdentity())
     return true;
+  // This is much of what verification takes: digits of register numbers are added up once.
+  auto getRegisters = [](LayoutAttr layout) {
+    return llvm::map_to_vector(llvm::seq(layout.getNumRegisters()),
+                               [&](int64_t reg) { return layout.getPosition(0, 0, reg); });
+  };
+  SmallVector<Position> sourceRegisters = getRegisters(source),
+                        targetRegisters = getRegisters(target);
+  llvm::BitVector held(from.getRows() * from.getColumns());
   for (int64_t warp = 0, warps = target.getNumWarps(); warp < warps; ++warp)
     for (int64_t lane = 0; lane < 32; ++lane) {
-      llvm::BitVector held(from.getRows() * from.getColumns());
-      for (int64_t reg = 0, count = source.getNumRegisters(); reg < count; ++reg) {
-        Position position = source.getPosition(warp, lane, reg);
-        held.set(position.first * from.getColumns() + position.second);
-      }
-      for (int64_t reg = 0, count = target.getNumRegisters(); reg < count; ++reg) {
-        std::optional<Position> position = apply(map, target.getPosition(warp, lane, reg));
+      held.reset();
+      Position first = source.getPosition(warp, lane, 0);
+      for (Position reg : sourceRegisters)
+        held.set((first.first + reg.first) * from.getColumns() + first.second + reg.second);
+      first = target.getPosition(warp, lane, 0);
+      for (Position reg : targetRegisters) {
+        std::optional<Position> position =
+            apply(map, {first.first + reg.first, first.second + reg.second});
         if (!position || position->first < 0 || position->first >= from.getRows() ||
             position->second < 0 || position->second >= from.getColumns() ||
             !held.test(position->first * from.getColumns() + position->second))

@@ -5,8 +5,6 @@
 #include "LaneMapping.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -34,16 +32,25 @@ public:
     }
     for (int64_t bit = 1; bit < 32; bit *= 2)
       if (isHeldBy(bit, partner)) {
-        combineLanes(bit);
+        addLanes(bit);
         return success();
       }
     return failure();
   }
 
-  Value getResult(Type type) { return vector::FromElementsOp::create(builder, loc, type, values); }
+  Value getResult() {
+    combineLanes();
+    return join();
+  }
 
 private:
+  Value join() {
+    auto type = VectorType::get({int64_t(values.size())}, builder.getF32Type());
+    return vector::FromElementsOp::create(builder, loc, type, values);
+  }
+
   void combineRegisters(ArrayRef<int64_t> partners, int64_t distance) {
+    combineLanes();
     SmallVector<Value> sources = values;
     for (auto [reg, partner] : llvm::enumerate(partners)) {
       bool isSecond = layout.getPosition(0, 0, reg).second & distance;
@@ -66,7 +73,7 @@ private:
 
   /// The lane with the bit has the second of a pair: its own value is subtracted, by a product with
   /// -1 that rounds nothing.
-  void combineLanes(int64_t bit) {
+  void addLanes(int64_t bit) {
     Value lane = LaneIdOp::create(builder, loc);
     auto index = [&](int64_t value) -> Value {
       return arith::ConstantIndexOp::create(builder, loc, value);
@@ -77,19 +84,27 @@ private:
     Value isFirst =
         arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                               arith::AndIOp::create(builder, loc, lane, index(bit)), index(0));
-    Value sign = arith::SelectOp::create(builder, loc, isFirst, number(1.0f), number(-1.0f));
-    for (Value &value : values) {
-      Value other =
-          gpu::ShuffleOp::create(builder, loc, value, int32_t(bit), 32, gpu::ShuffleMode::XOR)
-              .getShuffleResult();
-      value = math::FmaOp::create(builder, loc, value, sign, other);
-    }
+    distances.push_back(bit);
+    factors.push_back(arith::SelectOp::create(builder, loc, isFirst, number(1.0f), number(-1.0f)));
+  }
+
+  /// The distances between lanes that were added and not yet combined.
+  void combineLanes() {
+    if (distances.empty())
+      return;
+    Value joined = LaneButterflyOp::create(builder, loc, join(), distances, factors);
+    values = llvm::to_vector(
+        ValueRange(vector::ToElementsOp::create(builder, loc, joined).getResults()));
+    distances.clear();
+    factors.clear();
   }
 
   LayoutAttr layout;
   OpBuilder &builder;
   Location loc;
   SmallVector<Value> values;
+  SmallVector<int64_t> distances;
+  SmallVector<Value> factors;
 };
 
 struct DistributeHadamard : OpConversionPattern<HadamardOp> {
@@ -103,7 +118,7 @@ struct DistributeHadamard : OpConversionPattern<HadamardOp> {
         return op.emitOpError("columns at distance ")
                << distance << " must be in two registers of a lane or in two lanes of a warp, but "
                << "the layout is " << op.getSource().getType().getLayout();
-    rewriter.replaceOp(op, transform.getResult(op.getResult().getType().getLaneType()));
+    rewriter.replaceOp(op, transform.getResult());
     return success();
   }
 };

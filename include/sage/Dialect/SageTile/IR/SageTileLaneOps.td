@@ -78,4 +78,23 @@ def SageTile_PackOp : SageTile_Op<"pack", [Pure]> {
   let hasVerifier = 1;
 }
 
+def SageTile_LaneButterflyOp : SageTile_Op<"lane_butterfly", [Pure, AllTypesMatch<["source", "result"]>]> {
+  let summary = "Sums and differences with other lanes of the warp, one distance after the other.";
+  let description = [{
+    At each of `distances`, a lane multiplies its values by a factor and adds those of the lane whose number differs
+    by XOR, rounding once. With the factors 1 and, in lanes that have the bit, -1, these are sums and differences. All
+    lanes of the warp take part.
+
+    ```mlir
+    %y = sage_tile.lane_butterfly %x distances [1, 2] factors(%a, %b) : vector<64xf32>
+    ```
+  }];
+  let arguments = (ins VectorOfRankAndType<[1], [F32]>:$source, DenseI64ArrayAttr:$distances,
+                       Variadic<F32>:$factors);
+  let results = (outs VectorOfRankAndType<[1], [F32]>:$result);
+  let assemblyFormat = [{ $source `distances` $distances `factors` `(` $factors `)` attr-dict
+                          `:` type($source) }];
+  let hasVerifier = 1;
+}
+
 #endif
