@@ -15,8 +15,8 @@ namespace {
 constexpr llvm::StringLiteral progressName = "progress";
 /// Bytes of K and V of a round. Between the two readings of a token lie two rounds, what the round
 /// before is quantized to, and what the blocks that run have in flight: that has to fit in L2 (40
-/// MB and more on chips of servers, of which a part holds copies). Twice as large, and half to nearly
-/// all of the second readings come from device memory.
+/// MB and more on chips of servers, of which a part holds copies). Twice as large, and half to
+/// nearly all of the second readings come from device memory.
 constexpr int64_t roundBytes = 6 << 20;
 
 /// Q, or K and V: which item a number is, in the order of the rounds.
