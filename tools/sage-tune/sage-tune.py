@@ -30,7 +30,7 @@ import sys
 INDEX, RESULTS = "index.json", "results.json"
 DEFAULTS = {"value_chunks": 1, "exp_chunks": 0, "conversion": "convert", "producer_registers": 0, "consumer_registers": 0,
             "score_terms": "true", "late_conversions": "true", "intervals": "true", "masks": "true", "windows": "true",
-            "fence_products": "false", "persistent": "false"}
+            "fence_products": "false", "persistent": "false", "quantizes_query": "false"}
 #: What is varied where --vary does not say otherwise.
 SPACES = {
     "wgmma": {"units": [2, 3], "key_tile": [64, 96, 128, 160, 192], "stages": [2, 3, 4], "value_chunks": [1, 2, 4],
