@@ -36,3 +36,32 @@ sage_tile.kernel @flushed(%x: memref<?x1xf32>, %a: f32) attributes {unit = #sage
   sage_tile.return
 }
 }
+
+// Before sm_90, many exchanges are in basic blocks of their own, for ptxas.
+gpu.module @ada [#nvvm.target<chip = "sm_89">] {
+// CHECK-LABEL: llvm.func @many
+// CHECK-COUNT-9: @p trap;
+// CHECK-NOT:     @p trap
+// CHECK-LABEL: llvm.func @few
+// CHECK-NOT:     @p trap
+sage_tile.kernel @many(%x: memref<?x1xf32>, %a: f32) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %lane = sage_tile.lane_id
+  %v = sage_tile.lane_load %x[%lane, %c0] : memref<?x1xf32> to vector<1xf32>
+  %e = vector.extract %v[0] : f32 from vector<1xf32>
+  %many = vector.broadcast %e : f32 to vector<72xf32>
+  %r = sage_tile.lane_butterfly %many distances [1] factors(%a) : vector<72xf32>
+  %one = vector.extract_strided_slice %r {offsets = [71], sizes = [1], strides = [1]} : vector<72xf32> to vector<1xf32>
+  sage_tile.lane_store %one, %x[%lane, %c0] : vector<1xf32> to memref<?x1xf32>
+  sage_tile.return
+}
+
+sage_tile.kernel @few(%x: memref<?x1xf32>, %a: f32) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %lane = sage_tile.lane_id
+  %v = sage_tile.lane_load %x[%lane, %c0] : memref<?x1xf32> to vector<1xf32>
+  %r = sage_tile.lane_butterfly %v distances [1] factors(%a) : vector<1xf32>
+  sage_tile.lane_store %r, %x[%lane, %c0] : vector<1xf32> to memref<?x1xf32>
+  sage_tile.return
+}
+}
