@@ -12,25 +12,24 @@ using namespace mlir;
 void sage::buildTileToLanesPipeline(OpPassManager &manager) {
   OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
   modules.nest<tile::KernelOp>().addPass(tile::createDistribute());
-  modules.addPass(createCanonicalizerPass());
+  // Kernels in registers are large: blocks that could be merged are not looked for after each
+  // round.
+  GreedyRewriteConfig config;
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  modules.addPass(createCanonicalizerPass(config));
   modules.addPass(createCSEPass());
 }
 
 void sage::buildLanesToNVVMPipeline(OpPassManager &manager) {
-  {
-    OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
-    modules.addPass(createConvertSageTileToNVVM());
-    // Accesses of one tile repeat their addresses, and every pass below pays for each.
-    modules.addPass(createCSEPass());
-    modules.addPass(createSCFToControlFlowPass());
-  }
-  // convert-cf-to-llvm and convert-vector-to-llvm want a builtin.module.
-  manager.addPass(createConvertVectorToLLVMPass());
-  manager.addPass(createConvertControlFlowToLLVMPass());
   OpPassManager &modules = manager.nest<gpu::GPUModuleOp>();
-  modules.addPass(createConvertMathToLLVMPass());
-  modules.addPass(createArithToLLVMConversionPass());
-  modules.addPass(createConvertNVVMToLLVMPass());
+  modules.addPass(createConvertSageTileToNVVM());
+  // Accesses of one tile repeat their addresses, and every pass below pays for each.
+  modules.addPass(createCSEPass());
+  modules.addPass(createSCFToControlFlowPass());
+  // arith, cf, math, nvvm and vector in one conversion: one for each takes twice as long.
+  ConvertToLLVMPassOptions conversion;
+  conversion.allowPatternRollback = false;
+  modules.addPass(createConvertToLLVMPass(conversion));
   modules.addPass(createReconcileUnrealizedCastsPass());
 }
 

@@ -39,7 +39,7 @@ static FailureOr<std::string> emitPtxWithLines(tile::ProgramOp program) {
   FailureOr<tile::ProgramOp> found = findProgram(*copy, program.getSymName());
   if (failed(found))
     return failure();
-  return emitPtx(*found);
+  return emitPtx(*found, /*separately=*/false);
 }
 
 /// Whether a line of PTX is there without debug information too.

@@ -44,7 +44,8 @@ void PreparationRun::makeInputs() {
     std::vector<uint16_t> elements = evaluation::makeInput(tested.inputs, /*seed=*/7, tensor,
                                                            tested.isBF16 ? SAGE_BF16 : SAGE_F16,
                                                            tested.batch, heads, tokens, dims);
-    constexpr uint16_t infinity = 0x7c00, notANumber = 0x7e00; // f16
+    const uint16_t infinity = tested.isBF16 ? 0x7f80 : 0x7c00;
+    const uint16_t notANumber = tested.isBF16 ? 0x7fc0 : 0x7e00;
     if (tested.isPoisoned)
       elements[(tokens / 2 + 7) * dims + 5] =
           tensor == evaluation::InputTensor::Query ? notANumber : infinity;

@@ -15,8 +15,9 @@ namespace sage {
 mlir::FailureOr<tile::ProgramOp> findProgram(mlir::ModuleOp module, llvm::StringRef name = "");
 
 /// The PTX of the kernels of `program`, whose gpu.module is at the NVVM level (pipeline
-/// `sage-to-nvvm`).
-mlir::FailureOr<std::string> emitPtx(tile::ProgramOp program);
+/// `sage-to-nvvm`). Kernels are translated in parallel, each as a module of its own, or all as one
+/// if not `separately` (debug information has sections of the whole module).
+mlir::FailureOr<std::string> emitPtx(tile::ProgramOp program, bool separately = true);
 
 /// An expression as the manifest spells it, JSON text: a dimension is `n`, a symbol one of
 /// `sage_tile.program`'s.

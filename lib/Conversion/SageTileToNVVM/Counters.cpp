@@ -97,13 +97,8 @@ LogicalResult KernelLowering::lowerGet(GetOp op) {
 
 LogicalResult KernelLowering::lowerGridControl(Operation *op) {
   // PTX ISA, "griddepcontrol".
-  constexpr int64_t first = 90;
-  if (std::optional<int64_t> chip = getChip(); chip && *chip < first) {
-    InFlightDiagnostic diagnostic = op->emitOpError("chip must be sm_")
-                                    << first << " or later, but got sm_" << *chip;
-    diagnostic.attachNote() << "launches overlap from there on; leave it out";
-    return diagnostic;
-  }
+  if (failed(verifyChip(op, 90, "launches overlap from there on; leave it out")))
+    return failure();
   emitGridControl(builder, loc, isa<GridWaitOp>(op));
   return success();
 }

@@ -49,6 +49,8 @@ Value KernelLowering::offset(Value pointer, Value bytes) {
 Value KernelLowering::offset(Value pointer, int64_t bytes) {
   if (bytes == 0)
     return pointer;
+  if (!llvm::isInt<31>(bytes))
+    return offset(pointer, constant(builder.getI64Type(), bytes));
   return LLVM::GEPOp::create(builder, loc, pointer.getType(), builder.getI8Type(), pointer,
                              ArrayRef<LLVM::GEPArg>{int32_t(bytes)});
 }
@@ -75,21 +77,18 @@ std::optional<int64_t> KernelLowering::getChip() {
   return number;
 }
 
-Value KernelLowering::getBarrier(Value barrier, Value slot) {
-  return offset(barriers.lookup(barrier), mul(toI32(slot), 8));
+LogicalResult KernelLowering::verifyChip(Operation *op, int64_t first, StringRef remedy) {
+  std::optional<int64_t> chip = getChip();
+  if (!chip || *chip >= first)
+    return success();
+  InFlightDiagnostic diagnostic = op->emitOpError("chip must be sm_")
+                                  << first << " or later, but got sm_" << *chip;
+  diagnostic.attachNote() << remedy;
+  return diagnostic;
 }
 
-Value KernelLowering::getAddress(Value memref, ValueRange indices) {
-  const GlobalMemory &memory = getMemory(memref);
-  Type i64 = builder.getI64Type();
-  Value element;
-  for (auto [index, stride] : llvm::zip_equal(indices, memory.strides)) {
-    Value term = arith::IndexCastOp::create(builder, loc, i64, index);
-    term = arith::MulIOp::create(builder, loc, term, stride);
-    element = element ? add(element, term) : term;
-  }
-  int64_t bytes = llvm::divideCeil(cast<MemRefType>(memref.getType()).getElementTypeBitWidth(), 8);
-  return offset(memory.pointer, mul(element, bytes));
+Value KernelLowering::getBarrier(Value barrier, Value slot) {
+  return offset(barriers.lookup(barrier), mul(toI32(slot), 8));
 }
 
 //===----------------------------------------------------------------------===//
@@ -132,8 +131,10 @@ LogicalResult KernelLowering::createFunction() {
       // but the order of the instructions.
       if (!overlaps || (isRead && isInput(cast<BlockArgument>(argument))))
         list.push_back(attribute("llvm.noalias", builder.getUnitAttr()));
-      if (isRead && !list.empty())
+      if (isRead && !list.empty()) {
         list.push_back(attribute("llvm.readonly", builder.getUnitAttr()));
+        invariant.insert(argument);
+      }
       addArgument(globalPointer, list);
       for (int64_t stride : memref.getStridesAndOffset().first)
         if (ShapedType::isDynamic(stride))

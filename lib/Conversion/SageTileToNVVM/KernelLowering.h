@@ -50,6 +50,8 @@ public:
   bool flushesDenormals() { return kernel->hasAttr("flush_denormals"); }
   /// Number of the chip that the module is for (89 for sm_89); nothing without a target.
   std::optional<int64_t> getChip();
+  /// Whether the chip is `first` or later; else an error with `remedy`.
+  mlir::LogicalResult verifyChip(mlir::Operation *op, int64_t first, mlir::StringRef remedy);
   int64_t getWarpsPerUnit() { return kernel.getThreadsPerUnit() / 32; }
   /// Threads that execute the operations being lowered (of the producer, one is elected).
   int64_t getNumThreads();
@@ -90,6 +92,7 @@ public:
   mlir::Value getSwizzledOffset(SharedType type, mlir::Value row, mlir::Value columnByte);
   mlir::Value getBarrier(mlir::Value barrier, mlir::Value slot);
   const GlobalMemory &getMemory(mlir::Value memory) const { return memories.at(memory); }
+  bool isInvariant(mlir::Value memory) const { return invariant.contains(memory); }
   /// Address of an element of a memref.
   mlir::Value getAddress(mlir::Value memref, mlir::ValueRange indices);
   /// Shared memory that an operation has to itself: of a synchronous copy from a tensor map the
@@ -164,6 +167,8 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> tiles;
   llvm::DenseMap<mlir::Value, mlir::Value> barriers, inFlight;
   llvm::DenseMap<mlir::Value, GlobalMemory> memories;
+  /// Device memory that nobody writes while the kernel runs.
+  llvm::DenseSet<mlir::Value> invariant;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> registersRead;
   llvm::SmallVector<mlir::Operation *> erased;
 };

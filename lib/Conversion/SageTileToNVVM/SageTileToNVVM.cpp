@@ -8,6 +8,8 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 
@@ -23,6 +25,13 @@ struct ConvertSageTileToNVVM : impl::ConvertSageTileToNVVMBase<ConvertSageTileTo
     for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<tile::KernelOp>()))
       if (failed(tile::KernelLowering(kernel).run()))
         return signalPassFailure();
+    // convert-to-llvm knows shuffles, but no slices.
+    RewritePatternSet slices(&getContext());
+    vector::populateVectorInsertExtractStridedSliceTransforms(slices);
+    GreedyRewriteConfig config;
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(slices), config)))
+      return signalPassFailure();
   }
 };
 

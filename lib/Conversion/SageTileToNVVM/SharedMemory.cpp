@@ -205,7 +205,8 @@ LogicalResult KernelLowering::lowerLaneLoad(LaneLoadOp op) {
   VectorType type = op.getResult().getType();
   Value result =
       LLVM::LoadOp::create(builder, loc, type, getLaneAddress(op.getSource(), op.getIndices()),
-                           getBytes(type), op.getIsVolatile());
+                           getBytes(type), op.getIsVolatile(), /*isNonTemporal=*/false,
+                           /*isInvariant=*/isInvariant(op.getSource()));
   op.getResult().replaceAllUsesWith(result);
   return success();
 }
@@ -219,6 +220,10 @@ LogicalResult KernelLowering::lowerLaneStore(LaneStoreOp op) {
 
 /// In one request: a producer has no time for one for each row.
 LogicalResult KernelLowering::lowerPrefetch(PrefetchOp op) {
+  // PTX ISA, "cp.async.bulk.prefetch".
+  if (failed(verifyChip(op, 90,
+                        "bulk requests exist from there on; leave it out: no result needs it")))
+    return failure();
   auto memref = cast<MemRefType>(op.getSource().getType());
   Value stride = getMemory(op.getSource()).strides[memref.getRank() - 2];
   Value columns = arith::ConstantIntOp::create(builder, loc, op.getColumns(), 64);

@@ -48,6 +48,10 @@ tile::FragmentType AttentionRows::getColumns(int64_t columns) {
   return getFragment(1, columns, b.getF32Type(), layout);
 }
 
+AffineMap AttentionRows::toRowIndex() {
+  return AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
+}
+
 AffineMap AttentionRows::toRow() {
   return AffineMap::get(2, 0, {b.getAffineDimExpr(0), b.getAffineConstantExpr(0)}, b.getContext());
 }

@@ -73,7 +73,7 @@ void AttentionKernel::addOperandBuffers() {
 void AttentionKernel::addParameters() {
   addOperandBuffers();
   const RecipeAttr &recipe = problem.recipe;
-  auto vector = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
+  MemRefType vector = b.getVector();
   if (recipe.quantizesScores())
     keyScales = b.addBuffer(buffer::keyScales, vector);
   if (problem.quantizesQueryInKernel())
@@ -86,9 +86,7 @@ void AttentionKernel::addParameters() {
   if (queryInput && lseCorrection) {
     program.addWorkspace(buffer::lseCorrection,
                          program.getQueryHeads() * program.getPaddedQueries() * 4);
-    keyMean = b.addBuffer(
-        buffer::keyMean,
-        MemRefType::get({ShapedType::kDynamic, problem.getPaddedHeadDim()}, b.getF32Type()));
+    keyMean = b.addBuffer(buffer::keyMean, b.getTable(problem.getPaddedHeadDim()));
     softmaxScale = b.addScale(1.0);
   }
   if (problem.splitsKeys())

@@ -24,9 +24,8 @@ Value AttentionRows::getSubtrahend(Value maximum) {
 
 /// What centring K took from the scores of each row, times log2 e.
 Value AttentionRows::loadRowCorrection() {
-  AffineMap toRowIndex = AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
   auto rowType = getRow(b.getF32Type());
-  Value correction = b.load(rowType, lseCorrection, {unitQueryRow}, {}, toRowIndex);
+  Value correction = b.load(rowType, lseCorrection, {unitQueryRow}, {}, toRowIndex());
   return b.map(rowType, {correction}, [&](ValueRange e) -> Value {
     return arith::MulFOp::create(b, e[0], b.f32(static_cast<float>(log2OfE)));
   });
@@ -34,7 +33,7 @@ Value AttentionRows::loadRowCorrection() {
 
 void AttentionRows::addOutputParameters() {
   const RecipeAttr &recipe = problem.recipe;
-  auto vector = MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
+  MemRefType vector = b.getVector();
   if (recipe.quantizesValue())
     valueScales = b.addBuffer(buffer::valueScales, vector);
   if (recipe.smoothsValue())
@@ -149,9 +148,8 @@ void AttentionRows::storeLse(const Normalization &rows) {
     Value log = arith::SubFOp::create(b, math::Log2Op::create(b, e[1]), b.f32(getLog2OfRange()));
     return arith::MulFOp::create(b, arith::AddFOp::create(b, e[0], log), b.f32(ln2));
   });
-  AffineMap toRowIndex = AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
   if (lseCorrection && !problem.softcap) {
-    Value correction = b.load(rowType, lseCorrection, {unitQueryRow}, {}, toRowIndex);
+    Value correction = b.load(rowType, lseCorrection, {unitQueryRow}, {}, toRowIndex());
     logSum = b.map(rowType, {logSum, correction},
                    [&](ValueRange e) -> Value { return arith::AddFOp::create(b, e[0], e[1]); });
   }
@@ -162,5 +160,5 @@ void AttentionRows::storeLse(const Normalization &rows) {
   // The caller's log-sum-exp is contiguous.
   Value head = b.add(b.mul(queries.batch, querySpace.getHeadCount()), queries.head);
   Value first = b.add(b.mul(head, b.addInteger(program.get(Symbol::Nq))), queries.callerFirst);
-  b.store(logSum, lse, {b.add(first, firstUnitQuery)}, b.add(first, queries.tokens), toRowIndex);
+  b.store(logSum, lse, {b.add(first, firstUnitQuery)}, b.add(first, queries.tokens), toRowIndex());
 }

@@ -54,10 +54,9 @@ void AttentionKernel::quantizeQuery(Value unitRow) {
   Value x = queryInput->load(type.withElementType(problem.elementType), queries, unitRow);
   x = b.convert(x, type);
   if (lseCorrection) {
-    Value correction =
-        getLseCorrection(b, x, keyMean, keys.entryHead, softmaxScale, getRow(b.getF32Type()));
-    AffineMap toRowIndex = AffineMap::get(2, 0, {b.getAffineDimExpr(0)}, b.getContext());
-    b.store(correction, lseCorrection, {unitQueryRow}, {}, toRowIndex);
+    Value mean = loadMean(b, type, keyMean, keys.entryHead, b.index(0));
+    Value correction = getLseCorrection(b, x, mean, softmaxScale, getRow(b.getF32Type()));
+    b.store(correction, lseCorrection, {unitQueryRow}, {}, toRowIndex());
   }
   if (problem.recipe.rotates())
     x = rotateRows(b, problem, Side::Query, x);

@@ -46,7 +46,9 @@ protected:
   /// One value for each of the `columns` columns of an accumulator, for each lane of a quad (4), or
   /// for all (1).
   tile::FragmentType getColumns(int64_t columns);
-  /// (row, column) -> (row, 0), (0, column), and the lane of the quad that holds it.
+  /// (row, column) -> (row) of a vector, (row, 0), (0, column), and the lane of the quad that holds
+  /// it.
+  mlir::AffineMap toRowIndex();
   mlir::AffineMap toRow();
   mlir::AffineMap toColumn();
   mlir::AffineMap toQuad();

@@ -80,6 +80,14 @@ public:
   /// A caller's tensor with a run-time stride for each dimension.
   mlir::Value addStrided(mlir::StringRef name, mlir::Type elementType,
                          mlir::ArrayRef<Symbol> strides);
+  /// Types of buffers of float32: a table of rows of `columns` numbers, and numbers without a row
+  /// structure.
+  mlir::MemRefType getTable(int64_t columns) {
+    return mlir::MemRefType::get({mlir::ShapedType::kDynamic, columns}, getF32Type());
+  }
+  mlir::MemRefType getVector() {
+    return mlir::MemRefType::get({mlir::ShapedType::kDynamic}, getF32Type());
+  }
   /// A contiguous buffer of the caller or of the workspace. Once for each name and type.
   mlir::Value addBuffer(mlir::StringRef name, mlir::MemRefType type);
   /// A buffer of rows that are `rowStride` elements apart.
@@ -113,6 +121,9 @@ public:
   void releaseGrid(bool overlaps);
   /// Runs `body` where `condition` holds; always where it is null.
   void when(mlir::Value condition, llvm::function_ref<void()> body);
+  /// Runs one of two.
+  void choose(mlir::Value condition, llvm::function_ref<void()> body,
+              llvm::function_ref<void()> otherwise);
 
   // Fragments.
 

@@ -2,6 +2,7 @@
 
 #include "Operands.h"
 
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;

@@ -6,7 +6,7 @@ using namespace mlir;
 using namespace sage;
 
 tile::FragmentType sage::getRowMajor(Builder &b, int64_t rows, int64_t columns, Type elementType,
-                                     int64_t vectorLength) {
+                                     int64_t vectorLength, bool lanesTakeHighRows) {
   MLIRContext *context = b.getContext();
   int64_t rowFactor = rows / (rows & -rows), columnFactor = columns / (columns & -columns);
   auto layout =
@@ -20,6 +20,17 @@ tile::FragmentType sage::getRowMajor(Builder &b, int64_t rows, int64_t columns, 
     layout = tile::LayoutAttr::get(context, layout.getWarp(), layout.getLane(),
                                    ArrayRef<tile::LayoutMode>(registers));
   }
+  if (lanesTakeHighRows) {
+    // Row bits 0 and 2 change places: modes of two rows each.
+    auto exchange = [](ArrayRef<tile::LayoutMode> modes) {
+      return llvm::map_to_vector(modes, [](tile::LayoutMode mode) {
+        mode.row = mode.row == 1 ? 4 : mode.row == 4 ? 1 : mode.row;
+        return mode;
+      });
+    };
+    layout = tile::LayoutAttr::get(context, layout.getWarp(), exchange(layout.getLane()),
+                                   exchange(layout.getReg()));
+  }
   return tile::FragmentType::get(context, {rows, columns}, elementType, layout);
 }
 
@@ -32,23 +43,15 @@ AffineMap sage::getScalarBroadcast(Builder &b) {
   return AffineMap::get(2, 0, {zero, zero}, b.getContext());
 }
 
-MemRefType sage::getTable(Builder &b, int64_t columns) {
-  return MemRefType::get({ShapedType::kDynamic, columns}, b.getF32Type());
-}
-
-MemRefType sage::getVector(Builder &b) {
-  return MemRefType::get({ShapedType::kDynamic}, b.getF32Type());
-}
-
-Value sage::subtractMean(KernelBuilder &b, Value x, Value means, Value row, Value column,
-                         Value rowsLeft) {
+Value sage::subtractMean(KernelBuilder &b, Value x, Value mean, Value rowsLeft) {
   auto type = cast<tile::FragmentType>(x.getType());
-  auto meanType = tile::FragmentType::get(b.getContext(), {1, type.getColumns()}, b.getF32Type(),
-                                          type.getLayout().dropRows());
-  Value mean = b.load(meanType, means, {row, column});
+  SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(2), getRowBroadcast(b)};
+  if (!rowsLeft)
+    return b.map(type, {x, mean}, maps,
+                 [&](ValueRange e) -> Value { return arith::SubFOp::create(b, e[0], e[1]); });
   Value left = b.toI32(rowsLeft);
   return b.map(
-      type, {x, mean}, {b.getMultiDimIdentityMap(2), getRowBroadcast(b)},
+      type, {x, mean}, maps,
       [&](ValueRange e) -> Value {
         Value valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, e[0], left);
         return arith::SelectOp::create(b, valid, arith::SubFOp::create(b, e[2], e[3]), b.f32(0.0f));

@@ -76,24 +76,22 @@ std::unique_ptr<PreparationPart> createValueOperand(ProgramBuilder &program, Ker
                                                     Statistics *statistics);
 
 /// One warp's rows, with `vectorLength` neighbouring columns in a lane; extents may have odd
-/// factors.
+/// factors. Lanes that share columns have neighbouring rows or, with `lanesTakeHighRows`, rows that
+/// are four apart, so that neighbours are in one lane.
 tile::FragmentType getRowMajor(mlir::Builder &b, int64_t rows, int64_t columns,
-                               mlir::Type elementType, int64_t vectorLength);
+                               mlir::Type elementType, int64_t vectorLength,
+                               bool lanesTakeHighRows = false);
 /// (row, column) -> (0, column), and -> (0, 0).
 mlir::AffineMap getRowBroadcast(mlir::Builder &b);
 mlir::AffineMap getScalarBroadcast(mlir::Builder &b);
 
-/// `x` minus its channels' mean in row `row` of `means` from `column` on. Rows from `rowsLeft` on
-/// are padding and stay zero.
-mlir::Value subtractMean(KernelBuilder &b, mlir::Value x, mlir::Value means, mlir::Value row,
-                         mlir::Value column, mlir::Value rowsLeft);
+/// `x` minus its channels' mean. Rows from `rowsLeft` on are padding and stay zero; null where
+/// there are none.
+mlir::Value subtractMean(KernelBuilder &b, mlir::Value x, mlir::Value mean, mlir::Value rowsLeft);
+
 /// The largest magnitude of what is left of numbers with the given maximum and (negated) minimum.
 mlir::Value getCentredMagnitude(KernelBuilder &b, mlir::Value maximum, mlir::Value negatedMinimum,
                                 mlir::Value mean);
-/// Table with one row of `columns` numbers.
-mlir::MemRefType getTable(mlir::Builder &b, int64_t columns);
-/// Numbers without a row structure.
-mlir::MemRefType getVector(mlir::Builder &b);
 
 } // namespace sage
 

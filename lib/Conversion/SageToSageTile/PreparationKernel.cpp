@@ -13,10 +13,10 @@ using namespace sage;
 namespace {
 
 constexpr llvm::StringLiteral progressName = "progress";
-/// Bytes of K and V of a round. Between the two readings of a token lie two rounds, what the round
-/// before is quantized to, and what the blocks that run have in flight: that has to fit in L2 (40
-/// MB and more on chips of servers, of which a part holds copies). Twice as large, and half to
-/// nearly all of the second readings come from device memory.
+/// Bytes of K and V of a round. In time it is about as much as the blocks that run read together
+/// (8 MB of an H100), so that few wait. In space L2 (40 MB and more on chips of servers) has to
+/// hold what is read and written between the two readings of a token, which is several rounds: with
+/// 12 MB an H100 read a third more from device memory than with 6.
 constexpr int64_t roundBytes = 6 << 20;
 
 /// Q, or K and V: which item a number is, in the order of the rounds.
@@ -51,24 +51,22 @@ private:
       items = items + part->getItemsOfHead();
     return items;
   }
-  void emit(const PreparationParts &parts, Value headRow, Value item);
+  void emit(ArrayRef<std::unique_ptr<PreparationPart>> parts, Value headRow, Value item);
 
   KernelBuilder &b;
   AffineExpr heads, rounds, roundHeads;
 };
 
-void SideOrder::emit(const PreparationParts &parts, Value headRow, Value item) {
+/// Item `item` of all parts' items: of the first part, or of the others.
+void SideOrder::emit(ArrayRef<std::unique_ptr<PreparationPart>> parts, Value headRow, Value item) {
+  PreparationPart &first = *parts.front();
   if (parts.size() == 1)
-    return parts.front()->emit(headRow, item);
-  AffineExpr first = b.getAffineConstantExpr(0);
-  for (const auto &part : parts) {
-    AffineExpr items = part->getItemsOfHead();
-    Value offset = b.sub(item, b.addInteger(first));
-    // Unsigned: an item below the part's first is no number below its size.
-    Value isPart = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, offset, b.addInteger(items));
-    b.when(isPart, [&] { part->emit(headRow, offset); });
-    first = first + items;
-  }
+    return first.emit(headRow, item);
+  Value items = b.addInteger(first.getItemsOfHead());
+  Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, item, items);
+  b.choose(
+      isFirst, [&] { first.emit(headRow, item); },
+      [&] { emit(parts.drop_front(), headRow, b.sub(item, items)); });
 }
 
 /// Round r has the statistics of its heads, then the operands of those of round r - 1.
@@ -99,9 +97,9 @@ void SideOrder::emit(Value number) {
   round = select(isStatistics, round, b.sub(round, b.index(1)));
   Value headRow = b.add(b.mul(round, b.addInteger(roundHeads)), headInRound);
   b.when(isBelow(headRow, b.addInteger(heads)), [&, headRow = headRow, item = item] {
-    b.when(isStatistics, [&] { emit(statistics, headRow, item); });
-    Value isOperand = arith::XOrIOp::create(b, isStatistics, arith::ConstantIntOp::create(b, 1, 1));
-    b.when(isOperand, [&] { emit(operands, headRow, item); });
+    b.choose(
+        isStatistics, [&] { emit(statistics, headRow, item); },
+        [&] { emit(operands, headRow, item); });
   });
 }
 
@@ -162,19 +160,40 @@ void PreparationKernel::addParts(KernelBuilder &b, SideOrder &query, SideOrder &
   key.operands.push_back(createValueOperand(program, b, ofValue));
 }
 
+/// Whether K and Q stay in registers as floats until they are quantized: what is rotated, and what
+/// has no groups of a lane's rows.
+static bool keepsFloats(const RecipeAttr &recipe) {
+  bool hasGroups = recipe.getGranularity() != Granularity::PerTensor &&
+                   recipe.getGranularity() != Granularity::PerToken;
+  return recipe.quantizesScores() && (recipe.rotates() || !hasGroups);
+}
+
+/// Registers for this many blocks, so that some load while others wait or compute; fewer where the
+/// assembler would spill.
+static int64_t countBlocks(const Problem &problem) {
+  const RecipeAttr &recipe = problem.recipe;
+  int64_t columns = std::max(problem.getPaddedHeadDim(), problem.getPaddedValueHeadDim());
+  if (keepsFloats(recipe))
+    return columns > 128 ? 1 : columns > 64 ? 2 : 3;
+  bool quantizes = recipe.quantizesScores();
+  bool smooths = recipe.smoothsQuery() || recipe.smoothsValue();
+  if (columns > 128) {
+    // The odd factor of 192 leaves lanes more than their share.
+    bool isWide = quantizes && (smooths || problem.elementType.isBF16());
+    return columns == 192 && isWide ? 1 : 2;
+  }
+  // Other integers are limited or packed, and whole blocks join their warps.
+  bool needsMore = quantizes && (recipe.getQk() != ScoreType::Int8 ||
+                                 recipe.getGranularity() == Granularity::PerBlock);
+  return smooths || (columns > 64 && needsMore) ? 3 : 4;
+}
+
 void PreparationKernel::build() {
   bool hasTickets = !plans.empty();
   if (hasTickets)
     addReset();
   KernelBuilder b = program.startKernel("prepare", tile::Unit::Warp, preparationWarps);
-  // Registers for this many blocks, so that some load while others wait or compute. Scales of whole
-  // blocks take more of them.
-  bool isPerBlock = problem.recipe.getGranularity() == Granularity::PerBlock;
-  if (int64_t columns = std::max(problem.getPaddedHeadDim(), problem.getPaddedValueHeadDim());
-      columns <= 128)
-    b.getKernel()->setAttr("blocks_per_multiprocessor", b.getI32IntegerAttr(columns > 64 ? 2
-                                                                            : isPerBlock ? 3
-                                                                                         : 4));
+  b.getKernel()->setAttr("blocks_per_multiprocessor", b.getI32IntegerAttr(countBlocks(problem)));
   b.awaitGrid(hasTickets && program.overlapsLaunches());
   Value counters, ticket;
   if (hasTickets) {
@@ -193,8 +212,9 @@ void PreparationKernel::build() {
 
   // The queries lie between the last statistics of K and V and those who wait for them.
   AffineExpr keyMain = key.getMain(), queryMain = query.getMain(), keyTail = key.getTail();
-  auto emit = [&](SideOrder &side, AffineExpr first, AffineExpr gap, AffineExpr gapItems) {
-    // Numbers of the side: those from `first` on, without the other side's in between.
+  // Numbers of a side: those from `first` on, without the other side's in between.
+  auto emit = [&](SideOrder &side, AffineExpr first, AffineExpr gap, AffineExpr gapItems,
+                  llvm::function_ref<void()> otherwise) {
     Value number = b.sub(ticket, b.addInteger(first));
     Value isBehind =
         arith::CmpIOp::create(b, arith::CmpIPredicate::sge, number, b.addInteger(gap + gapItems));
@@ -204,12 +224,14 @@ void PreparationKernel::build() {
     Value isWithin = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, behind,
                                            b.addInteger(side.getMain() + side.getTail()));
     Value isTail = arith::AndIOp::create(b, isBehind, isWithin);
-    b.when(arith::OrIOp::create(b, isBefore, isTail),
-           [&] { side.emit(arith::SelectOp::create(b, isBehind, behind, number)); });
+    b.choose(
+        arith::OrIOp::create(b, isBefore, isTail),
+        [&] { side.emit(arith::SelectOp::create(b, isBehind, behind, number)); }, otherwise);
   };
-  emit(key, b.getAffineConstantExpr(0), keyMain, queryMain);
-  if (!query.operands.empty())
-    emit(query, keyMain, queryMain, keyTail);
+  emit(key, b.getAffineConstantExpr(0), keyMain, queryMain, [&] {
+    if (!query.operands.empty())
+      emit(query, keyMain, queryMain, keyTail, [] {});
+  });
   program.launch(b, keyMain + queryMain + keyTail + query.getTail());
 }
 

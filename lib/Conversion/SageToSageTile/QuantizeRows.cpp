@@ -35,36 +35,42 @@ Value sage::clipMagnitudes(KernelBuilder &b, const Problem &problem, Side side, 
 }
 
 Value sage::quantizeRows(KernelBuilder &b, const Problem &problem, Value x, Value inverses,
-                         AffineMap map) {
+                         AffineMap map, bool hidesPadding) {
   auto type = cast<tile::FragmentType>(x.getType());
   float range = problem.recipe.getScoreRange();
   bool limits = problem.recipe.getQk() == ScoreType::Int4;
-  Value scaled =
-      b.map(type, {x, inverses}, {b.getMultiDimIdentityMap(2), map}, [&](ValueRange e) -> Value {
-        Value product = arith::MulFOp::create(b, e[0], e[1]);
-        if (!limits)
-          return product;
-        // What exceeds the range where it is clipped, or an inverse overflows; conversion limits
-        // 8-bit integers.
-        product = arith::MinimumFOp::create(b, product, b.f32(range));
-        product = arith::MaximumFOp::create(b, product, b.f32(-range));
-        if (!problem.multipliesAsFloats())
-          return product;
-        // Without negative zeros.
-        product = math::RoundEvenOp::create(b, product);
-        return arith::AddFOp::create(b, product, b.f32(0.0f));
-      });
+  auto scale = [&](ValueRange e) -> Value {
+    Value product = arith::MulFOp::create(b, e[0], e[1]);
+    if (limits) {
+      // What exceeds the range where it is clipped, or an inverse overflows; conversion limits
+      // 8-bit integers.
+      product = arith::MinimumFOp::create(b, product, b.f32(range));
+      product = arith::MaximumFOp::create(b, product, b.f32(-range));
+    }
+    // Integers without negative zeros.
+    if (problem.multipliesAsFloats())
+      product = arith::AddFOp::create(b, math::RoundEvenOp::create(b, product), b.f32(0.0f));
+    if (!hidesPadding)
+      return product;
+    Value isHidden = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, e[1], b.f32(0.0f));
+    return arith::SelectOp::create(b, isHidden, b.f32(0.0f), product);
+  };
+  Value scaled = b.map(type, {x, inverses}, {b.getMultiDimIdentityMap(2), map}, scale);
   return b.convert(scaled, type.withElementType(problem.getScoreType()));
 }
 
-Value sage::getLseCorrection(KernelBuilder &b, Value x, Value keyMean, Value keyRow,
-                             Value softmaxScale, tile::FragmentType rowType) {
-  auto type = cast<tile::FragmentType>(x.getType());
+Value sage::loadMean(KernelBuilder &b, tile::FragmentType type, Value means, Value row,
+                     Value column) {
   auto meanType = tile::FragmentType::get(b.getContext(), {1, type.getColumns()}, b.getF32Type(),
                                           type.getLayout().dropRows());
-  Value products =
-      b.map(type, {x, b.load(meanType, keyMean, {keyRow, b.index(0)})},
-            [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
+  return b.load(meanType, means, {row, column});
+}
+
+Value sage::getLseCorrection(KernelBuilder &b, Value x, Value mean, Value softmaxScale,
+                             tile::FragmentType rowType) {
+  auto type = cast<tile::FragmentType>(x.getType());
+  Value products = b.map(
+      type, {x, mean}, [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], e[1]); });
   Value dots = b.reduce(tile::ReduceKind::AddF, products, rowType);
   return b.map(rowType, {dots},
                [&](ValueRange e) -> Value { return arith::MulFOp::create(b, e[0], softmaxScale); });

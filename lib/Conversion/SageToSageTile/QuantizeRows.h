@@ -24,14 +24,18 @@ mlir::Value findMagnitudes(KernelBuilder &b, mlir::Value x, tile::FragmentType g
 mlir::Value clipMagnitudes(KernelBuilder &b, const Problem &problem, Side side,
                            mlir::Value magnitudes);
 
-/// `x` times the inverse scales of its groups, rounded to the problem's score type.
+/// `x` times the inverse scales of its groups, rounded to the problem's score type. With
+/// `hidesPadding`, what has a negative inverse becomes 0.
 mlir::Value quantizeRows(KernelBuilder &b, const Problem &problem, mlir::Value x,
-                         mlir::Value inverses, mlir::AffineMap map);
+                         mlir::Value inverses, mlir::AffineMap map, bool hidesPadding = false);
+
+/// The mean of the channels of rows of type `type`, in row `row` of `means` from `column` on.
+mlir::Value loadMean(KernelBuilder &b, tile::FragmentType type, mlir::Value means, mlir::Value row,
+                     mlir::Value column);
 
 /// scale · Σ x·mean of every row, in float32 (Spec N12), as `rowType`.
-mlir::Value getLseCorrection(KernelBuilder &b, mlir::Value x, mlir::Value keyMean,
-                             mlir::Value keyRow, mlir::Value softmaxScale,
-                             tile::FragmentType rowType);
+mlir::Value getLseCorrection(KernelBuilder &b, mlir::Value x, mlir::Value mean,
+                             mlir::Value softmaxScale, tile::FragmentType rowType);
 
 } // namespace sage
 

@@ -1,104 +1,11 @@
 // Q and K as the attention kernel reads them: centred, rotated, quantized or copied, padded; their
 // scales; the correction of the log-sum-exp.
 
-#include "Preparation.h"
 #include "QuantizeRows.h"
-
-#include <cmath>
+#include "ScoreOperand.h"
 
 using namespace mlir;
 using namespace sage;
-
-namespace {
-
-/// Where the scale of a row comes from.
-enum class ScaleSource {
-  /// Nothing is quantized.
-  None,
-  /// The statistics: one scale for the head.
-  Head,
-  /// The rows of the warp itself.
-  Warp,
-  /// Several warps of the thread block, through shared memory.
-  Block
-};
-
-class ScoreOperand final : public PreparationPart {
-public:
-  ScoreOperand(ProgramBuilder &program, KernelBuilder &b, Side side, Statistics *queryStatistics,
-               Statistics *keyStatistics)
-      : program(program), problem(program.getProblem()), side(side), isQuery(side == Side::Query),
-        groups(isQuery ? problem.getQueryGroups() : problem.getKeyGroups()), source(getSource()),
-        tileTokens(source == ScaleSource::Block ? groups.tokens : Problem::warpRows),
-        warpsOfTile(source == ScaleSource::Block ? countWarps(tileTokens) : 1),
-        rows(tileTokens / warpsOfTile), tilesOfItem(preparationWarps / warpsOfTile), b(b),
-        space(program, b, side, isQuery ? problem.getQueryPadding() : problem.getKeyTile()),
-        keys(program, b, Side::Key, problem.getKeyTile()),
-        input(program, b, isQuery ? "query" : "key", problem.headDim,
-              isQuery ? Symbol::QueryB : Symbol::KeyB,
-              isQuery ? Symbol::QueryAlign : Symbol::KeyAlign),
-        inputType(
-            getRowMajor(b, rows, problem.getPaddedHeadDim(), problem.elementType, /*vector=*/8)),
-        type(inputType.withElementType(b.getF32Type())),
-        statistics(isQuery ? queryStatistics : keyStatistics), keyStatistics(keyStatistics) {
-    addBuffers();
-  }
-
-  AffineExpr getItemsOfHead() override {
-    return space.getTilesOfHead(tileTokens).ceilDiv(tilesOfItem);
-  }
-  void emit(Value headRow, Value item) override;
-
-private:
-  /// Groups of a warp's rows repeat after so many of them, at most.
-  static constexpr int64_t leastRows = 8;
-
-  /// Warps that share a tile equally, in multiples of `leastRows`.
-  static int64_t countWarps(int64_t tokens) {
-    int64_t warps = preparationWarps;
-    while (tokens % (warps * leastRows) != 0)
-      warps /= 2;
-    return warps;
-  }
-  ScaleSource getSource() const;
-  void addBuffers();
-  TokenTile getTile(Value headRow, Value number);
-  void awaitTile(const TokenTile &tile);
-  void await(Value headRow, Value item);
-  Value getKeyRow(const TokenTile &tile);
-  Value centre(Value x, const TokenTile &tile, Value row, Value rowsLeft);
-  std::pair<AffineMap, int64_t> getWarpGroups();
-  Value getInverses(Value x, const TokenTile &tile, Value row);
-  Value joinWarps(Value magnitudes);
-  Value quantize(Value x, Value inverses);
-  void correctLse(Value x, const TokenTile &tile, Value row);
-
-  ProgramBuilder &program;
-  const Problem &problem;
-  const Side side;
-  const bool isQuery;
-  const ScaleGroups groups;
-  const ScaleSource source;
-  /// Tokens of a tile, whose warps find scales together; the rows of one of them.
-  const int64_t tileTokens, warpsOfTile, rows, tilesOfItem;
-  KernelBuilder &b;
-  TokenSpace space, keys;
-  CallerTensor input;
-  tile::FragmentType inputType, type;
-  /// Of the operand, and of K for the log-sum-exp; null where there are none.
-  Statistics *statistics, *keyStatistics;
-  Value target, scales, inverseOfHead, means, keyMean, lseCorrection, softmaxScale;
-};
-
-ScaleSource ScoreOperand::getSource() const {
-  if (!problem.recipe.quantizesScores())
-    return ScaleSource::None;
-  if (groups.coversHead())
-    return ScaleSource::Head;
-  bool isWarp = groups.tokens <= Problem::warpRows ||
-                problem.recipe.getGranularity() == Granularity::PerToken;
-  return isWarp ? ScaleSource::Warp : ScaleSource::Block;
-}
 
 void ScoreOperand::addBuffers() {
   AffineExpr heads = isQuery ? program.getQueryHeads() : program.getKeyHeads();
@@ -108,14 +15,14 @@ void ScoreOperand::addBuffers() {
   target = b.addBuffer(name, MemRefType::get({ShapedType::kDynamic, problem.getScoreColumns()},
                                              problem.getScoreType()));
   if (source == ScaleSource::Head) {
-    inverseOfHead = b.addBuffer(isQuery ? buffer::queryInverse : buffer::keyInverse, getVector(b));
+    inverseOfHead = b.addBuffer(isQuery ? buffer::queryInverse : buffer::keyInverse, b.getVector());
   } else if (source != ScaleSource::None) {
     StringRef scaleName = isQuery ? buffer::queryScales : buffer::keyScales;
     program.addWorkspace(
         scaleName, heads * ((isQuery ? program.getQueryScales() : program.getKeyScales()) * 4));
-    scales = b.addBuffer(scaleName, getVector(b));
+    scales = b.addBuffer(scaleName, b.getVector());
   }
-  MemRefType meanTable = getTable(b, problem.getPaddedHeadDim());
+  MemRefType meanTable = b.getTable(problem.getPaddedHeadDim());
   if (isQuery && problem.recipe.smoothsQuery())
     means = b.addBuffer(buffer::queryMean, meanTable);
   if (!isQuery && problem.recipe.smoothsKey())
@@ -123,91 +30,34 @@ void ScoreOperand::addBuffers() {
   if (isQuery && problem.correctsLse()) {
     program.addWorkspace(buffer::lseCorrection, paddedRows * 4);
     keyMean = b.addBuffer(buffer::keyMean, meanTable);
-    lseCorrection = b.addBuffer(buffer::lseCorrection, getVector(b));
+    lseCorrection = b.addBuffer(buffer::lseCorrection, b.getVector());
     softmaxScale = b.addScale(1.0);
   }
 }
 
-/// Q on the mean of its block, K on that of all its tokens (Spec N2).
-Value ScoreOperand::centre(Value x, const TokenTile &tile, Value row, Value rowsLeft) {
+/// Q's of its block, K's of all its tokens (Spec N2); null where nothing is centred.
+Value ScoreOperand::loadMean(const TokenTile &tile, Value row) {
   if (!means)
-    return x;
+    return {};
   Value meanRow =
       isQuery ? b.divide(row, b.index(problem.geometry.getQueryBlock())).first : tile.entryHead;
-  return subtractMean(b, x, means, meanRow, b.index(0), rowsLeft);
+  return sage::loadMean(b, type, means, meanRow, b.index(0));
 }
 
-/// The groups of one warp's rows, (row, column) -> (group, 0), and how many they are (Spec N3).
-std::pair<AffineMap, int64_t> ScoreOperand::getWarpGroups() {
-  AffineExpr row = b.getAffineDimExpr(0);
-  AffineExpr group = b.getAffineConstantExpr(0);
-  int64_t count = 1;
-  if (problem.recipe.getGranularity() == Granularity::PerThread) {
-    group = isQuery ? row % 8 : (row % 8).floorDiv(2);
-    count = groups.groups;
-  } else if (problem.recipe.getGranularity() == Granularity::PerToken) {
-    group = row;
-    count = rows;
-  }
-  return {AffineMap::get(2, 0, {group, b.getAffineConstantExpr(0)}, b.getContext()), count};
+Value ScoreOperand::centre(Value x, Value mean, Value rowsLeft) {
+  return mean ? subtractMean(b, x, mean, rowsLeft) : x;
 }
 
-/// The largest magnitudes of the tile's groups, of which every warp of the tile has seen some rows.
-Value ScoreOperand::joinWarps(Value magnitudes) {
-  if (warpsOfTile == 1)
-    return magnitudes;
-  auto groupType = cast<tile::FragmentType>(magnitudes.getType());
-  Value shared = tile::AllocOp::create(
-      b, tile::SharedType::get(b.getContext(), {preparationWarps, groupType.getRows()},
-                               b.getF32Type(), 0));
-  Value zero = b.index(0), unit = tile::UnitIdOp::create(b);
-  AffineExpr group = b.getAffineDimExpr(0);
-  auto inRow = [&](int64_t row) {
-    return AffineMap::get(2, 0, {b.getAffineConstantExpr(row), group}, b.getContext());
-  };
-  b.store(magnitudes, shared, {unit, zero}, {}, inRow(0));
-  tile::SyncOp::create(b);
-  Value first = b.mul(b.divide(unit, b.index(warpsOfTile)).first, warpsOfTile);
-  SmallVector<Value> ofWarps;
-  for (int64_t warp = 0; warp < warpsOfTile; ++warp)
-    ofWarps.push_back(b.load(groupType, shared, {first, zero}, {}, inRow(warp)));
-  return b.map(groupType, ofWarps, [&](ValueRange e) {
-    Value result = e.front();
-    for (Value other : e.drop_front())
-      result = arith::MaximumFOp::create(b, result, other);
-    return result;
-  });
-}
-
-/// Stores the scales and returns their inverses, one for each group of the warp's rows.
-Value ScoreOperand::getInverses(Value x, const TokenTile &tile, Value row) {
-  auto [map, count] = getWarpGroups();
-  auto groupType = tile::FragmentType::get(b.getContext(), {count, 1}, b.getF32Type(),
-                                           type.getLayout().project(map));
-  if (source == ScaleSource::Head)
-    return b.load(groupType, inverseOfHead, {tile.entryHead});
-  Value magnitudes = findMagnitudes(b, x, groupType, map);
-  magnitudes = joinWarps(magnitudes);
-  Value isWriter = tile.exists;
-  if (warpsOfTile > 1) {
-    Value warp = b.divide(tile::UnitIdOp::create(b), b.index(warpsOfTile)).second;
-    isWriter = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, warp, b.index(0));
-    if (tile.exists)
-      isWriter = arith::AndIOp::create(b, isWriter, tile.exists);
-  }
-  magnitudes = clipMagnitudes(b, problem, side, magnitudes);
-  float range = problem.recipe.getScoreRange();
-  Value scale = getScales(b, magnitudes, range, /*inverse=*/false);
-  Value index = b.mul(b.divide(row, b.index(tileTokens)).first, count);
-  b.when(isWriter, [&] { b.store(scale, scales, {index}); });
-  return getScales(b, magnitudes, range, /*inverse=*/true);
-}
-
-Value ScoreOperand::quantize(Value x, Value inverses) {
-  Value converted = quantizeRows(b, problem, x, inverses, getWarpGroups().first);
+/// `map` says which of `inverses` is an element's.
+Value ScoreOperand::quantize(Value x, Value inverses, AffineMap map) {
+  bool isSlice = cast<tile::FragmentType>(x.getType()).getRows() != rows;
+  Value converted = quantizeRows(b, problem, x, inverses, map,
+                                 /*hidesPadding=*/isSlice && means && storesFloats());
   if (!problem.packsNibbles())
     return converted;
-  auto packedType = getRowMajor(b, rows, problem.getScoreColumns(), b.getI8Type(), /*vector=*/4);
+  tile::FragmentType packedType = getRows(problem.getScoreColumns(), b.getI8Type(), 4);
+  if (isSlice)
+    packedType = getSlices(packedType).getKept(packedType);
   return tile::PackNibblesOp::create(b, packedType, converted);
 }
 
@@ -217,12 +67,23 @@ Value ScoreOperand::getKeyRow(const TokenTile &tile) {
   return b.add(b.mul(tile.entry, keys.getHeadCount()), b.divide(tile.head, group).first);
 }
 
-/// What centring K takes from the log-sum-exp of the rows `x` of Q.
-void ScoreOperand::correctLse(Value x, const TokenTile &tile, Value row) {
-  auto rowType = tile::FragmentType::get(b.getContext(), {rows, 1}, b.getF32Type(),
-                                         type.getLayout().dropColumns());
-  Value correction = getLseCorrection(b, x, keyMean, getKeyRow(tile), softmaxScale, rowType);
-  b.when(tile.exists, [&] { b.store(correction, lseCorrection, {row}); });
+/// What centring K takes from the log-sum-exp of rows of Q. `rowMap` says which row of the warp one
+/// of `x` is.
+void ScoreOperand::correctLse(Value x, Value mean, const TokenTile &tile, Value row,
+                              AffineMap rowMap) {
+  auto rowsType = cast<tile::FragmentType>(x.getType());
+  auto dotType = tile::FragmentType::get(b.getContext(), {rowsType.getRows(), 1}, b.getF32Type(),
+                                         rowsType.getLayout().dropColumns());
+  Value correction = getLseCorrection(b, x, mean, softmaxScale, dotType);
+  auto map = AffineMap::get(2, 0, rowMap.getResult(0));
+  b.when(tile.exists, [&] { b.store(correction, lseCorrection, {row}, {}, map); });
+}
+
+/// The mean of the keys; null where the log-sum-exp needs no correction.
+Value ScoreOperand::loadKeyMean(const TokenTile &tile) {
+  if (!lseCorrection)
+    return {};
+  return sage::loadMean(b, type, keyMean, getKeyRow(tile), b.index(0));
 }
 
 /// Tile `number` of the head; where the head has fewer, its last one, as one that does not exist.
@@ -256,6 +117,50 @@ void ScoreOperand::await(Value headRow, Value item) {
   }
 }
 
+void ScoreOperand::store(Value x, const TokenTile &tile, Value row, AffineMap rowMap) {
+  b.when(tile.exists, [&] { b.store(x, target, {row, b.index(0)}, {}, rowMap); });
+}
+
+/// All numbers stay in registers as floats.
+void ScoreOperand::quantizeOnce(Value x, const TokenTile &tile, Value row, Value rowsLeft) {
+  x = b.convert(x, type);
+  if (lseCorrection)
+    correctLse(x, loadKeyMean(tile), tile, row, b.getMultiDimIdentityMap(2));
+  x = centre(x, loadMean(tile, row), rowsLeft);
+  if (problem.recipe.rotates())
+    x = rotateRows(b, problem, side, x);
+  Value inverses = getInverses(
+      [&](tile::FragmentType groupType) {
+        return findMagnitudes(b, x, groupType, getWarpGroups().first);
+      },
+      tile, row);
+  store(quantize(x, inverses, getWarpGroups().first), tile, row);
+}
+
+/// Only what was loaded stays in registers while scales are found, half of the floats; then a row
+/// of each lane at a time becomes floats again.
+void ScoreOperand::quantizeTwice(Value x, const TokenTile &tile, Value row, Value rowsLeft) {
+  Value mean = loadMean(tile, row);
+  Value inverses = getInverses(
+      [&](tile::FragmentType groupType) { return getMagnitudes(x, mean, rowsLeft, groupType); },
+      tile, row);
+  inverses = getRowInverses(inverses, rowsLeft);
+  Value ofKeys = loadKeyMean(tile);
+  RowFold slices = getSlices(inputType);
+  tile::FragmentType sliceType = slices.getKept(inputType);
+  for (int64_t number = 0; number < slices.size(); ++number) {
+    AffineMap rowMap = slices.getRow(number);
+    Value slice = b.map(sliceType, {x}, {rowMap}, [](ValueRange e) { return e[0]; });
+    slice = b.convert(slice, sliceType.withElementType(b.getF32Type()));
+    if (lseCorrection)
+      correctLse(slice, ofKeys, tile, row, rowMap);
+    slice = centre(slice, mean, {});
+    auto ofRow =
+        AffineMap::get(2, 0, {rowMap.getResult(0), b.getAffineConstantExpr(0)}, b.getContext());
+    store(quantize(slice, inverses, ofRow), tile, row, rowMap);
+  }
+}
+
 /// Loads come before the wait for statistics, and all warps take part in finding scales, so that
 /// tiles that do not exist are only not stored.
 void ScoreOperand::emit(Value headRow, Value item) {
@@ -264,19 +169,16 @@ void ScoreOperand::emit(Value headRow, Value item) {
   Value offset = b.mul(warp, rows), row = b.add(space.getRow(tile), offset);
   Value x = input.load(inputType, tile, offset);
   await(headRow, item);
-  if (source != ScaleSource::None) {
-    x = b.convert(x, type);
-    if (lseCorrection)
-      correctLse(x, tile, row);
-    x = centre(x, tile, row, b.sub(tile.tokens, b.add(tile.first, offset)));
-    if (problem.recipe.rotates())
-      x = rotateRows(b, problem, side, x);
-    x = quantize(x, getInverses(x, tile, row));
-  }
-  b.when(tile.exists, [&] { b.store(x, target, {row, b.index(0)}); });
+  if (source == ScaleSource::None)
+    return store(x, tile, row);
+  Value rowsLeft = b.sub(tile.tokens, b.add(tile.first, offset));
+  bool takesTwice = !problem.recipe.rotates() && needsMagnitudes() &&
+                    RowFold(inputType, getWarpGroups().first).size() > 1;
+  if (takesTwice)
+    quantizeTwice(x, tile, row, rowsLeft);
+  else
+    quantizeOnce(x, tile, row, rowsLeft);
 }
-
-} // namespace
 
 std::unique_ptr<PreparationPart> sage::createScoreOperand(ProgramBuilder &program, KernelBuilder &b,
                                                           Side side, Statistics *queryStatistics,

@@ -2,6 +2,7 @@
 // storage order.
 
 #include "Preparation.h"
+#include "QuantizeRows.h"
 
 using namespace mlir;
 using namespace sage;
@@ -71,9 +72,9 @@ void ValueOperand::addBuffers() {
   program.addWorkspace(buffer::value, program.getKeyHeads() * program.getPaddedKeys() *
                                           (channels * problem.getValueBytes()));
   if (problem.recipe.quantizesValue())
-    inverses = b.addBuffer(buffer::valueInverse, getTable(b, channels));
+    inverses = b.addBuffer(buffer::valueInverse, b.getTable(channels));
   if (problem.recipe.smoothsValue())
-    means = b.addBuffer(buffer::valueMean, getTable(b, channels));
+    means = b.addBuffer(buffer::valueMean, b.getTable(channels));
   quantized = b.addRows(buffer::value, problem.getValueType(), program.getPaddedKeys());
   int64_t rows = panels * getTokenPanels() * groupChannels;
   shared = tile::AllocOp::create(b, tile::SharedType::get(b.getContext(), {rows, panelTokens},
@@ -121,7 +122,7 @@ Value ValueOperand::quantize(Value x, const TokenTile &tile, Value token, Value 
     auto type = cast<tile::FragmentType>(x.getType()).withElementType(b.getF32Type());
     x = b.convert(x, type);
     if (means)
-      x = subtractMean(b, x, means, tile.entryHead, column,
+      x = subtractMean(b, x, loadMean(b, type, means, tile.entryHead, column),
                        b.sub(tile.tokens, b.add(tile.first, token)));
     auto inverseType = tile::FragmentType::get(b.getContext(), {1, groupChannels}, b.getF32Type(),
                                                type.getLayout().dropRows());

@@ -2,6 +2,7 @@
 // (Spec N2), in the units of the softmax (Spec N8).
 
 #include "Preparation.h"
+#include "QuantizeRows.h"
 #include "QueryTurns.h"
 
 using namespace mlir;
@@ -95,9 +96,9 @@ void ScoreCorrection::addParameters() {
   AffineExpr blocks = program.getPaddedQueries().floorDiv(block);
   program.addWorkspace(buffer::scoreCorrection,
                        turns.getTurnBlocks() * program.getPaddedKeys() * 4);
-  queryMean = b.addBuffer(buffer::queryMean, getTable(b, columns));
+  queryMean = b.addBuffer(buffer::queryMean, b.getTable(columns));
   if (problem.recipe.smoothsKey())
-    keyMean = b.addBuffer(buffer::keyMean, getTable(b, columns));
+    keyMean = b.addBuffer(buffer::keyMean, b.getTable(columns));
   correction = b.addRows(buffer::scoreCorrection, b.getF32Type(), program.getPaddedKeys());
   scaleLog2e = b.addScale(Problem::log2OfE);
   rowsOfHead = b.addInteger(blocks);
@@ -141,9 +142,10 @@ void ScoreCorrection::fill(const TokenTile &tile) {
     parts.push_back({offset, input.load(inputType, tile, offset)});
   }
   for (auto [offset, x] : parts) {
-    x = b.convert(x, inputType.withElementType(b.getF32Type()));
+    auto floatType = inputType.withElementType(b.getF32Type());
+    x = b.convert(x, floatType);
     if (keyMean)
-      x = subtractMean(b, x, keyMean, tile.entryHead, b.index(0),
+      x = subtractMean(b, x, loadMean(b, floatType, keyMean, tile.entryHead, b.index(0)),
                        b.sub(tile.tokens, b.add(tile.first, offset)));
     b.store(x, shared, {offset, b.index(0)});
   }

@@ -51,7 +51,7 @@ void TileStatistics::addTables() {
   auto add = [&](StringRef slice, AffineExpr rows, int64_t rowColumns) {
     program.addWorkspace(plan.getName(slice), rows * (rowColumns * 4));
     return b.addBuffer(plan.getName(slice),
-                       rowColumns == 1 ? getVector(b) : getTable(b, rowColumns));
+                       rowColumns == 1 ? b.getVector() : b.getTable(rowColumns));
   };
   bool isQuery = plan.side == Side::Query;
   AffineExpr tiles = (isQuery ? program.getQueryHeads() : program.getKeyHeads()) * getItemsOfHead();
@@ -147,11 +147,9 @@ static Value foldRows(KernelBuilder &b, Value accumulator, Value x,
   });
 }
 
-/// The larger of `maximum` and the magnitudes, or the (negated) elements, of the tokens in `x`.
+/// The larger of `maximum` and the (negated) elements of the tokens in `x`.
 Value TileStatistics::extend(Value maximum, Value x, Value rowsLeft, bool negate) {
   return foldRows(b, maximum, x, [&](Value result, Value element, int64_t row) -> Value {
-    if (!takesExtremes())
-      return arith::MaximumFOp::create(b, result, math::AbsFOp::create(b, element));
     // Zeros of the padding are no tokens.
     Value token = arith::ConstantOp::create(b, b.getI32IntegerAttr(row * preparationWarps));
     Value valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, token, rowsLeft);
@@ -163,17 +161,22 @@ Value TileStatistics::extend(Value maximum, Value x, Value rowsLeft, bool negate
 }
 
 /// `totals` with the tokens of `x`, which are `preparationWarps` apart; those from `rowsLeft` on
-/// are padding.
+/// are padding. Magnitudes are compared as they are loaded, two in an instruction.
 Accumulators TileStatistics::addRows(const Accumulators &totals, Value x, Value rowsLeft) {
   Accumulators next = totals;
+  if (next.maximum && !takesExtremes())
+    next.maximum = foldRows(b, next.maximum, x, [&](Value result, Value element, int64_t) -> Value {
+      return arith::MaximumFOp::create(b, result, math::AbsFOp::create(b, element));
+    });
+  x = b.convert(x, inputType.withElementType(b.getF32Type()));
   if (next.sum)
     next.sum = foldRows(b, next.sum, x, [&](Value sum, Value element, int64_t) -> Value {
       return arith::AddFOp::create(b, sum, element);
     });
-  if (next.maximum)
+  if (takesExtremes()) {
     next.maximum = extend(next.maximum, x, rowsLeft, /*negate=*/false);
-  if (next.minimum)
     next.minimum = extend(next.minimum, x, rowsLeft, /*negate=*/true);
+  }
   return next;
 }
 
@@ -186,12 +189,18 @@ Accumulators TileStatistics::accumulateWarp(const TokenTile &tile, Value chunk) 
   AffineMap everyEighth = AffineMap::get(
       2, 0, {b.getAffineDimExpr(0) * preparationWarps, b.getAffineDimExpr(1)}, b.getContext());
   Accumulators totals = getInitial(type);
+  bool takesMagnitudes = plan.needsMagnitude && !takesExtremes();
+  if (takesMagnitudes)
+    totals.maximum = tile::SplatOp::create(
+        b, type.withElementType(inputType.getElementType()),
+        arith::ConstantOp::create(b, b.getFloatAttr(inputType.getElementType(), 0.0)));
   for (int64_t row = 0; row * preparationWarps < tokens; row += rows) {
     Value offset = b.add(first, b.index(row * preparationWarps));
     Value x = input.load(inputType, tile, offset, {}, end, everyEighth);
-    x = b.convert(x, inputType.withElementType(b.getF32Type()));
     totals = addRows(totals, x, b.toI32(b.sub(end, b.add(tile.first, offset))));
   }
+  if (takesMagnitudes)
+    totals.maximum = b.convert(totals.maximum, type);
   return totals;
 }
 

@@ -158,3 +158,16 @@ sage_tile.kernel @early() attributes {unit = #sage_tile.unit<warp>, units = 1 : 
   sage_tile.return
 }
 }
+
+// -----
+
+gpu.module @kernels [#nvvm.target<chip = "sm_89">] {
+sage_tile.kernel @no_requests(%q: memref<?x72xf16>) attributes {unit = #sage_tile.unit<warp>, units = 1 : i32} {
+  %c0 = arith.constant 0 : index
+  %wide = arith.constant true
+  // expected-note @below {{bulk requests exist from there on; leave it out: no result needs it}}
+  // expected-error @below {{chip must be sm_90 or later, but got sm_89}}
+  sage_tile.prefetch %q[%c0, %c0] rows(%c0) columns(72) aligned(%wide) : memref<?x72xf16>
+  sage_tile.return
+}
+}

@@ -93,7 +93,10 @@ public:
     std::string schedule = sage_artifact_schedule(artifact.artifact);
     storesFloats =
         recipe.qk == SAGE_SCORE_INT4 && schedule.find("family = wgmma") != std::string::npos;
-    quantizesQuery = schedule.find("quantizes_query = true") != std::string::npos;
+    // Spec S13.
+    leavesQuery = schedule.find("quantizes_query = true") == std::string::npos ||
+                  !quantizesScores || recipe.smooth_q || recipe.granularity == SAGE_PER_TENSOR ||
+                  recipe.granularity == SAGE_PER_BLOCK;
     querySlot = readNumber(schedule, "units") * readNumber(schedule, "rows_per_unit");
     if (recipe.smooth_q || recipe.granularity == SAGE_PER_BLOCK)
       querySlot = std::max(querySlot, program.geometry.query_block);
@@ -102,9 +105,11 @@ public:
   void compare(const EntryIntermediates &entry) {
     int64_t slots = isPacked && querySlot ? inputs.shape.queries / querySlot + entries : 0;
     SliceComparer comparer(slices, isPacked ? text(" of sequence ", entry.index) : "", difference);
-    // Or the attention kernel quantizes Q, and leaves nothing to compare.
-    bool hasQuery = paddedQueries != 0;
-    if (!hasQuery && !quantizesQuery && entry.queries > 0)
+    bool hasQuery = slices.sizeOf("query_quantized") != 0;
+    if (hasQuery && !leavesQuery)
+      return comparer.report("query_quantized",
+                             "is there, though the attention kernel quantizes Q");
+    if (!hasQuery && leavesQuery && entry.queries > 0)
       return comparer.report("query_quantized", "is missing");
     if (hasQuery && isPacked && paddedQueries != slots * querySlot)
       return comparer.report("query_quantized",
@@ -197,7 +202,9 @@ private:
   const HostInputs &inputs;
   const Slices &slices;
   std::string &difference;
-  bool isPacked, quantizesScores, storesFloats, quantizesQuery;
+  bool isPacked, quantizesScores, storesFloats;
+  /// Whether the preparation quantizes or copies Q; else the attention kernel does.
+  bool leavesQuery;
   int64_t entries, queryHeads, keyHeads, valueBytes, paddedKeys, paddedQueries, rowBytes, querySlot;
 };
 

@@ -9,7 +9,8 @@ def ConvertSageTileToNVVM : Pass<"convert-sage-tile-to-nvvm", "::mlir::gpu::GPUM
   let summary = "Turn lane-level sage_tile kernels into llvm.func kernels with NVVM instructions";
   let description = [{
     Takes kernels that `sage-tile-distribute` has rewritten. `arith`, `math`, `scf` and `vector` operations stay,
-    on i32 where they were on `index`: indices of memory accesses and loop bounds are below 2^31.
+    on i32 where they were on `index`: indices of memory accesses and loop bounds are below 2^31. Slices of vectors
+    become shuffles, which convert-to-llvm converts.
 
     * A memref argument becomes a pointer and one i64 for each dynamic stride (in elements); pointers are
       aligned to 16 bytes and do not alias. A tensor map becomes 128 bytes passed by value.

@@ -277,7 +277,7 @@ LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMappi
   auto hasCopies = [](scf::ForOp nested) {
     return nested.walk([](CopyOp) { return WalkResult::interrupt(); }).wasInterrupted();
   };
-  // Loops and groups by position; groups erase their copies as they move.
+  // Prefetches, groups and loops by position; groups erase their copies as they move.
   SmallVector<std::pair<Operation *, const CopyGroup *>> work;
   for (auto prefetch : block.getOps<PrefetchOp>())
     work.push_back({prefetch, nullptr});
@@ -287,13 +287,16 @@ LogicalResult Specializer::moveGroups(Block &block, OpBuilder &producer, IRMappi
     if (hasCopies(nested))
       work.push_back({nested, nullptr});
   llvm::sort(work, [](auto &a, auto &b) { return a.first->isBeforeInBlock(b.first); });
-  for (auto [op, group] : work) {
-    auto prefetch = dyn_cast<PrefetchOp>(op);
-    if (prefetch ? failed(movePrefetch(prefetch, producer, mapping))
-        : group  ? failed(moveGroup(*group, producer, mapping, loop))
-                 : failed(moveLoop(cast<scf::ForOp>(op), producer)))
+  auto move = [&](Operation *op, const CopyGroup *group) {
+    if (group)
+      return moveGroup(*group, producer, mapping, loop);
+    if (auto prefetch = dyn_cast<PrefetchOp>(op))
+      return movePrefetch(prefetch, producer, mapping);
+    return moveLoop(cast<scf::ForOp>(op), producer);
+  };
+  for (auto [op, group] : work)
+    if (failed(move(op, group)))
       return failure();
-  }
   return success();
 }
 

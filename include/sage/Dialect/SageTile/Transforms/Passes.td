@@ -118,6 +118,7 @@ def SpecializeWarps : SageTile_Pass<"sage-tile-specialize-warps"> {
     The producer's loop has no loop-carried values; its indices must be functions of the induction
     variable and of values above the loop. Allocations, fills and scalars stay above both regions.
     Vectors whose size is no multiple of 16 bytes are not copied: their users load them from device memory.
+    Prefetches move to the producer where they stand, with the scalars they need; no barrier follows them.
     There is one stage: `sage-tile-pipeline-copies` adds more.
   }];
   let options = [
