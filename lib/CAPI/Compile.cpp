@@ -174,7 +174,7 @@ static bool hasMemory() {
   return found;
 }
 
-/// A compilation that LLVM could not finish is not destroyed: frames that refer to it are gone.
+/// A compilation that LLVM could not finish is not destroyed: frames that were left refer to it.
 template <typename... Arguments>
 static sage_compilation *compile(const char *chip, const sage_compile_options *options,
                                  Arguments... arguments) {

@@ -1,6 +1,7 @@
 // Fatal errors of LLVM, caught by a jump out of its frames as LLVM's own CrashRecoveryContext does
 // it. That one also takes the process's signals, which belong to the program that loaded this
-// library.
+// library, and uses the frames that it jumped out of again: objects in them that are on lists of
+// the process (every llvm::Timer is on one) are written to by other threads. Here they stay.
 
 #include "FatalErrors.h"
 
@@ -13,6 +14,9 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace sage;
 
@@ -62,32 +66,88 @@ private:
 std::mutex HandlerScope::mutex;
 int HandlerScope::count = 0;
 
+/// Memory for the frames of one thread, with a page below that ends the process where they overflow.
+class Stack {
+public:
+  Stack() {
+    void *block = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (block == MAP_FAILED)
+      return;
+    memory = block;
+    mprotect(memory, sysconf(_SC_PAGESIZE), PROT_NONE);
+  }
+  ~Stack() {
+    if (memory)
+      munmap(memory, size);
+  }
+
+  void *get() const { return memory; }
+  /// Never unmapped and never used again. Only pages that were touched take memory.
+  void leak() { memory = nullptr; }
+
+  /// What Linux gives the first thread of a process.
+  static constexpr size_t size = size_t(8) << 20;
+
+private:
+  void *memory = nullptr;
+};
+
+struct Run {
+  llvm::function_ref<void()> body;
+  RecoveryPoint point = {};
+  bool finished = false;
+};
+
 /// Nothing with a destructor may live here: the jump would skip it.
-bool runWithPoint(RecoveryPoint &point, llvm::function_ref<void()> body) {
-  if (setjmp(point.buffer) != 0)
-    return false;
-  recoveryPoint = &point;
-  body();
-  return true;
+void runWithPoint(Run &run) {
+  if (setjmp(run.point.buffer) != 0)
+    return;
+  recoveryPoint = &run.point;
+  run.body();
+  run.finished = true;
+}
+
+void *runThread(void *argument) {
+  Run &run = *static_cast<Run *>(argument);
+  // Entries of the frames that a jump skips are on a list of the thread.
+  const void *stackState = llvm::SavePrettyStackState();
+  try {
+    runWithPoint(run);
+  } catch (const std::bad_alloc &) {
+    std::strncpy(run.point.reason, "out of memory", sizeof(run.point.reason) - 1);
+  }
+  recoveryPoint = nullptr;
+  llvm::RestorePrettyStackState(stackState);
+  return nullptr;
+}
+
+/// 0, or an error of the system.
+int startThread(pthread_t &thread, const Stack &stack, Run &run) {
+  pthread_attr_t attributes;
+  if (int error = pthread_attr_init(&attributes))
+    return error;
+  int error = pthread_attr_setstack(&attributes, stack.get(), Stack::size);
+  if (!error)
+    error = pthread_create(&thread, &attributes, runThread, &run);
+  pthread_attr_destroy(&attributes);
+  return error;
 }
 
 } // namespace
 
 std::optional<std::string> sage::runRecoverably(llvm::function_ref<void()> body) {
   HandlerScope handlers;
-  RecoveryPoint point;
-  std::memset(point.reason, 0, sizeof(point.reason));
-  // Entries of the frames that a jump skips are on a list of the thread.
-  const void *stackState = llvm::SavePrettyStackState();
-  bool finished = false;
-  try {
-    finished = runWithPoint(point, body);
-  } catch (const std::bad_alloc &) {
-    std::strncpy(point.reason, "out of memory", sizeof(point.reason) - 1);
-  }
-  recoveryPoint = nullptr;
-  if (finished)
+  Stack stack;
+  if (!stack.get())
+    return "out of memory";
+  Run run{body};
+  pthread_t thread;
+  if (int error = startThread(thread, stack, run))
+    return std::string("no thread could be started: ") + std::strerror(error);
+  pthread_join(thread, nullptr);
+  if (run.finished)
     return std::nullopt;
-  llvm::RestorePrettyStackState(stackState);
-  return std::string(point.reason);
+  stack.leak();
+  return std::string(run.point.reason);
 }

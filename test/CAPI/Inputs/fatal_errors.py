@@ -44,8 +44,9 @@ def test_error_of_the_backend():
 
 def test_threads():
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(fail_fatally if i % 2 else succeed) for i in range(12)]:
-            done.result()
+        for work in ([fail_fatally] * 12, [succeed, fail_fatally] * 6):
+            for done in [pool.submit(each) for each in work]:
+                done.result()
 
 
 def test_memory():
