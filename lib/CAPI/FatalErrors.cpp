@@ -66,7 +66,8 @@ private:
 std::mutex HandlerScope::mutex;
 int HandlerScope::count = 0;
 
-/// Memory for the frames of one thread, with a page below that ends the process where they overflow.
+/// Memory for the frames of one thread, with a page below that ends the process where they
+/// overflow.
 class Stack {
 public:
   Stack() {
