@@ -23,16 +23,21 @@ static std::pair<Value, int64_t> splitConstant(Value index) {
 
 /// What the indices of neighbouring accesses share comes first, then multiples of strides, which
 /// are the same for all threads, then constants, which instructions add for nothing. Not where
-/// roles have budgets of registers: LLVM keeps the shared parts alive through the loop over tiles.
+/// roles have budgets of registers, nor where neighbours are a stride of the caller's apart (a
+/// bias): LLVM keeps the shared parts, there one for each element, alive through the loop over
+/// tiles.
 Value KernelLowering::getAddress(Value memref, ValueRange indices) {
   const GlobalMemory &memory = getMemory(memref);
   Type i64 = builder.getI64Type();
   int64_t bytes = llvm::divideCeil(cast<MemRefType>(memref.getType()).getElementTypeBitWidth(), 8);
   auto addTo = [&](Value &sum, Value term) { sum = sum ? add(sum, term) : term; };
+  IntegerAttr innermost;
+  bool splits = !specialized && !memory.strides.empty() &&
+                matchPattern(memory.strides.back(), m_Constant(&innermost));
   Value shared, uniform;
   int64_t fixed = 0;
   for (auto [index, stride] : llvm::zip_equal(indices, memory.strides)) {
-    auto [rest, constant] = specialized ? std::pair(index, int64_t(0)) : splitConstant(index);
+    auto [rest, constant] = splits ? splitConstant(index) : std::pair(index, int64_t(0));
     if (rest) {
       Value term = arith::IndexCastOp::create(builder, loc, i64, rest);
       addTo(shared, arith::MulIOp::create(builder, loc, term, stride));
